@@ -1,0 +1,1 @@
+"""segxai: explanations become segmentations, and segmentations judge explanations."""
