@@ -1,0 +1,267 @@
+"""What the Snakefile needs while it is parsed: source digests and readable config errors.
+
+Only the standard library is imported here (jsonschema inside the function that needs it), so
+that ``snakemake -n`` stays instant.
+"""
+
+import ast
+import difflib
+import hashlib
+import json
+import re
+from functools import cache
+from importlib.util import resolve_name
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+
+TYPES = {
+    "array": "a list",
+    "boolean": "true or false",
+    "integer": "a whole number",
+    "null": "null",
+    "number": "a number",
+    "object": "a mapping",
+    "string": "text",
+}
+BOUNDS = {
+    "minimum": "at least {}",
+    "maximum": "at most {}",
+    "exclusiveMinimum": "greater than {}",
+    "exclusiveMaximum": "less than {}",
+    "minItems": "with {} or more items",
+    "maxItems": "with {} or fewer items",
+    "uniqueItems": "without repeated items",
+    "minProperties": "with {} or more keys",
+    "minLength": "with {} or more characters",
+    "pattern": "matching {}",
+}
+
+
+@cache
+def source_digest(script: str, root: Path = ROOT) -> str:
+    """Hash the logic behind a rule: its script and every segxai module that the script imports.
+
+    Snakemake reruns a job when its params change but not when an imported module does, so each
+    rule carries this digest as a param. It is taken over syntax trees: comments, docstrings and
+    layout do not change it. Imports are read, not executed; one whose name is computed at run
+    time is not seen.
+
+    Parameters
+    ----------
+    script : str
+        Name of a script in ``scripts/``, without ``.py``.
+    root : Path
+        The checkout.
+
+    Returns
+    -------
+    str
+        16 hexadecimal digits.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such script.
+    ModuleNotFoundError
+        If an imported segxai module does not exist.
+    """
+    sources = source_files(script, root)
+    digest = hashlib.sha256()
+    for name in sorted(sources):
+        digest.update(f"{name}\n{ast.dump(_logic(sources[name]))}\n".encode())
+    return digest.hexdigest()[:16]
+
+
+def source_files(script: str, root: Path = ROOT) -> dict[str, Path]:
+    """Find a script and the segxai modules that it imports, directly or not.
+
+    Returns
+    -------
+    dict of str to Path
+        File of each module by its dotted name, a package under its own name, and the script
+        under ``script``.
+
+    Raises
+    ------
+    FileNotFoundError, ModuleNotFoundError
+        As in :func:`source_digest`.
+    """
+    path = root / "scripts" / f"{script}.py"
+    if not path.is_file():
+        raise FileNotFoundError(f"scripts/{script}.py is missing: every rule has its own script.")
+    files = {script: path}
+    pending = [(script, path)]
+    while pending:
+        importer, path = pending.pop()
+        for name in sorted(_imported_modules(importer, path, root)):
+            if name not in files:
+                files[name] = _module_file(name, root)
+                pending.append((name, files[name]))
+    return files
+
+
+def config_problem(config: dict, schema: dict) -> str | None:
+    """Name the first thing wrong with a configuration, in one sentence for its author.
+
+    Parameters
+    ----------
+    config : dict
+        The merged configuration.
+    schema : dict
+        JSON Schema (draft 2020-12) that it must satisfy.
+
+    Returns
+    -------
+    str or None
+        The key's dotted path, what it got and what is allowed; for an unknown key, the nearest
+        known one. None if the configuration is valid.
+    """
+    from jsonschema import Draft202012Validator
+    from jsonschema.exceptions import best_match
+
+    errors = list(Draft202012Validator(schema).iter_errors(config))
+    if not errors:
+        return None
+    # A misspelt key is also a missing one; the misspelling is what its author wants to read.
+    first = min(errors, key=lambda error: error.validator != "additionalProperties")
+    return _sentence(best_match([first]))
+
+
+def selection_problem(config: dict) -> str | None:
+    """Name the first selection of a valid configuration that has no definition, in one sentence.
+
+    Also says where a segmenter is selected as a variant but sees no explanation, or the reverse.
+    """
+    study = config["explainseg"]
+    chosen = {
+        "datasets": study["datasets"],
+        "models": [study["model"]],
+        "explainers": [study["explainer"]],
+        "segmenters": [*study["variants"], *study["controls"]],
+    }
+    for section, names in chosen.items():
+        for name in names:
+            if name not in config[section]:
+                hint = _nearest(name, config[section])
+                known = ", ".join(config[section])
+                return (
+                    f"Config key explainseg selects '{name}', but {section} has only {known}{hint}."
+                )
+    for role, names in (("variants", study["variants"]), ("controls", study["controls"])):
+        for name in names:
+            source = config["segmenters"][name]["source"]
+            if (source in ("relevance", "fusion")) != (role == "variants"):
+                return (
+                    f"Config key explainseg.{role} got '{name}', whose source is {source}: "
+                    "variants are cut from relevance or fusion, controls from anything else."
+                )
+    for name in study["datasets"]:
+        dataset = config["datasets"][name]
+        if dataset["explain_on"] == "patches" and dataset["patches"] is None:
+            return f'Config key datasets.{name}.explain_on got "patches" but patches is null.'
+    return None
+
+
+def _sentence(error) -> str:
+    """Put a validation error into words."""
+    rule, got, schema = error.validator, error.instance, error.schema
+    path = [str(part) for part in error.absolute_path]
+    known = schema.get("properties", {})
+    if rule == "additionalProperties":
+        patterns = schema.get("patternProperties", {})
+        unknown = next(
+            str(key)
+            for key in got
+            if key not in known and not any(re.search(pattern, str(key)) for pattern in patterns)
+        )
+        hint = _nearest(unknown, known) or f" (known here: {', '.join(known) or 'no keys'})"
+        return f"Config key {'.'.join([*path, unknown])} is unknown{hint}."
+    if rule == "required":
+        missing = next(key for key in schema["required"] if key not in got)
+        return (
+            f"Config key {'.'.join([*path, missing])} is missing: "
+            f"it must be {_allowed(known.get(missing, {}))}."
+        )
+    hint = ""
+    if rule == "enum" and isinstance(got, str):
+        hint = _nearest(got, [value for value in schema["enum"] if isinstance(value, str)])
+    elif rule == "type" and isinstance(got, str) and "number" in schema["type"]:
+        hint = _number_hint(got)
+    return f"Config key {'.'.join(path)} got {_shown(got)} but must be {_allowed(schema)}{hint}."
+
+
+def _allowed(schema: dict) -> str:
+    """Say what a schema allows."""
+    if "const" in schema:
+        return _shown(schema["const"])
+    if "enum" in schema:
+        return f"one of {', '.join(map(_shown, schema['enum']))}"
+    for keyword in ("anyOf", "oneOf"):
+        if keyword in schema:
+            return " or ".join(map(_allowed, schema[keyword]))
+    types = schema.get("type", [])
+    kinds = " or ".join(TYPES[kind] for kind in ([types] if isinstance(types, str) else types))
+    bounds = [text.format(schema[keyword]) for keyword, text in BOUNDS.items() if keyword in schema]
+    return ", ".join([kinds or schema.get("description", "another value"), *bounds])
+
+
+def _shown(value) -> str:
+    """Write a value as YAML would have it, shortened."""
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= 60 else f"{text[:59]}…"
+
+
+def _nearest(word: str, known) -> str:
+    """Offer the known word nearest to a misspelt one, if any is near."""
+    near = difflib.get_close_matches(word, known, n=1)
+    return f" (did you mean '{near[0]}'?)" if near else ""
+
+
+def _number_hint(text: str) -> str:
+    """Explain YAML's trap: ``1e-3`` is text to it, for want of a decimal point."""
+    if re.fullmatch(r"[+-]?\d+e[+-]?\d+", text, flags=re.IGNORECASE):
+        return f" (YAML reads {text} as text, write {float(text)})"
+    return ""
+
+
+def _imported_modules(importer: str, path: Path, root: Path) -> set[str]:
+    """Names of the segxai modules that one file imports, with the packages they lie in."""
+    package = importer if path.name == "__init__.py" else importer.rpartition(".")[0]
+    names = set()
+    for node in ast.walk(_logic(path)):
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = resolve_name("." * node.level + (node.module or ""), package)
+            names.add(base)
+            members = (f"{base}.{alias.name}" for alias in node.names)
+            names.update(name for name in members if _find_module(name, root))
+    inside = [name.split(".") for name in names if name.split(".")[0] == "segxai"]
+    return {".".join(parts[: depth + 1]) for parts in inside for depth in range(len(parts))}
+
+
+def _module_file(name: str, root: Path) -> Path:
+    """File of a segxai module that must exist."""
+    path = _find_module(name, root)
+    if path is None:
+        raise ModuleNotFoundError(f"{name} is imported but {name.replace('.', '/')}.py is missing.")
+    return path
+
+
+def _find_module(name: str, root: Path) -> Path | None:
+    """File of a module or package below `root`, or None for anything else."""
+    stem = root.joinpath(*name.split("."))
+    candidates = (stem / "__init__.py", stem.with_name(f"{stem.name}.py"))
+    return next((path for path in candidates if path.is_file()), None)
+
+
+@cache
+def _logic(path: Path) -> ast.Module:
+    """Parse a file, leaving out its docstrings."""
+    tree = ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
+    documented = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
+    for node in ast.walk(tree):
+        if isinstance(node, documented) and ast.get_docstring(node, clean=False) is not None:
+            del node.body[0]
+    return tree

@@ -1,0 +1,87 @@
+"""The conda files say the same as the lock, and hold what the scripts import."""
+
+import ast
+import re
+import sys
+from functools import cache
+from pathlib import Path
+
+import pytest
+import yaml
+
+from segxai.workflow import source_files
+
+ROOT = Path(__file__).resolve().parents[2]
+ENVS = sorted((ROOT / "envs").glob("*.yaml"))
+RULES = "\n".join(path.read_text() for path in sorted((ROOT / "rules").glob("*.smk")))
+
+# Names on PyPI of packages that conda-forge and bioconda call something else.
+ON_PYPI = {"pytorch": "torch", "matplotlib-base": "matplotlib", "snakemake-minimal": "snakemake"}
+# Packages whose import name is not the name they are installed under.
+INSTALLED_AS = {"PIL": "pillow", "skimage": "scikit-image", "pydensecrf": "pydensecrf2"}
+
+
+def packages(env: Path) -> dict[str, str]:
+    """Versions pinned by a conda file, by name on PyPI; Python left out."""
+    pins = []
+    for line in yaml.safe_load(env.read_text())["dependencies"]:
+        pins += line["pip"] if isinstance(line, dict) else [line]
+    versions = dict(re.fullmatch(r"([\w-]+)(?:==?(.+))?", pin).groups("") for pin in pins)
+    return {ON_PYPI.get(name, name): versions[name] for name in versions if name != "python"}
+
+
+@cache
+def locked() -> dict[str, set[str]]:
+    """Versions in the lock by name: more than one where they depend on Python's version."""
+    versions = {}
+    for name, version in re.findall(
+        r"^([\w-]+)==(\S+)", (ROOT / "requirements.lock").read_text(), flags=re.MULTILINE
+    ):
+        versions.setdefault(name, set()).add(version)
+    return versions
+
+
+@pytest.mark.parametrize("env", ENVS, ids=lambda path: path.stem)
+def test_pins_agree_with_lock(env):
+    """Every package in a conda file has a pin, and the lock holds that same version."""
+    pins = packages(env)
+    assert pins.pop("pip", "") == ""
+    assert {name: version for name, version in pins.items() if version not in locked()[name]} == {}
+
+
+@pytest.mark.parametrize("env", ENVS, ids=lambda path: path.stem)
+def test_channels_are_free(env):
+    """Packages come from conda-forge first and never from the commercial default channel."""
+    channels = yaml.safe_load(env.read_text())["channels"]
+    assert channels[0] == "conda-forge"
+    assert channels[-1] == "nodefaults"
+
+
+def rule_envs() -> list[tuple[str, str]]:
+    """Script and conda file of each rule."""
+    return re.findall(
+        r'"\.\./envs/(\w+)\.yaml"(?:(?!\nrule ).)*?"\.\./scripts/(\w+)\.py"', RULES, flags=re.DOTALL
+    )
+
+
+def imports(path: Path) -> set[str]:
+    """Packages that a file imports as soon as it is loaded."""
+    names = set()
+    pending = list(ast.parse(path.read_text()).body)
+    while pending:
+        node = pending.pop()
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            names.add(node.module)
+        elif not isinstance(node, ast.FunctionDef):
+            pending += ast.iter_child_nodes(node)
+    return {name.split(".")[0] for name in names} - sys.stdlib_module_names - {"segxai"}
+
+
+@pytest.mark.parametrize(("env", "script"), rule_envs())
+def test_env_holds_what_the_script_imports(env, script):
+    """A script's conda file has every package that the script's source files import."""
+    needed = set().union(*map(imports, source_files(script).values()))
+    needed = {INSTALLED_AS.get(name, name) for name in needed}
+    assert needed - packages(ROOT / "envs" / f"{env}.yaml").keys() == set()
