@@ -1,0 +1,28 @@
+"""Measure the channel mean and standard deviation of a data set's training images."""
+
+import json
+
+import numpy as np
+
+from segxai.data.images import channel_statistics
+from segxai.data.records import read_rows
+from segxai.data.splits import TRAIN
+from segxai.runtime import atomic_path, job
+
+
+def main(samples, images, statistics):
+    rows = np.flatnonzero(read_rows(samples)["split"] == TRAIN)
+    pixels = np.load(images, mmap_mode="r", allow_pickle=False)
+    mean, std = channel_statistics(pixels, rows)
+    facts = {"mean": mean, "std": std, "n_images": len(rows)}
+    with atomic_path(statistics) as temporary:
+        temporary.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    with job(snakemake):
+        main(
+            samples=snakemake.input.samples,
+            images=snakemake.input.images,
+            statistics=snakemake.output.statistics,
+        )

@@ -1,0 +1,44 @@
+"""Which rows of a data set a job works on."""
+
+import numpy as np
+import pandas as pd
+
+from segxai.data.splits import choose_subset
+from segxai.runtime import shard_rows
+
+
+def explained_rows(
+    samples: pd.DataFrame, count: int | None, seed: int, shard: int = 0, shards: int = 1
+) -> np.ndarray:
+    """Rows of `samples` that are explained and segmented, those of one shard.
+
+    A pure function of its arguments: every job that reads maps or masks finds the same rows.
+
+    Parameters
+    ----------
+    samples
+        ``samples.csv``.
+    count
+        Size of a seeded subset that keeps the shares of split and label; None for all images.
+    seed
+        Seed of the subset.
+    shard, shards
+        Which contiguous part of the rows, of how many.
+
+    Returns
+    -------
+    ndarray of int, increasing
+    """
+    rows = np.arange(len(samples))
+    if count is not None and count < len(samples):
+        strata = zip(samples.split, samples.label, strict=True)
+        rows = rows[choose_subset(samples.image_id, strata, count, seed)]
+    return rows[shard_rows(len(rows), shard, shards)]
+
+
+def sharded(rows: np.ndarray, files: list) -> np.ndarray:
+    """Join the arrays of all shards, in order, and check that they hold one entry per row."""
+    arrays = np.concatenate([np.load(file, mmap_mode="r", allow_pickle=False) for file in files])
+    if len(arrays) != len(rows):
+        raise ValueError(f"{files[0]} and its shards hold {len(arrays)} of {len(rows)} images.")
+    return arrays

@@ -1,0 +1,111 @@
+"""Who is trained on and who is held out: seeded, by group, in any order of the rows."""
+
+import hashlib
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import pandas as pd
+
+from segxai.runtime import InputError
+
+TRAIN, VALIDATION = "train", "validation"
+
+
+def seeded_key(name: str, seed: int) -> str:
+    """Random sort key of a name: it depends on no other name, nor on a library's version."""
+    return hashlib.sha256(f"{seed}:{name}".encode()).hexdigest()
+
+
+def split_by_group(
+    groups: Sequence[str], labels: Sequence[str], validation: int, seed: int
+) -> np.ndarray:
+    """Split images into training and validation so that no group is on both sides.
+
+    Each label (a group counts under its commonest) gives its share of validation images, to
+    within one image where groups are single images. Their total is `validation` exactly if
+    groups of these sizes can be added up to it, label by label, else the next lower number.
+
+    Parameters
+    ----------
+    groups, labels : sequence of str, (N,)
+    validation : int
+        Number of validation images.
+    seed : int
+
+    Returns
+    -------
+    split : ndarray of str, (N,)
+        "train" or "validation".
+
+    Raises
+    ------
+    InputError
+        If one of the sides is left empty.
+    """
+    groups = np.asarray(groups, dtype=str)
+    counts = pd.crosstab(groups, np.asarray(labels, dtype=str))
+    # Plain integers, for the bit sets of `pick_groups`.
+    sizes, stratum = counts.sum(axis=1).to_dict(), counts.idxmax(axis=1)
+    held_out: list[str] = []
+    n_seen = n_held_out = 0
+    for label in sorted(stratum.unique()):
+        members = sorted(stratum.index[stratum == label], key=lambda name: seeded_key(name, seed))
+        n_seen += sum(sizes[name] for name in members)
+        # Rounding the running total, not each share, carries what one label could not give.
+        target = round(n_seen * validation / len(groups)) - n_held_out
+        picked = pick_groups(members, [sizes[name] for name in members], target)
+        n_held_out += sum(sizes[name] for name in picked)
+        held_out += picked
+    if not 0 < n_held_out < len(groups):
+        raise InputError(
+            f"{validation} validation images of {len(groups)} in {len(sizes)} groups leave one "
+            "side of the split empty; change `split: validation` of the data set."
+        )
+    return np.where(np.isin(groups, held_out), VALIDATION, TRAIN)
+
+
+def pick_groups(names: Sequence[str], sizes: Sequence[int], target: int) -> list[str]:
+    """Pick groups, the first ones rather than the last, whose sizes sum to `target`.
+
+    Where no choice does, the sum is the largest below. Subset sum by dynamic programming.
+    """
+    # Bit s of sums[k] is set if some of the last k groups have s images together.
+    sums = [1]
+    within = (1 << (target + 1)) - 1
+    for size in reversed(sizes):
+        sums.append((sums[-1] | sums[-1] << size) & within)
+    rest = sums.pop().bit_length() - 1
+    picked = []
+    for name, size in zip(names, sizes, strict=True):
+        others = sums.pop()
+        if size <= rest and others >> (rest - size) & 1:
+            picked.append(name)
+            rest -= size
+    return picked
+
+
+def choose_subset(
+    image_ids: Sequence[str], strata: Iterable[tuple[str, ...]], n: int, seed: int
+) -> np.ndarray:
+    """Choose `n` images, each stratum with its share (to within one image).
+
+    Parameters
+    ----------
+    image_ids : sequence of str, (N,)
+    strata : iterable of tuple, (N,)
+        For example (split, label).
+    n : int
+        At most N.
+    seed : int
+
+    Returns
+    -------
+    chosen : ndarray of bool, (N,)
+    """
+    table = pd.DataFrame({"stratum": list(strata)})
+    table["key"] = [seeded_key(name, seed) for name in image_ids]
+    # Rounding the running total gives n in all.
+    sizes = table.groupby("stratum").size().cumsum() * n / len(table)
+    share = sizes.round().astype(int).diff().fillna(sizes.round()).astype(int)
+    rank = table.sort_values("key").groupby("stratum").cumcount().sort_index()
+    return (rank < table["stratum"].map(share)).to_numpy()

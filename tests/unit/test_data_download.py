@@ -1,0 +1,270 @@
+"""Downloads are checked and continued, archives unpacked without trusting them."""
+
+import gzip
+import hashlib
+import io
+import re
+import stat
+import tarfile
+import threading
+import time
+import zipfile
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from segxai.data.download import download, extract, fresh_folder
+from segxai.runtime import InputError
+
+CONTENT = np.random.default_rng(0).bytes(3_000_000)
+SHA256 = hashlib.sha256(CONTENT).hexdigest()
+
+
+@dataclass
+class Server:
+    """What the test server does, and what it was asked for."""
+
+    address: str = ""
+    content: bytes = CONTENT
+    ranges: bool = True
+    statuses: list[int] = field(default_factory=list)  # answered first, one request each
+    drops: list[int] = field(default_factory=list)  # bytes sent before the connection is cut
+    silence: float = 0.0  # seconds before the first answer only
+    asked: list[str | None] = field(default_factory=list)  # Range header of each request
+
+
+@pytest.fixture
+def server():
+    """Serve `Server.content` on a local port, with the faults that the test asks for."""
+    state = Server()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            state.asked.append(self.headers["Range"])
+            if state.silence:
+                pause, state.silence = state.silence, 0
+                time.sleep(pause)
+                return
+            if state.statuses:
+                self.send_error(state.statuses.pop(0))
+                return
+            asked = re.fullmatch(r"bytes=(\d+)-", self.headers["Range"] or "")
+            start = int(asked[1]) if asked and state.ranges else 0
+            body = state.content[start:]
+            self.send_response(206 if start else 200)
+            self.send_header("Content-Length", str(len(body)))
+            if start:
+                total = len(state.content)
+                self.send_header("Content-Range", f"bytes {start}-{total - 1}/{total}")
+            self.end_headers()
+            self.wfile.write(body[: state.drops.pop(0)] if state.drops else body)
+
+        def log_message(self, *_):
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as http:
+        state.address = f"http://127.0.0.1:{http.server_port}/data.zip"
+        threading.Thread(target=http.serve_forever, args=(0.01,), daemon=True).start()
+        yield state
+        http.shutdown()
+
+
+def fetch(server: Server, folder: Path, sha256: str = SHA256, **options) -> Path:
+    options = {"pause": 0.01, "timeout": 5.0} | options
+    return download(server.address, sha256, len(CONTENT), folder, **options)
+
+
+def test_whole_file_in_one_go(server, tmp_path):
+    """A healthy download is the file, asked for once without a range, and leaves nothing else."""
+    assert fetch(server, tmp_path).read_bytes() == CONTENT
+    assert server.asked == [None]
+    assert [path.name for path in tmp_path.iterdir()] == ["data.zip"]
+
+
+def test_present_file_is_not_asked_for_again(server, tmp_path):
+    """A file that is already there with the right checksum needs no network."""
+    fetch(server, tmp_path)
+    fetch(server, tmp_path)
+    assert len(server.asked) == 1
+
+
+def test_dropped_connections_are_continued(server, tmp_path):
+    """After each cut the request starts at the byte that is missing, and the file is whole."""
+    server.drops = [1_200_000, 500_000]
+    assert fetch(server, tmp_path).read_bytes() == CONTENT
+    starts = [int(asked[6:-1]) for asked in server.asked[1:]]
+    assert len(starts) == 2 and 0 < starts[0] <= 1_200_000
+    assert starts[0] < starts[1] <= 1_700_000
+
+
+def test_interrupted_run_is_continued_by_the_next(server, tmp_path):
+    """A failed run keeps its bytes and says so; the next run asks only for the rest."""
+    server.drops = [1_200_000]
+    with pytest.raises(InputError, match=r"continues after the [1-9][\d,]+ bytes"):
+        fetch(server, tmp_path, attempts=1)
+    (part,) = tmp_path.glob("*.part")
+    kept = part.stat().st_size
+    assert fetch(server, tmp_path).read_bytes() == CONTENT
+    assert server.asked[-1] == f"bytes={kept}-"
+    assert not list(tmp_path.glob("*.part"))
+
+
+def test_server_without_ranges_starts_afresh(server, tmp_path):
+    """Where the server ignores the range, the second answer replaces the first, not follows it."""
+    server.ranges, server.drops = False, [1_200_000]
+    assert fetch(server, tmp_path).read_bytes() == CONTENT
+
+
+def test_busy_server_is_asked_again(server, tmp_path):
+    """A server that answers 503 twice still delivers at the third request."""
+    server.statuses = [503, 503]
+    assert fetch(server, tmp_path).read_bytes() == CONTENT
+    assert len(server.asked) == 3
+
+
+def test_silent_server_is_left_and_asked_again(server, tmp_path):
+    """A server silent for longer than the timeout does not block the download."""
+    server.silence = 1.5
+    assert fetch(server, tmp_path, timeout=0.3).read_bytes() == CONTENT
+    assert len(server.asked) == 2
+
+
+def test_missing_file_is_one_sentence(server, tmp_path):
+    """A 404 names the address, the status and the way by hand, and is not asked for again."""
+    server.statuses = [404] * 9
+    with pytest.raises(InputError, match=r"data\.zip: .*HTTP status 404.*`path`"):
+        fetch(server, tmp_path)
+    assert len(server.asked) == 1
+
+
+def test_unreachable_server_is_one_sentence(server, tmp_path):
+    """A refused connection ends in one sentence after the allowed attempts."""
+    server.address = "http://127.0.0.1:9/data.zip"
+    with pytest.raises(InputError, match=r"cannot be downloaded"):
+        fetch(server, tmp_path, attempts=2)
+
+
+@pytest.mark.parametrize("content", [b"<html>log in</html>", CONTENT[:-1] + b"!", CONTENT * 2])
+def test_other_content_is_refused(server, tmp_path, content):
+    """A page, a changed byte or a longer file fail the checksum and leave no file behind."""
+    server.content = content
+    with pytest.raises(InputError, match="is not the expected file"):
+        fetch(server, tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+FILES = {"set/images/a.jpg": b"A" * 3000, "set/masks/a.jpg": b"B" * 10, "set/empty": b""}
+
+
+def write_zip(path: Path, files: dict[str, bytes]) -> Path:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    return path
+
+
+def write_tar(path: Path, files: dict[str, bytes], mode: str = "w:gz") -> Path:
+    with tarfile.open(path, mode) as archive:
+        for name, content in files.items():
+            entry = tarfile.TarInfo(name)
+            entry.size = len(content)
+            archive.addfile(entry, io.BytesIO(content))
+    return path
+
+
+@pytest.mark.parametrize("write", [write_zip, write_tar])
+def test_archive_is_unpacked_as_it_was(tmp_path, write):
+    """Zip and tar give back every file, replace an older folder, and leave nothing beside it."""
+    folder = tmp_path / "raw" / "set"
+    folder.mkdir(parents=True)
+    (folder / "old").touch()
+    extract(write(tmp_path / "archive", FILES), folder)
+    files = {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+    assert files == FILES
+    assert list(folder.parent.iterdir()) == [folder]
+
+
+def refuse(archive: Path, reason: str) -> None:
+    """Check that `archive` is refused for `reason` and that nothing was written anywhere."""
+    folder = archive.parent / "raw" / "set"
+    before = set(archive.parent.rglob("*"))
+    with pytest.raises(InputError, match=reason):
+        extract(archive, folder)
+    assert set(archive.parent.rglob("*")) - before <= {folder.parent}
+
+
+@pytest.mark.parametrize("write", [write_zip, write_tar])
+@pytest.mark.parametrize(
+    "name", ["../evil", "a/../../evil", "/evil", "C:\\evil", "a\\..\\..\\evil"]
+)
+def test_names_that_leave_the_folder_are_refused(tmp_path, write, name):
+    """Absolute names and names with '..', of either system, are refused after a good file too."""
+    refuse(write(tmp_path / "archive", {"good": b"1", name: b"2"}), "leaves its folder")
+
+
+@pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE])
+def test_links_and_devices_in_tar_are_refused(tmp_path, kind):
+    """Symbolic links, hard links and devices are no images."""
+    with tarfile.open(tmp_path / "archive", "w") as archive:
+        entry = tarfile.TarInfo("x")
+        entry.type, entry.linkname = kind, "/etc/passwd"
+        archive.addfile(entry)
+    refuse(tmp_path / "archive", "link or device")
+
+
+def test_links_in_zip_are_refused(tmp_path):
+    """A zip entry marked as a symbolic link is refused."""
+    entry = zipfile.ZipInfo("x")
+    entry.external_attr = (stat.S_IFLNK | 0o777) << 16
+    with zipfile.ZipFile(tmp_path / "archive", "w") as archive:
+        archive.writestr(entry, "/etc/passwd")
+    refuse(tmp_path / "archive", "link or encrypted")
+
+
+@pytest.mark.parametrize("write", [write_zip, write_tar])
+@pytest.mark.parametrize("kept", [0.0, 0.3, 0.9])
+def test_truncated_archives_are_refused(tmp_path, write, kept):
+    """An archive cut anywhere, or empty, gives one sentence and no folder."""
+    files = {f"{i}.jpg": np.random.default_rng(i).bytes(5000) for i in range(9)}
+    archive = write(tmp_path / "archive", files)
+    content = archive.read_bytes()
+    archive.write_bytes(content[: int(kept * len(content))])
+    refuse(archive, "is damaged or truncated")
+
+
+def test_damaged_bytes_are_refused(tmp_path):
+    """A flipped byte inside a zip entry fails its own checksum."""
+    archive = write_zip(tmp_path / "archive", {"a": np.random.default_rng(0).bytes(5000)})
+    content = bytearray(archive.read_bytes())
+    content[2500] ^= 255
+    archive.write_bytes(content)
+    refuse(archive, "is damaged or truncated")
+
+
+def test_bombs_are_refused(tmp_path):
+    """A tar that announces 2 GiB out of a few kB is refused before it is written."""
+    entry = tarfile.TarInfo("zeros")
+    entry.size = 2**31
+    (tmp_path / "archive").write_bytes(gzip.compress(entry.tobuf() + bytes(10_000)))
+    refuse(tmp_path / "archive", "far more than its size")
+
+
+def test_fresh_folder_replaces_only_on_success(tmp_path):
+    """A failure inside leaves the old folder untouched and no temporary one."""
+    folder = tmp_path / "set"
+    folder.mkdir()
+    (folder / "old").touch()
+    with pytest.raises(ZeroDivisionError), fresh_folder(folder) as fresh:
+        (fresh / "new").touch()
+        _ = 1 / 0
+    assert [path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*")] == [
+        "set",
+        "set/old",
+    ]
