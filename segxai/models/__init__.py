@@ -1,0 +1,1 @@
+"""Classifiers: building, local weights, training, prediction, key features."""

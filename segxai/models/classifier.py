@@ -1,0 +1,226 @@
+"""Classifiers from timm with a trainable linear head, and what is read from them."""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import safetensors.torch
+import timm
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from segxai.models.weights import load_backbone, read_state_dict
+from segxai.runtime import InputError
+
+
+def build_classifier(
+    architecture: str,
+    arguments: dict,
+    n_classes: int,
+    pretrained: bool,
+    weights: str | None,
+    seed: int,
+) -> nn.Module:
+    """Build a timm classifier with a fresh head G (ExplainSeg §3.2).
+
+    Parameters
+    ----------
+    architecture, arguments
+        timm model name and further arguments of :func:`timm.create_model`.
+    n_classes
+        Outputs of the head.
+    pretrained
+        Start the body from timm's download for this architecture.
+    weights
+        Local file for the body instead of the download; wins over `pretrained`.
+    seed
+        Seed of everything initialised at random; the global generators are left as they were.
+
+    Raises
+    ------
+    InputError
+        If timm does not know the architecture or its arguments, or weights cannot be had.
+    """
+    if not timm.is_model(architecture):
+        near = timm.list_models(f"*{architecture.split('_')[0]}*")[:3]
+        raise InputError(
+            f"models.architecture: timm has no '{architecture}'; it has {', '.join(near)}, … "
+            "(`timm.list_models()`)."
+        )
+    download = pretrained and weights is None
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        try:
+            model = timm.create_model(
+                architecture, pretrained=download, num_classes=n_classes, **arguments
+            )
+        except TypeError as error:
+            raise InputError(f"models.arguments of {architecture}: {error}.") from error
+        except Exception as error:
+            if not download:
+                raise
+            raise InputError(
+                f"the pretrained weights of {architecture} could not be downloaded ({error}); "
+                "set `weights` to a local file, or `pretrained: false` to train from scratch."
+            ) from error
+    if weights is not None:
+        load_backbone(model, read_state_dict(weights), weights)
+    return model
+
+
+@dataclass(frozen=True)
+class Classifier:
+    """A frozen network in evaluation mode, with the preprocessing that belongs to it.
+
+    `mean` and `std` are the channel statistics of the training subset.
+    """
+
+    network: nn.Module
+    input_size: int
+    mean: list[float]
+    std: list[float]
+    device: torch.device
+
+    @classmethod
+    def load(
+        cls, weights: str, statistics: str, model: dict, n_classes: int, device: torch.device
+    ) -> "Classifier":
+        """Load a classifier trained by this study.
+
+        Raises
+        ------
+        InputError
+            If the weights are unreadable, not finite, or of another model.
+        """
+        architecture = model["architecture"]
+        network = build_classifier(architecture, model["arguments"], n_classes, False, None, 0)
+        try:
+            network.load_state_dict(read_state_dict(weights))
+        except RuntimeError as error:
+            raise InputError(
+                f"{weights}: not weights of {architecture} with {n_classes} classes; delete the "
+                "file and run again to train it anew."
+            ) from error
+        network = network.to(device).eval().requires_grad_(False)
+        channel = json.loads(Path(statistics).read_text())
+        return cls(network, model["input_size"], channel["mean"], channel["std"], device)
+
+    def inputs(self, image: np.ndarray, grid: int = 1) -> torch.Tensor:
+        """Normalised windows (grid², 3, S, S) of an image (H, W, 3), uint8."""
+        windows = torch.from_numpy(split_windows(image, grid)).to(self.device)
+        return normalise(intensities(windows, self.input_size), self.mean, self.std)
+
+    def black(self) -> torch.Tensor:
+        """Normalised black image (1, 3, S, S): the baseline of Integrated Gradients."""
+        size = self.input_size
+        return normalise(torch.zeros(1, 3, size, size, device=self.device), self.mean, self.std)
+
+    def score(
+        self, target: int, precision: str = "float32"
+    ) -> Callable[[torch.Tensor], torch.Tensor]:
+        """Score F of one class: the map from inputs (B, 3, S, S) to its logits (B,), float32.
+
+        ``precision: bfloat16`` runs the network under autocast.
+        """
+
+        def logit(x: torch.Tensor) -> torch.Tensor:
+            with torch.autocast(x.device.type, torch.bfloat16, enabled=precision == "bfloat16"):
+                return self.network(x)[:, target].float()
+
+        return logit
+
+
+def save_classifier(model: nn.Module, path: str | Path) -> None:
+    """Save all weights, body and head, as safetensors."""
+    state = {key: value.detach().cpu().contiguous() for key, value in model.state_dict().items()}
+    safetensors.torch.save_file(state, path)
+
+
+def intensities(pixels: torch.Tensor, size: int) -> torch.Tensor:
+    """Turn pixels (B, H, W, 3), uint8, into intensities (B, 3, size, size), float32 in 0…1.
+
+    Other sizes are reached by antialiased bilinear resizing.
+    """
+    x = pixels.permute(0, 3, 1, 2).float() / 255
+    if x.shape[-2:] != (size, size):
+        x = F.interpolate(x, (size, size), mode="bilinear", antialias=True, align_corners=False)
+    return x
+
+
+def normalise(x: torch.Tensor, mean: Sequence[float], std: Sequence[float]) -> torch.Tensor:
+    """Standardise intensities (B, 3, H, W) by the training subset's channel mean and deviation."""
+    shape = (1, 3, 1, 1)
+    return (x - x.new_tensor(mean).view(shape)) / x.new_tensor(std).view(shape)
+
+
+def split_windows(image: np.ndarray, grid: int) -> np.ndarray:
+    """Cut an image (H, W, 3) into grid × grid windows (grid², H/grid, W/grid, 3), row-major."""
+    height, width, channels = image.shape
+    h, w = height // grid, width // grid
+    windows = image[: h * grid, : w * grid].reshape(grid, h, grid, w, channels)
+    return windows.swapaxes(1, 2).reshape(grid * grid, h, w, channels)
+
+
+def join_windows(windows: np.ndarray, grid: int) -> np.ndarray:
+    """Put maps of windows (grid², h, w, …) back into one map (grid·h, grid·w, …)."""
+    _, h, w, *rest = windows.shape
+    joined = windows.reshape(grid, grid, h, w, *rest).swapaxes(1, 2)
+    return joined.reshape(grid * h, grid * w, *rest)
+
+
+def image_probabilities(windows: np.ndarray) -> np.ndarray:
+    """Class probabilities (C,) of an image from those of its windows (W, C).
+
+    An image shows a class where any of its windows does, and shows nothing (class 0) only where
+    none does: the maximum over windows, the minimum for class 0. One window is left as it is.
+    """
+    probabilities = windows.max(axis=0)
+    probabilities[0] = windows[:, 0].min()
+    return probabilities
+
+
+@torch.no_grad()
+def key_features(model: nn.Module, inputs: torch.Tensor) -> torch.Tensor:
+    """Keys of the last attention block of a timm ViT (Amir et al., arXiv:2112.05814).
+
+    Read from the block's linear qkv layer, so that fused attention does not hide them.
+
+    Parameters
+    ----------
+    inputs : Tensor of shape (B, 3, H, W)
+
+    Returns
+    -------
+    Tensor of shape (B, h, w, d), float32
+        One key per patch token, class and register tokens dropped.
+    """
+    if not hasattr(model, "blocks"):
+        raise InputError("key features need attention blocks; choose a `vit_*` architecture.")
+    captured = []
+    hook = model.blocks[-1].attn.qkv.register_forward_hook(
+        lambda module, args, output: captured.append(output)
+    )
+    try:
+        model.forward_features(inputs)
+    finally:
+        hook.remove()
+    _, keys, _ = captured[0].float().chunk(3, dim=-1)
+    h, w = model.patch_embed.dynamic_feat_size(inputs.shape[-2:])
+    return keys[:, model.num_prefix_tokens :].unflatten(1, (h, w))
+
+
+def first_component(features: np.ndarray) -> np.ndarray:
+    """First principal component of features (h, w, d) over their tokens, rescaled to 0…1.
+
+    Its sign is arbitrary; :func:`segxai.segment.fusion.fuse` chooses it.
+    """
+    h, w, d = features.shape
+    tokens = features.reshape(h * w, d).astype(np.float64)
+    tokens -= tokens.mean(axis=0)
+    _, vectors = np.linalg.eigh(tokens.T @ tokens)
+    component = (tokens @ vectors[:, -1]).reshape(h, w)
+    span = np.ptp(component)
+    return (component - component.min()) / span if span > 0 else np.zeros_like(component)

@@ -1,0 +1,215 @@
+"""Fine-tuning of a classifier: ExplainSeg's recipe (§3.2, §4.1), early best by validation loss."""
+
+import copy
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import nn
+from torch.nn import functional as F
+from torchmetrics.functional.classification import (
+    multiclass_accuracy,
+    multiclass_auroc,
+    multiclass_f1_score,
+)
+
+from segxai.models.augment import augment
+from segxai.models.classifier import intensities
+from segxai.runtime import InputError, progress
+
+OPTIMISERS = {
+    "sgd": lambda parameters, s: torch.optim.SGD(
+        parameters, s["learning_rate"], momentum=s["momentum"], weight_decay=s["weight_decay"]
+    ),
+    "adamw": lambda parameters, s: torch.optim.AdamW(
+        parameters, s["learning_rate"], weight_decay=s["weight_decay"]
+    ),
+}
+
+
+def freeze(model: nn.Module, unfreeze_blocks: int | None) -> list[nn.Parameter]:
+    """Freeze all but the head, the last `unfreeze_blocks` blocks and the final norm after them.
+
+    Parameters
+    ----------
+    unfreeze_blocks
+        0 trains the head alone (linear probe); None trains everything.
+
+    Returns
+    -------
+    list of Parameter
+        The parameters left to train.
+
+    Raises
+    ------
+    InputError
+        If blocks are to be trained in a model that has none or fewer.
+    """
+    model.requires_grad_(unfreeze_blocks is None)
+    if unfreeze_blocks:
+        blocks = getattr(model, "blocks", ())
+        if len(blocks) < unfreeze_blocks:
+            raise InputError(
+                f"models.unfreeze_blocks: {unfreeze_blocks}, but the model has {len(blocks)} "
+                "blocks; ask for fewer, or null for the whole model."
+            )
+        for part in (*blocks[-unfreeze_blocks:], model.norm):
+            part.requires_grad_(True)
+    model.get_classifier().requires_grad_(True)
+    return [parameter for parameter in model.parameters() if parameter.requires_grad]
+
+
+class Patches:
+    """Labelled patches on a device.
+
+    Parameters
+    ----------
+    pixels : ndarray of shape (N, H, W, 3), uint8
+    labels : ndarray of shape (N,), integer class indices
+    size
+        Side in pixels at which batches are given.
+    """
+
+    def __init__(self, pixels: np.ndarray, labels: np.ndarray, size: int, device: torch.device):
+        self.pixels = torch.from_numpy(pixels).to(device)
+        self.labels = torch.tensor(np.asarray(labels), dtype=torch.int64).to(device)
+        self.size = size
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def batches(
+        self, batch_size: int, generator: torch.Generator | None = None
+    ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """Yield (intensities, labels) in batches, shuffled where a generator is given."""
+        n = len(self)
+        order = torch.arange(n) if generator is None else torch.randperm(n, generator=generator)
+        for rows in order.to(self.labels.device).split(batch_size):
+            yield intensities(self.pixels[rows], self.size), self.labels[rows]
+
+
+def train_classifier(
+    model: nn.Module,
+    training: Patches,
+    validation: Patches,
+    normalise: Callable[[torch.Tensor], torch.Tensor],
+    unfreeze_blocks: int | None,
+    settings: dict,
+    seed: int,
+) -> pd.DataFrame:
+    """Train a classifier with cross-entropy and keep the epoch of least validation loss.
+
+    With a frozen body and ``cached_views: v`` the body sees v augmented views of each patch once
+    and the head is trained on their features, which is exact for the head and saves the body's
+    passes in all later epochs; without, each epoch draws new augmentations as the paper does.
+
+    Parameters
+    ----------
+    model
+        Changed in place; ends in the best epoch's state.
+    training, validation
+        Patches of both subsets.
+    normalise
+        Map from intensities in 0…1 to the model's input.
+    settings
+        ``models.<name>.training`` of the configuration.
+
+    Returns
+    -------
+    DataFrame
+        One row per epoch: epoch, learning_rate, train_loss, validation_loss,
+        validation_accuracy, validation_auroc, validation_f1 (macro averages over classes).
+    """
+    parameters = freeze(model, unfreeze_blocks)
+    generator = torch.Generator().manual_seed(seed)
+    views, size = settings["cached_views"], settings["batch_size"]
+    if unfreeze_blocks == 0:
+        # Norm layers and dropout of a frozen body must not move either.
+        model.eval()
+    if unfreeze_blocks == 0 and views:
+        forward = model.get_classifier()
+        epochs = _cached_epochs(model, training, normalise, settings, generator)
+        held_out = [(_features(model, normalise(x)), y) for x, y in validation.batches(size)]
+    else:
+        forward = model
+        epochs = _augmented_epochs(training, normalise, settings, generator)
+        held_out = [(normalise(x), y) for x, y in validation.batches(size)]
+    return _fit(model, forward, parameters, epochs, held_out, settings, unfreeze_blocks != 0)
+
+
+def classification_scores(logits: torch.Tensor, labels: torch.Tensor) -> dict[str, float]:
+    """Loss, accuracy, AUROC and F1 (macro averages over classes) of logits (N, C)."""
+    k = logits.shape[1]
+    average = {"num_classes": k, "average": "macro"}
+    return {
+        "loss": F.cross_entropy(logits, labels).item(),
+        "accuracy": multiclass_accuracy(logits, labels, k, average="micro").item(),
+        "auroc": multiclass_auroc(logits, labels, **average).item(),
+        "f1": multiclass_f1_score(logits, labels, **average).item(),
+    }
+
+
+def _fit(model, forward, parameters, epochs, held_out, settings, body_trains) -> pd.DataFrame:
+    optimiser = OPTIMISERS[settings["optimiser"]](parameters, settings)
+    schedule = torch.optim.lr_scheduler.StepLR(
+        optimiser, settings["decay_every"], settings["decay_factor"]
+    )
+    rows, best = [], None
+    for epoch in progress(range(1, settings["epochs"] + 1), settings["epochs"], "training epochs"):
+        model.train(body_trains)
+        losses = []
+        for x, y in next(epochs):
+            loss = F.cross_entropy(forward(x), y)
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+            losses.append(loss.detach())
+        model.eval()
+        with torch.no_grad():
+            logits = torch.cat([forward(x) for x, _ in held_out]).float()
+        scores = classification_scores(logits, torch.cat([y for _, y in held_out]))
+        row = {"epoch": epoch, "learning_rate": optimiser.param_groups[0]["lr"]}
+        row["train_loss"] = torch.stack(losses).mean().item()
+        rows.append(row | {f"validation_{name}": value for name, value in scores.items()})
+        if not np.isfinite(row["train_loss"]):
+            raise InputError(
+                f"training diverged in epoch {epoch} (loss {row['train_loss']}); lower "
+                "`training.learning_rate`."
+            )
+        if best is None or scores["loss"] < best[0]:
+            best = scores["loss"], copy.deepcopy(model.state_dict())
+        schedule.step()
+    model.load_state_dict(best[1])
+    return pd.DataFrame(rows)
+
+
+def _augmented_epochs(training, normalise, settings, generator) -> Iterator:
+    """Endless epochs of freshly augmented, normalised batches."""
+    while True:
+        yield (
+            (normalise(augment(x, generator=generator, **settings["augmentation"])), y)
+            for x, y in training.batches(settings["batch_size"], generator)
+        )
+
+
+def _cached_epochs(model, training, normalise, settings, generator) -> Iterator:
+    """Endless epochs of features of cached augmented views, one view an epoch in turn."""
+    views, draws = settings["cached_views"], settings["augmentation"]
+    cache = []
+    for _ in progress(range(views), views, "augmented views through the frozen body"):
+        parts = [
+            (_features(model, normalise(augment(x, generator=generator, **draws))), y)
+            for x, y in training.batches(settings["batch_size"])
+        ]
+        cache.append([torch.cat(part) for part in zip(*parts, strict=True)])
+    while True:
+        for features, labels in cache:
+            order = torch.randperm(len(labels), generator=generator).to(labels.device)
+            yield ((features[rows], labels[rows]) for rows in order.split(settings["batch_size"]))
+
+
+@torch.no_grad()
+def _features(model: nn.Module, x: torch.Tensor) -> torch.Tensor:
+    """What the head sees of inputs (B, 3, H, W)."""
+    return model.forward_head(model.forward_features(x), pre_logits=True)
