@@ -1,0 +1,95 @@
+"""Relevance maps of one shard of the explained images, each for its predicted class."""
+
+import time
+
+import numpy as np
+import pandas as pd
+import torch
+
+from segxai.data.records import read_rows
+from segxai.data.samples import explained_rows
+from segxai.explain.integrated_gradients import completeness_error
+from segxai.explain.registry import EXPLAINERS
+from segxai.explain.relevance import relevance
+from segxai.models.classifier import Classifier
+from segxai.runtime import InputError, atomic_path, image_seed, job, log, progress, torch_device
+
+
+def main(
+    samples,
+    images,
+    statistics,
+    weights,
+    predictions,
+    model,
+    classes,
+    explainer,
+    selection,
+    grid,
+    seed,
+    threads,
+    maps,
+    rows,
+):
+    device = torch_device(threads)
+    table = read_rows(samples)
+    chosen = explained_rows(table, **selection)
+    pixels = np.load(images, mmap_mode="r", allow_pickle=False)
+    classifier = Classifier.load(weights, statistics, model, len(classes), device)
+    targets = read_rows(predictions).query("predicted == 1").set_index("image_id")["class"]
+    settings = dict(explainer)
+    method = EXPLAINERS[settings.pop("method")]
+    precision = settings.pop("precision")
+
+    facts = []
+    shape = (len(chosen), *pixels.shape[1:3])
+    with atomic_path(maps) as path:
+        result = np.lib.format.open_memmap(path, "w+", np.float16, shape)
+        for index, row in enumerate(progress(chosen, len(chosen), "images explained")):
+            started = time.perf_counter()
+            name = table.image_id[row]
+            attribution, gain = method(
+                classifier.score(classes.index(targets[name]), precision),
+                classifier.inputs(pixels[row], grid),
+                classifier.black(),
+                torch.Generator().manual_seed(image_seed(seed, name)),
+                **settings,
+            )
+            refuse_nan(attribution, weights, name)
+            result[index] = relevance(attribution, grid, shape[1:])
+            error = completeness_error(attribution, gain)
+            facts.append((name, targets[name], error, time.perf_counter() - started))
+        result.flush()
+    facts = pd.DataFrame(facts, columns=["image_id", "target", "completeness_error", "seconds"])
+    means = facts.completeness_error.median(), facts.seconds.mean()
+    log.info("median completeness error %.3f, %.2f s per image", *means)
+    with atomic_path(rows) as path:
+        facts.to_csv(path, index=False, float_format="%.6g")
+
+
+def refuse_nan(attribution, weights, name):
+    if not torch.isfinite(attribution).all():
+        raise InputError(
+            f"{weights}: the attribution of image {name} holds NaN; delete the file and run again "
+            "to train it anew, or set `precision: float32`."
+        )
+
+
+if __name__ == "__main__":
+    with job(snakemake):
+        main(
+            samples=snakemake.input.samples,
+            images=snakemake.input.images,
+            statistics=snakemake.input.statistics,
+            weights=snakemake.input.weights,
+            predictions=snakemake.input.predictions,
+            model=snakemake.params.model,
+            classes=snakemake.params.classes,
+            explainer=snakemake.params.explainer,
+            selection=snakemake.params.selection | {"shard": int(snakemake.wildcards.shard)},
+            grid=snakemake.params.grid,
+            seed=int(snakemake.wildcards.seed),
+            threads=snakemake.params.threads,
+            maps=snakemake.output.maps,
+            rows=snakemake.output.rows,
+        )

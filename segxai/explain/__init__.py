@@ -1,0 +1,1 @@
+"""Explainers: each attributes a classifier's score to the pixels of its input."""
