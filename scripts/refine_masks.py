@@ -1,0 +1,45 @@
+"""Masks of one shard refined by DenseCRF with the original images."""
+
+import json
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from segxai.data.records import read_rows
+from segxai.data.samples import explained_rows
+from segxai.runtime import atomic_path, job, log, map_images
+from segxai.segment.relevance import refine
+
+
+def main(samples, images, coarse, maps, features, settings, selection, workers, masks):
+    rows = explained_rows(read_rows(samples), **selection)
+    pixels = np.load(images, mmap_mode="r", allow_pickle=False)
+    before = np.load(coarse, mmap_mode="r", allow_pickle=False)
+    relevance = np.load(maps, mmap_mode="r", allow_pickle=False)
+    components = [None] * len(rows)
+    if features:
+        components = np.load(features, mmap_mode="r", allow_pickle=False)
+    work = partial(refine, settings=json.loads(Path(settings).read_text()))
+    items = zip(
+        (pixels[row] for row in rows), before, zip(relevance, components, strict=True), strict=True
+    )
+    result = np.stack(map_images(work, items, len(rows), workers, "masks refined"))
+    log.info("%.1f %% of pixels changed side", 100 * np.mean(result != before))
+    with atomic_path(masks) as path:
+        np.save(path, result.astype(np.uint8))
+
+
+if __name__ == "__main__":
+    with job(snakemake):
+        main(
+            samples=snakemake.input.samples,
+            images=snakemake.input.images,
+            coarse=snakemake.input.masks,
+            maps=snakemake.input.maps,
+            features=snakemake.input.get("features"),
+            settings=snakemake.input.settings,
+            selection=snakemake.params.selection | {"shard": int(snakemake.wildcards.shard)},
+            workers=snakemake.threads,
+            masks=snakemake.output.masks,
+        )

@@ -1,0 +1,1 @@
+"""From relevance maps and images to masks."""

@@ -1,0 +1,41 @@
+"""Relevance maps as grey images."""
+
+import numpy as np
+from scipy.ndimage import gaussian_filter
+from skimage.exposure import equalize_hist
+
+# Lengths of the configuration are pixels of an image of this side, the input of ViT-S/16.
+REFERENCE_SIDE = 224
+
+
+def pixels(length: float, shape: tuple[int, int]) -> float:
+    """Convert a length at 224 px to pixels of an image of `shape`."""
+    return length * max(shape) / REFERENCE_SIDE
+
+
+def smooth(relevance: np.ndarray, clip_percentile: float, sigma: float) -> np.ndarray:
+    """Clip the peaks of a relevance map, smooth it and scale it to 0…1.
+
+    Parameters
+    ----------
+    relevance : ndarray of shape (H, W), ≥ 0
+    clip_percentile
+        Percentile of the map above which it is clipped: single pixels would rule it otherwise.
+    sigma
+        Standard deviation of the Gaussian, in pixels at 224 px.
+
+    Returns
+    -------
+    ndarray of shape (H, W), float64 in 0…1
+        All zero where the map is constant.
+    """
+    grey = relevance.astype(np.float64)
+    grey = np.minimum(grey, np.percentile(grey, clip_percentile))
+    grey = gaussian_filter(grey, pixels(sigma, grey.shape))
+    span = np.ptp(grey)
+    return (grey - grey.min()) / span if span > 0 else np.zeros_like(grey)
+
+
+def equalise(grey: np.ndarray) -> np.ndarray:
+    """Histogram equalisation of a grey image in 0…1 (ExplainSeg §3.5)."""
+    return equalize_hist(grey) if np.ptp(grey) > 0 else grey
