@@ -1,0 +1,44 @@
+"""Table 1 of ExplainSeg: means with intervals, its printed forms, and paired tests."""
+
+import pandas as pd
+
+from segxai.data.records import read_rows
+from segxai.report.tables import compare, printed, summarise
+from segxai.runtime import atomic_path, job, log
+
+
+def main(scores, published, rows, tested, titles, statistics, csv, md, tex, tests):
+    images = pd.concat(
+        read_rows(path).assign(dataset=dataset, row=rows[segmenter])
+        for path, dataset, segmenter in scores
+    )
+    table = summarise(
+        images, "explainseg", "1", pd.read_csv(published, dtype={"table": str}), statistics
+    )
+    layout = printed(table, titles)
+    with atomic_path(csv) as path:
+        table.to_csv(path, index=False, float_format="%.4f")
+    with atomic_path(md) as path:
+        path.write_text(layout.to_markdown() + "\n")
+    with atomic_path(tex) as path:
+        path.write_text(layout.style.to_latex(hrules=True).replace("%", r"\%"))
+    with atomic_path(tests) as path:
+        compare(images, tested).to_csv(path, index=False, float_format="%.6g")
+    for line in layout.to_markdown().splitlines():
+        log.info(line)
+
+
+if __name__ == "__main__":
+    with job(snakemake):
+        main(
+            scores=snakemake.params.scores,
+            published=snakemake.input.published,
+            rows=snakemake.params.rows,
+            tested=snakemake.params.tested,
+            titles=snakemake.params.titles,
+            statistics=snakemake.params.statistics,
+            csv=snakemake.output.csv,
+            md=snakemake.output.md,
+            tex=snakemake.output.tex,
+            tests=snakemake.output.tests,
+        )

@@ -1,0 +1,1 @@
+"""From scores to what a reader sees: tables, claims, figures, the page."""

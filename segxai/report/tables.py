@@ -1,0 +1,172 @@
+"""Tidy tables of means with intervals, their printed forms, and verdicts on published numbers."""
+
+import numpy as np
+import pandas as pd
+
+from segxai.stats import bootstrap_mean, paired_tests
+
+METRICS = {"iou": "miou", "dice": "dice"}
+KEYS = ["paper", "table", "dataset", "row", "metric"]
+COLUMNS = [
+    "paper",
+    "table",
+    "dataset",
+    "split",
+    "row",
+    "metric",
+    "unit",
+    "value",
+    "ci_low",
+    "ci_high",
+    "n",
+    "n_undefined",
+    "published",
+    "difference",
+]
+
+
+def per_image(scores: pd.DataFrame) -> pd.DataFrame:
+    """Average the scores of an image over seeds: one row per dataset, row and image."""
+    keys = ["dataset", "row", "image_id", "group", "split"]
+    return scores.groupby(keys, sort=False, as_index=False)[list(METRICS)].mean()
+
+
+def summarise(
+    scores: pd.DataFrame, paper: str, table: str, published: pd.DataFrame, statistics: dict
+) -> pd.DataFrame:
+    """Mean of each metric in percent, with its interval, beside the published value.
+
+    Parameters
+    ----------
+    scores
+        One row per dataset, row, seed and image, with group, split, iou and dice in 0…1.
+    paper, table
+        Which published table the rows belong to.
+    published
+        ``config/published.csv``; its values are for train and validation images together.
+    statistics
+        resamples, confidence and seed of the intervals.
+
+    Returns
+    -------
+    DataFrame
+        `COLUMNS`; one row per dataset, split (all, train, validation), row and metric.
+    """
+    rows = []
+    for (dataset, row), images in per_image(scores).groupby(["dataset", "row"], sort=False):
+        for split in ("all", "train", "validation"):
+            chosen = images if split == "all" else images[images.split == split]
+            for column, metric in METRICS.items():
+                values = 100 * chosen[column].to_numpy()
+                mean, low, high = bootstrap_mean(values, chosen.group.to_numpy(), **statistics)
+                undefined = int(np.isnan(values).sum())
+                rows.append(
+                    {
+                        "paper": paper,
+                        "table": table,
+                        "dataset": dataset,
+                        "split": split,
+                        "row": row,
+                        "metric": metric,
+                        "unit": "percent",
+                        "value": mean,
+                        "ci_low": low,
+                        "ci_high": high,
+                        "n": len(values) - undefined,
+                        "n_undefined": undefined,
+                    }
+                )
+    result = pd.DataFrame(rows)
+    reference = published.assign(split="all").rename(columns={"value": "published"})
+    result = result.merge(reference[[*KEYS, "split", "published"]], how="left", on=[*KEYS, "split"])
+    return result.assign(difference=result.value - result.published)[COLUMNS]
+
+
+def compare(scores: pd.DataFrame, rows: list[str]) -> pd.DataFrame:
+    """Paired Wilcoxon tests of Dice between `rows`, Holm-adjusted within each data set."""
+    tests = []
+    for dataset, images in per_image(scores).groupby("dataset", sort=False):
+        wide = images.pivot(index="image_id", columns="row", values="dice")[rows]
+        tests.append(paired_tests(100 * wide).assign(dataset=dataset, metric="dice"))
+    table = pd.concat(tests, ignore_index=True)
+    return table[["dataset", "metric", "first", "second", "n", "mean_difference", "p", "p_holm"]]
+
+
+def printed(table: pd.DataFrame, titles: dict[str, str]) -> pd.DataFrame:
+    """Lay a tidy table out as papers print it: methods down, data sets and metrics across.
+
+    Parameters
+    ----------
+    table
+        As :func:`summarise` returns it; its split `all` is printed.
+    titles
+        Printed name of each data set.
+
+    Returns
+    -------
+    DataFrame
+        Cells of the form ``41.4 [39.0, 43.9]``, and after a semicolon the published value.
+    """
+    shown = table[table.split == "all"]
+    cell = shown.apply(
+        lambda r: (
+            f"{r.value:.1f} [{r.ci_low:.1f}, {r.ci_high:.1f}]"
+            + (f"; paper {r.published:.1f}" if np.isfinite(r.published) else "")
+        ),
+        axis=1,
+    )
+    names = {"miou": "mIoU %", "dice": "Dice %"}
+    column = shown.dataset.map(titles) + ", " + shown.metric.map(names)
+    wide = shown.assign(cell=cell, column=column).pivot(
+        index="row", columns="column", values="cell"
+    )
+    return wide.loc[shown.row.unique(), column.unique()].rename_axis("Method", axis=0)
+
+
+def claims(
+    published: pd.DataFrame, table: pd.DataFrame, obstacles: dict[str, str], notes: dict[str, str]
+) -> pd.DataFrame:
+    """Set every published number beside ours, with a verdict.
+
+    Parameters
+    ----------
+    published
+        ``config/published.csv``.
+    table
+        Our tidy tables, all of them in one.
+    obstacles
+        For each data set that cannot be compared with the paper, why not.
+    notes
+        For each data set, what else a reader must know.
+
+    Returns
+    -------
+    DataFrame
+        The columns of `published`, then ours, ci_low, ci_high, n, verdict and reason. The verdict
+        is ``reproduced`` where the published number lies in our interval, ``differs`` where it
+        does not, and ``not comparable`` where the run was not theirs or did not include it.
+    """
+    ours = table[table.split == "all"].rename(columns={"value": "ours"})
+    ours = ours.assign(table=ours.table.astype(str))[[*KEYS, "ours", "ci_low", "ci_high", "n"]]
+    result = published.assign(table=published.table.astype(str))
+    result = result.rename(columns={"value": "published"}).merge(ours, how="left", on=KEYS)
+    verdicts = result.apply(_verdict, axis=1, obstacles=obstacles, notes=notes)
+    return result.assign(
+        n=result.n.astype("Int64"),
+        verdict=[verdict for verdict, _ in verdicts],
+        reason=[reason for _, reason in verdicts],
+    )
+
+
+def _verdict(claim: pd.Series, obstacles: dict, notes: dict) -> tuple[str, str]:
+    if np.isnan(claim.ours):
+        return "not comparable", "not part of this run"
+    note = notes.get(claim.dataset, "")
+    if claim.dataset in obstacles:
+        return "not comparable", "; ".join(filter(None, [obstacles[claim.dataset], note]))
+    if claim.ci_low <= claim.published <= claim.ci_high:
+        return "reproduced", "; ".join(filter(None, ["inside our interval", note]))
+    gap = claim.ours - claim.published
+    side = "higher" if gap > 0 else "lower"
+    outside = f"ours is {abs(gap):.1f} {claim.unit} {side}, and theirs outside our interval"
+    return "differs", "; ".join(filter(None, [outside, note]))

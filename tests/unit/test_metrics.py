@@ -1,0 +1,126 @@
+"""Overlap scores, intervals and tests against closed forms and reference implementations."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from hypothesis import given
+from hypothesis.extra.numpy import arrays
+from scipy import stats as scipy_stats
+from torchmetrics.functional.classification import binary_f1_score, binary_jaccard_index
+
+from segxai.metrics.overlap import dice, iou
+from segxai.stats import bootstrap_mean, holm, paired_tests
+
+masks = arrays(bool, (3, 6, 5))
+
+
+@given(masks, masks)
+def test_overlap_agrees_with_torchmetrics(prediction, target):
+    """IoU and Dice of each pair equal torchmetrics' Jaccard index and F1 where defined."""
+    for p, t, i, d in zip(
+        prediction, target, iou(prediction, target), dice(prediction, target), strict=True
+    ):
+        if not (p | t).any():
+            assert np.isnan(i)
+            assert np.isnan(d)
+            continue
+        pair = torch.from_numpy(p), torch.from_numpy(t)
+        assert i == pytest.approx(binary_jaccard_index(*pair).item(), abs=1e-6)
+        assert d == pytest.approx(binary_f1_score(*pair).item(), abs=1e-6)
+
+
+@given(masks, masks)
+def test_overlap_identities(prediction, target):
+    """Dice = 2 IoU / (1 + IoU); both are symmetric, lie in 0…1, and are 1 for equal masks."""
+    i, d = iou(prediction, target), dice(prediction, target)
+    np.testing.assert_allclose(d, 2 * i / (1 + i))
+    np.testing.assert_array_equal(i, iou(target, prediction))
+    assert ((i[np.isfinite(i)] >= 0) & (i[np.isfinite(i)] <= 1)).all()
+    full = prediction.any(axis=(1, 2))
+    assert (dice(prediction, prediction)[full] == 1).all()
+
+
+def test_overlap_of_known_squares():
+    """Two 4×4 squares that share 2×4 pixels: IoU 8/24, Dice 16/32; one empty mask gives 0."""
+    a, b = np.zeros((2, 10, 10), bool)
+    a[2:6, 2:6] = b[4:8, 2:6] = True
+    assert iou(a, b) == pytest.approx(8 / 24)
+    assert dice(a, b) == pytest.approx(16 / 32)
+    assert iou(a, np.zeros_like(a)) == dice(np.zeros_like(a), a) == 0
+
+
+@pytest.mark.parametrize(
+    ("prediction", "words"),
+    [
+        (np.zeros((3, 4)), r"\(3, 4\)"),
+        (np.full((4, 4), 255), "0 and 1"),
+        (np.full((4, 4), 0.5), "0 and 1"),
+    ],
+)
+def test_overlap_refuses_what_is_no_mask(prediction, words):
+    """Other shapes, 0/255 masks and probabilities are refused, not silently scored."""
+    with pytest.raises(ValueError, match=words):
+        dice(prediction, np.zeros((4, 4), bool))
+
+
+def test_bootstrap_interval_agrees_with_scipy():
+    """With one image per group the interval equals SciPy's percentile bootstrap within noise."""
+    values = np.random.default_rng(0).beta(2, 3, 120)
+    mean, low, high = bootstrap_mean(values, np.arange(120), 20000, 0.95, seed=1)
+    reference = scipy_stats.bootstrap(
+        (values,), np.mean, n_resamples=20000, method="percentile", rng=np.random.default_rng(2)
+    ).confidence_interval
+    assert mean == values.mean()
+    assert low == pytest.approx(reference.low, abs=2e-3)
+    assert high == pytest.approx(reference.high, abs=2e-3)
+
+
+def test_bootstrap_of_groups_is_wider_than_of_images():
+    """Ten images that are copies of one another are worth one image, not ten."""
+    values = np.random.default_rng(0).normal(size=30).repeat(10)
+    images = bootstrap_mean(values, np.arange(300), 4000, 0.95, seed=1)
+    groups = bootstrap_mean(values, np.arange(300) // 10, 4000, 0.95, seed=1)
+    assert groups[0] == images[0]
+    assert (groups[2] - groups[1]) / (images[2] - images[1]) == pytest.approx(np.sqrt(10), rel=0.1)
+
+
+def test_bootstrap_leaves_undefined_scores_out():
+    """NaN scores change nothing; without any score all is NaN."""
+    values, groups = np.array([0.2, np.nan, 0.4, 0.9]), np.array(list("abcd"))
+    defined = np.array([0, 2, 3])
+    assert bootstrap_mean(values, groups, 500, 0.9, 3) == bootstrap_mean(
+        values[defined], groups[defined], 500, 0.9, 3
+    )
+    assert np.isnan(bootstrap_mean(np.full(3, np.nan), groups[:3], 500, 0.9, 3)).all()
+
+
+def test_interval_covers_the_true_mean_as_often_as_it_says():
+    """Of 400 samples about 95 % of the 95 % intervals hold the true mean."""
+    rng = np.random.default_rng(5)
+    hits = 0
+    for trial in range(400):
+        sample = rng.exponential(size=80)
+        _, low, high = bootstrap_mean(sample, np.arange(80), 400, 0.95, seed=trial)
+        hits += low <= 1.0 <= high
+    assert 0.90 <= hits / 400 <= 0.98
+
+
+def test_holm_by_hand():
+    """Holm's step-down by hand: 3·0.01, then 2·0.02, then 0.04 raised to what stands before it."""
+    np.testing.assert_allclose(holm(np.array([0.04, 0.01, 0.02])), [0.04, 0.03, 0.04])
+    np.testing.assert_allclose(holm(np.array([0.5, 0.9])), [1.0, 1.0])
+
+
+def test_paired_tests_are_scipys_on_the_same_images():
+    """Each pair is tested on the images where both scores are defined; equal columns give p = 1."""
+    rng = np.random.default_rng(7)
+    scores = pd.DataFrame({"a": rng.random(40), "b": rng.random(40)})
+    scores["c"] = scores.a
+    scores.loc[3, "b"] = np.nan
+    table = paired_tests(scores).set_index(["first", "second"])
+    rest = scores.drop(index=3)
+    assert table.loc[("a", "b"), "n"] == 39
+    assert table.loc[("a", "b"), "p"] == scipy_stats.wilcoxon(rest.a, rest.b).pvalue
+    assert table.loc[("a", "c"), "p"] == 1.0
+    assert table.loc[("a", "b"), "mean_difference"] == pytest.approx((rest.a - rest.b).mean())
