@@ -1,0 +1,42 @@
+"""segxai: from raw public images to every table and figure of ExplainSeg."""
+
+from pathlib import Path
+
+from snakemake.utils import min_version
+
+min_version("9.25")
+
+
+for definition in sorted(Path(workflow.basedir, "config/datasets").glob("*.yaml")):
+
+    configfile: str(definition)
+
+
+configfile: f"{workflow.basedir}/config/config.yaml"
+
+
+report: "report/workflow.rst"
+
+
+include: "rules/common.smk"
+include: "rules/data.smk"
+include: "rules/models.smk"
+include: "rules/explain.smk"
+include: "rules/segment.smk"
+include: "rules/evaluate.smk"
+include: "rules/report.smk"
+
+
+rule all:
+    """Every table, every figure, and the page that shows them."""
+    default_target: True
+    input:
+        "results/report.html",
+        "results/tables/explainseg_ablation.csv",
+        "results/tables/explainseg_tests.csv",
+        "results/tables/claims.csv",
+        collect(
+            "results/figures/explainseg_{figure}.{suffix}",
+            figure=["examples", "distributions", "training"],
+            suffix=["png", "pdf"],
+        ),

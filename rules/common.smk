@@ -1,0 +1,83 @@
+"""What all rules share: the checked configuration and the names that wildcards may take."""
+
+import yaml
+
+from segxai.workflow import config_problem, selection_problem, source_digest
+
+SCHEMA = Path(workflow.basedir, "config/schemas/config.schema.yaml").read_text()
+if problem := config_problem(config, yaml.safe_load(SCHEMA)) or selection_problem(config):
+    raise WorkflowError(problem)
+
+STUDY = config["explainseg"]
+VARIANTS, CONTROLS = STUDY["variants"], STUDY["controls"]
+SEGMENTERS = [*VARIANTS, *(f"{variant}-crf" for variant in VARIANTS), *CONTROLS]
+SHARDS = range(config["shards"])
+MODEL = f"results/models/{{dataset}}/{STUDY['model']}/seed-{{seed}}"
+MAPS = f"results/maps/{{dataset}}/{STUDY['model']}/{STUDY['explainer']}/seed-{{seed}}"
+FEATURES = f"results/features/{{dataset}}/{STUDY['model']}/seed-{{seed}}"
+# Rows of tables: a refined mask is the paper's method, its coarse mask a row of its own.
+ROWS = {name: config["segmenters"][name]["row"] for name in CONTROLS}
+for name in VARIANTS:
+    ROWS[f"{name}-crf"] = config["segmenters"][name]["row"]
+    ROWS[name] = f"{config['segmenters'][name]['row']}, before CRF"
+TESTED = [*(f"{variant}-crf" for variant in VARIANTS), *CONTROLS]
+TITLES = {name: config["datasets"][name]["title"] for name in STUDY["datasets"]}
+SCORES = [
+    (f"results/scores/overlap/{dataset}/{segmenter}/seed-{seed}.csv", dataset, segmenter)
+    for dataset in STUDY["datasets"]
+    for segmenter in [*TESTED, *VARIANTS]
+    for seed in config["seeds"]
+]
+PUBLISHED = f"{workflow.basedir}/config/published.csv"
+
+
+wildcard_constraints:
+    dataset="|".join(config["datasets"]),
+    model="|".join(config["models"]),
+    explainer="|".join(config["explainers"]),
+    segmenter="|".join(SEGMENTERS),
+    seed=r"\d+",
+    shard=r"\d+",
+
+
+def dataset(key):
+    """Value of one key of the wildcard's data set."""
+    return lambda wildcards: config["datasets"][wildcards.dataset][key]
+
+
+def windows(wildcards):
+    """Windows per side in which an image is explained: 1 explains it whole."""
+    chosen = config["datasets"][wildcards.dataset]
+    return chosen["patches"]["grid"] if chosen["explain_on"] == "patches" else 1
+
+
+def selection(wildcards):
+    """Which images are explained: arguments of `segxai.data.samples.explained_rows`."""
+    chosen = config["datasets"][wildcards.dataset]
+    return {
+        "count": chosen["explained_images"],
+        "seed": chosen["split"]["seed"],
+        "shards": config["shards"],
+    }
+
+
+def all_selected(wildcards):
+    """The explained images of all shards together."""
+    return selection(wildcards) | {"shards": 1}
+
+
+def segmenter(key):
+    """Value of one key of the wildcard's segmenter."""
+    return lambda wildcards: config["segmenters"][wildcards.segmenter][key]
+
+
+def feature_maps(wildcards):
+    """Feature maps of a segmenter that fuses them with the relevance; none for the others."""
+    if config["segmenters"][wildcards.segmenter]["source"] != "fusion":
+        return []
+    return collect(
+        f"{FEATURES}/{{shard}}.npy",
+        dataset=wildcards.dataset,
+        seed=wildcards.seed,
+        shard=wildcards.get("shard", SHARDS),
+    )
