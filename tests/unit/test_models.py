@@ -1,0 +1,273 @@
+"""Classifiers: preprocessing, windows, local weights, training."""
+
+import pickle
+from functools import partial
+
+import numpy as np
+import pytest
+import safetensors.torch
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from segxai.models.augment import augment
+from segxai.models.classifier import (
+    build_classifier,
+    image_probabilities,
+    intensities,
+    join_windows,
+    normalise,
+    split_windows,
+)
+from segxai.models.training import Patches, classification_scores, freeze, train_classifier
+from segxai.models.weights import load_backbone, read_state_dict
+from segxai.runtime import InputError
+
+ARCHITECTURE = "vit_tiny_patch16_224"
+ARGUMENTS = {"img_size": 32, "patch_size": 8, "embed_dim": 48, "depth": 2, "num_heads": 3}
+TRAINING = {
+    "optimiser": "adamw",
+    "learning_rate": 0.003,
+    "momentum": 0.9,
+    "weight_decay": 0.0,
+    "decay_every": 50,
+    "decay_factor": 0.1,
+    "epochs": 12,
+    "batch_size": 16,
+    "augmentation": {"flip": 0.5, "jitter": 0.1, "rotation": 15},
+    "cached_views": None,
+}
+
+
+def tiny(seed: int = 0, **changes):
+    """Build a tiny ViT with two classes."""
+    return build_classifier(ARCHITECTURE, ARGUMENTS | changes, 2, False, None, seed)
+
+
+@given(grid=st.integers(1, 4), side=st.integers(1, 5))
+def test_windows_join_to_the_image(grid, side):
+    """Splitting into windows and joining them again is the identity."""
+    image = np.random.default_rng(0).integers(0, 256, (grid * side, grid * side, 3), np.uint8)
+    windows = split_windows(image, grid)
+    assert windows.shape == (grid**2, side, side, 3)
+    np.testing.assert_array_equal(join_windows(windows, grid), image)
+
+
+def test_image_probabilities_of_one_window_are_its_own():
+    """One window is left as it is; of many, any finding counts and class 0 needs all windows."""
+    p = np.array([[0.3, 0.7]])
+    np.testing.assert_array_equal(image_probabilities(p), p[0])
+    many = np.array([[0.9, 0.1], [0.2, 0.8], [0.95, 0.05]])
+    np.testing.assert_allclose(image_probabilities(many), [0.2, 0.8])
+
+
+def test_normalised_intensities_of_known_pixels():
+    """(pixel / 255 − mean) / std per channel, channels first."""
+    pixels = torch.tensor([[[[0, 51, 255]]]], dtype=torch.uint8)
+    x = normalise(intensities(pixels, 1), [0.0, 0.2, 0.5], [1.0, 0.5, 0.25])
+    torch.testing.assert_close(x.flatten(), torch.tensor([0.0, 0.0, 2.0]))
+
+
+def test_augmentation_is_reproducible_and_stays_in_range():
+    """The same generator state gives the same patches, in 0…1; zero strength changes nothing."""
+    x = torch.rand(4, 3, 16, 16, generator=torch.Generator().manual_seed(0))
+    first, second = (augment(x, 0.5, 0.2, 15, torch.Generator().manual_seed(3)) for _ in range(2))
+    torch.testing.assert_close(first, second, rtol=0, atol=0)
+    assert not torch.equal(first, x)
+    assert 0 <= first.min() <= first.max() <= 1
+    torch.testing.assert_close(augment(x, 0, 0, 0, torch.Generator()), x)
+    torch.testing.assert_close(augment(x, 1, 0, 0, torch.Generator()), x.flip(-1))
+
+
+def test_seed_decides_the_initial_weights_and_leaves_the_global_generator_alone():
+    """One seed, one network; the global random state is untouched."""
+    state = torch.random.get_rng_state()
+    a, b, c = tiny(1), tiny(1), tiny(2)
+    assert torch.equal(state, torch.random.get_rng_state())
+    assert torch.equal(a.head.weight, b.head.weight)
+    assert not torch.equal(a.head.weight, c.head.weight)
+
+
+@pytest.mark.parametrize(
+    ("blocks", "trained"), [(0, {"head"}), (1, {"head", "norm", "blocks.1"}), (None, None)]
+)
+def test_only_what_is_asked_for_is_trained(blocks, trained):
+    """A linear probe trains the head alone; n blocks add the last n and the norm after them."""
+    model = tiny()
+    freeze(model, blocks)
+    names = {name for name, p in model.named_parameters() if p.requires_grad}
+    if trained is None:
+        assert names == {name for name, _ in model.named_parameters()}
+    else:
+        assert {name.rsplit(".", 1)[0] for name in names if "blocks" not in name} | {
+            ".".join(name.split(".")[:2]) for name in names if "blocks" in name
+        } == trained
+
+
+def test_more_blocks_than_there_are_is_refused():
+    """Asking for more blocks than the model has names the key and the number."""
+    with pytest.raises(InputError, match="unfreeze_blocks"):
+        freeze(tiny(), 3)
+
+
+def coloured_patches(n: int, seed: int) -> Patches:
+    """Patches that are reddish (class 1) or greenish (class 0), with noise."""
+    rng = np.random.default_rng(seed)
+    labels = np.arange(n) % 2
+    pixels = rng.integers(60, 120, (n, 32, 32, 3))
+    pixels[labels == 1, ..., 0] += 60
+    pixels[labels == 0, ..., 1] += 60
+    return Patches(pixels.astype(np.uint8), labels, 32, torch.device("cpu"))
+
+
+@pytest.mark.parametrize(("blocks", "views"), [(None, None), (0, None), (0, 3)])
+def test_training_learns_a_colour_and_keeps_the_best_epoch(blocks, views):
+    """All three ways of training separate two colours, and end in the epoch of least loss."""
+    model = tiny()
+    validation = coloured_patches(40, 1)
+    to_input = partial(normalise, mean=[0.4] * 3, std=[0.2] * 3)
+    settings = TRAINING | {"cached_views": views}
+    history = train_classifier(
+        model, coloured_patches(96, 0), validation, to_input, blocks, settings, seed=1
+    )
+    with torch.no_grad():
+        x, y = next(validation.batches(40))
+        scores = classification_scores(model(to_input(x)), y)
+    assert len(history) == 12
+    assert scores["loss"] == pytest.approx(history.validation_loss.min(), rel=1e-4)
+    assert scores["accuracy"] >= 0.95
+
+
+def test_training_is_reproducible():
+    """The same seed gives the same history, to the last digit."""
+    histories = [
+        train_classifier(
+            tiny(),
+            coloured_patches(32, 0),
+            coloured_patches(16, 1),
+            lambda x: x,
+            None,
+            TRAINING | {"epochs": 2},
+            seed=4,
+        )
+        for _ in range(2)
+    ]
+    assert histories[0].equals(histories[1])
+
+
+def test_diverging_training_is_stopped_with_a_sentence():
+    """A loss that is no number ends the run and names the learning rate."""
+    settings = TRAINING | {"optimiser": "sgd", "learning_rate": 1e30}
+    with pytest.raises(InputError, match="learning_rate"):
+        train_classifier(
+            tiny(), coloured_patches(32, 0), coloured_patches(16, 1), lambda x: x, None, settings, 0
+        )
+
+
+def dino_names(state: dict) -> dict:
+    """Put weights into the form of DINO's full checkpoint."""
+    return {
+        "teacher": {f"module.backbone.{key}": value for key, value in state.items()},
+        "epoch": 1,
+    }
+
+
+@pytest.mark.parametrize("form", ["safetensors", "torch", "dino"])
+def test_local_weights_are_read_in_every_form(tmp_path, form):
+    """The body is loaded from safetensors, a state dict, or DINO's checkpoint; the head is new."""
+    source, path = tiny(1), tmp_path / f"body.{'safetensors' if form == 'safetensors' else 'pth'}"
+    state = source.state_dict()
+    if form == "safetensors":
+        safetensors.torch.save_file(state, path)
+    else:
+        torch.save(dino_names(state) if form == "dino" else state, path)
+    model = build_classifier(ARCHITECTURE, ARGUMENTS, 2, True, str(path), seed=2)
+    assert torch.equal(model.blocks[1].mlp.fc1.weight, source.blocks[1].mlp.fc1.weight)
+    assert not torch.equal(model.head.weight, source.head.weight)
+
+
+def test_position_embeddings_are_resampled_to_the_grid(tmp_path):
+    """Weights of another input size fit: their position embeddings are interpolated."""
+    path = tmp_path / "large.safetensors"
+    safetensors.torch.save_file(tiny(1, img_size=64).state_dict(), path)
+    model = build_classifier(ARCHITECTURE, ARGUMENTS, 2, False, str(path), seed=2)
+    assert model.pos_embed.shape == (1, 17, 48)
+
+
+class Malicious:
+    """An object whose unpickling would run code."""
+
+    def __reduce__(self):
+        return (print, ("code from a weights file ran",))
+
+
+def test_pickled_code_is_not_run(tmp_path, capsys):
+    """A torch file that holds more than tensors is refused without running it."""
+    path = tmp_path / "evil.pth"
+    path.write_bytes(pickle.dumps({"model": Malicious()}))
+    with pytest.raises(InputError, match=r"evil\.pth"):
+        read_state_dict(path)
+    torch.save({"weight": torch.ones(2), "extra": Malicious()}, path)
+    with pytest.raises(InputError, match="safetensors"):
+        read_state_dict(path)
+    assert "ran" not in capsys.readouterr().out
+
+
+def test_broken_weights_get_one_sentence(tmp_path):
+    """Missing, truncated, empty and non-finite files each name the file and the remedy."""
+    with pytest.raises(InputError, match="no such weights file"):
+        read_state_dict(tmp_path / "absent.pth")
+    good = tmp_path / "good.safetensors"
+    safetensors.torch.save_file(tiny().state_dict(), good)
+    cut = tmp_path / "cut.safetensors"
+    cut.write_bytes(good.read_bytes()[:5000])
+    with pytest.raises(InputError, match=r"cut\.safetensors.*download it again"):
+        read_state_dict(cut)
+    zero = tmp_path / "zero.pth"
+    zero.touch()
+    with pytest.raises(InputError, match=r"zero\.pth"):
+        read_state_dict(zero)
+    torch.save({"epoch": 3}, zero)
+    with pytest.raises(InputError, match="holds no tensors"):
+        read_state_dict(zero)
+    torch.save({"a": torch.tensor([1.0, float("nan")])}, zero)
+    with pytest.raises(InputError, match="NaN"):
+        read_state_dict(zero)
+
+
+def test_weights_of_another_architecture_are_refused():
+    """Missing or misshapen tensors of the body name the first one and the keys to correct."""
+    with pytest.raises(InputError, match="architecture"):
+        load_backbone(tiny(), tiny(embed_dim=96).state_dict(), "wide.safetensors")
+    incomplete = tiny().state_dict()
+    del incomplete["blocks.1.mlp.fc1.weight"]
+    with pytest.raises(InputError, match=r"blocks\.1\.mlp\.fc1\.weight is missing"):
+        load_backbone(tiny(), incomplete, "part.safetensors")
+
+
+def test_unknown_architecture_and_argument_are_refused():
+    """A model that timm does not know, or an argument that it does not take, is one sentence."""
+    with pytest.raises(InputError, match="timm has no 'vit_smol'"):
+        build_classifier("vit_smol", {}, 2, False, None, 0)
+    with pytest.raises(InputError, match="arguments"):
+        build_classifier(ARCHITECTURE, {"image_size": 64}, 2, False, None, 0)
+
+
+def test_default_model_has_dinos_shape():
+    """The paper's backbone: ViT-S/16 with 21.7 M parameters, whose download timm knows."""
+    model = build_classifier("vit_small_patch16_224.dino", {}, 2, False, None, 0)
+    body = sum(p.numel() for name, p in model.named_parameters() if not name.startswith("head"))
+    assert round(body / 1e6, 1) == 21.7
+    assert "dino_deitsmall16_pretrain" in model.pretrained_cfg["url"]
+
+
+@pytest.mark.real
+def test_real_vit_weights_load(shared):
+    """The real ViT-S/14 file loads whole, its position embedding resampled from 37² to 16²."""
+    path = shared / "weights" / "vit_small_patch14_saliency.fp16.safetensors"
+    model = build_classifier(
+        "vit_small_patch14_dinov2", {"img_size": 224}, 2, False, str(path), seed=0
+    )
+    state = read_state_dict(path)
+    assert torch.equal(model.blocks[5].attn.qkv.weight, state["blocks.5.attn.qkv.weight"])
+    assert model.pos_embed.shape == (1, 257, 384)
