@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from segxai.data.records import read_rows
-from segxai.data.samples import explained_rows
+from segxai.data.samples import explained_rows, sharded
 from segxai.runtime import atomic_path, job, log, map_images
 from segxai.segment.relevance import refine
 
@@ -17,9 +17,7 @@ def main(samples, images, coarse, maps, features, settings, selection, workers, 
     pixels = np.load(images, mmap_mode="r", allow_pickle=False)
     before = np.load(coarse, mmap_mode="r", allow_pickle=False)
     relevance = np.load(maps, mmap_mode="r", allow_pickle=False)
-    components = [None] * len(rows)
-    if features:
-        components = np.load(features, mmap_mode="r", allow_pickle=False)
+    components = sharded(rows, features) if features else [None] * len(rows)
     work = partial(refine, settings=json.loads(Path(settings).read_text()))
     items = zip(
         (pixels[row] for row in rows), before, zip(relevance, components, strict=True), strict=True
@@ -37,7 +35,7 @@ if __name__ == "__main__":
             images=snakemake.input.images,
             coarse=snakemake.input.masks,
             maps=snakemake.input.maps,
-            features=snakemake.input.get("features"),
+            features=snakemake.input.features,
             settings=snakemake.input.settings,
             selection=snakemake.params.selection | {"shard": int(snakemake.wildcards.shard)},
             workers=snakemake.threads,

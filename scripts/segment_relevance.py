@@ -14,7 +14,7 @@ def main(maps, features, settings, method, workers, masks):
     relevance = np.load(maps, mmap_mode="r", allow_pickle=False)
     components = [None] * len(relevance)
     if features:
-        components = np.load(features, mmap_mode="r", allow_pickle=False)
+        components = np.load(*features, mmap_mode="r", allow_pickle=False)
     chosen = json.loads(Path(settings).read_text())
     work = partial(segment, method=method, settings=chosen)
     pairs = zip(relevance, components, strict=True)
@@ -28,7 +28,7 @@ if __name__ == "__main__":
     with job(snakemake):
         main(
             maps=snakemake.input.maps,
-            features=snakemake.input.get("features"),
+            features=snakemake.input.features,
             settings=snakemake.input.settings,
             method=snakemake.params.method,
             workers=snakemake.threads,

@@ -37,6 +37,7 @@ def main(
         split: read_patches(pixels, table[table.split == split], split, classes, model, device)
         for split in ("train", "validation")
     }
+    channel = json.loads(Path(statistics).read_text())
     network = build_classifier(
         model["architecture"],
         model["arguments"],
@@ -49,7 +50,7 @@ def main(
         network,
         subsets["train"],
         subsets["validation"],
-        partial(normalise, **json.loads(Path(statistics).read_text())),
+        partial(normalise, mean=channel["mean"], std=channel["std"]),
         model["unfreeze_blocks"],
         model["training"],
         seed,

@@ -89,7 +89,7 @@ if __name__ == "__main__":
             images=snakemake.input.images,
             truth=snakemake.input.truth,
             maps=snakemake.input.maps,
-            features=snakemake.input.get("features"),
+            features=snakemake.input.features,
             method=snakemake.params.method,
             defaults=snakemake.params.defaults,
             grid=snakemake.params.grid,

@@ -5,6 +5,7 @@ import errno
 import logging
 import os
 import sys
+import time
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -99,14 +100,15 @@ def shard_rows(n: int, shard: int, shards: int) -> slice:
 
 
 def progress(items: Iterable, total: int, what: str) -> Iterator:
-    """Show progress: a bar on a terminal, a log line about every tenth otherwise."""
+    """Show progress: a bar on a terminal, otherwise a log line every ten seconds and at the end."""
     if sys.stderr.isatty():
         yield from tqdm(items, total=total, desc=what, leave=False)
         return
-    step = max(1, total // 10)
+    last = time.monotonic()
     for done, item in enumerate(items, 1):
         yield item
-        if done % step == 0 or done == total:
+        if done == total or time.monotonic() - last > 10:
+            last = time.monotonic()
             log.info("%s: %d of %d", what, done, total)
 
 
