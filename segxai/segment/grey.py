@@ -2,7 +2,7 @@
 
 import numpy as np
 from scipy.ndimage import gaussian_filter
-from skimage.exposure import equalize_hist
+from skimage.exposure import equalize_adapthist, equalize_hist
 
 # Lengths of the configuration are pixels of an image of this side, the input of ViT-S/16.
 REFERENCE_SIDE = 224
@@ -36,6 +36,14 @@ def smooth(relevance: np.ndarray, clip_percentile: float, sigma: float) -> np.nd
     return (grey - grey.min()) / span if span > 0 else np.zeros_like(grey)
 
 
-def equalise(grey: np.ndarray) -> np.ndarray:
-    """Histogram equalisation of a grey image in 0…1 (ExplainSeg §3.5)."""
-    return equalize_hist(grey) if np.ptp(grey) > 0 else grey
+# "histogram" is what ExplainSeg §3.5 says, "adaptive" what the paper that it cites there describes.
+EQUALISATIONS = {
+    "histogram": equalize_hist,
+    "adaptive": equalize_adapthist,
+    "none": lambda grey: grey,
+}
+
+
+def equalise(grey: np.ndarray, kind: str) -> np.ndarray:
+    """Spread the histogram of a grey image in 0…1 by one of `EQUALISATIONS`."""
+    return EQUALISATIONS[kind](grey) if np.ptp(grey) > 0 else grey

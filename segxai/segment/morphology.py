@@ -10,11 +10,16 @@ from segxai.segment.otsu import otsu
 
 
 def morphology(
-    grey: np.ndarray, dilate: float, erode: float, min_component: float, max_hole: float
+    grey: np.ndarray,
+    equalisation: str,
+    dilate: float,
+    erode: float,
+    min_component: float,
+    max_hole: float,
 ) -> np.ndarray:
     """Mask from a relevance map by thresholding and morphological operations.
 
-    Histogram equalisation, Otsu's threshold, removal of components that touch the border and of
+    Equalisation, Otsu's threshold, removal of components that touch the border and of
     small ones, dilation, erosion, filling of small holes.
 
     Differs from the paper, which does not say what a border artefact is: components at the border
@@ -24,6 +29,8 @@ def morphology(
     ----------
     grey : ndarray of shape (H, W), in 0…1
         Smoothed relevance.
+    equalisation
+        A key of :data:`segxai.segment.grey.EQUALISATIONS`.
     dilate, erode
         Radii of the discs, in pixels at 224 px.
     min_component, max_hole
@@ -33,7 +40,7 @@ def morphology(
     -------
     ndarray of shape (H, W), bool
     """
-    mask = otsu(equalise(grey))
+    mask = otsu(equalise(grey, equalisation))
     smallest = int(min_component * mask.size)
     largest_hole = int(max_hole * mask.size)
     mask = remove_small_objects(mask, max_size=smallest)

@@ -3,19 +3,26 @@
 import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
+from skimage.exposure import equalize_adapthist
 from skimage.filters import threshold_otsu
 
 from segxai.metrics.overlap import dice
 from segxai.segment.crf import dense_crf, foreground_probability
 from segxai.segment.disc import centred_disc
 from segxai.segment.fusion import fuse
-from segxai.segment.grey import pixels, smooth
+from segxai.segment.grey import equalise, pixels, smooth
 from segxai.segment.morphology import morphology
 from segxai.segment.otsu import otsu, otsu_image
 from segxai.segment.relevance import refine, segment
 from segxai.segment.tuning import candidates, coarse_scores
 
-MORPHOLOGY = {"dilate": 5, "erode": 3, "min_component": 0.005, "max_hole": 0.01}
+MORPHOLOGY = {
+    "equalisation": "histogram",
+    "dilate": 5,
+    "erode": 3,
+    "min_component": 0.005,
+    "max_hole": 0.01,
+}
 CRF = {
     "iterations": 10,
     "gaussian_sxy": 3,
@@ -92,6 +99,14 @@ def test_fusion_suppresses_relevance_where_features_are_low():
     component = blob(12, (3, 3), 2)
     fused = fuse(relevance, component)
     assert fused[72, 72] < 0.1 * fused[24, 24]
+
+
+def test_equalised_histogram_is_split_near_its_median():
+    """Global equalisation makes Otsu mark about half of a continuous map (docs/deviations.md)."""
+    grey = np.random.default_rng(0).beta(1, 5, (224, 224))
+    assert otsu(equalise(grey, "histogram")).mean() == pytest.approx(0.5, abs=0.02)
+    assert otsu(equalise(grey, "none")).mean() < 0.4
+    np.testing.assert_array_equal(equalise(grey, "adaptive"), equalize_adapthist(grey))
 
 
 def test_morphology_keeps_the_blob_and_drops_specks_and_border():

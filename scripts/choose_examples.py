@@ -1,0 +1,68 @@
+"""The images of a data set that a reader is shown, with everything that was made of them."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from segxai.data.records import read_rows
+from segxai.data.samples import sharded
+from segxai.report.examples import Examples, choose, rank, read_scores, write_examples
+from segxai.runtime import atomic_path, job, log
+from segxai.segment.grey import smooth
+
+# A third of them are the worst, a third the middle and a third the best.
+COUNT = 60
+
+
+def main(samples, images, truth, maps, facts, masks, scores, settings, segmenters, arrays, table):
+    overlap = {
+        segmenter: read_scores(path) for segmenter, path in zip(segmenters, scores, strict=True)
+    }
+    # The paper's own variant comes last.
+    headline = overlap[segmenters[-1]]
+    # Without a true mask Dice is zero or undefined, whatever was drawn.
+    dice = headline.dice.where(headline.truth_fraction > 0).to_numpy()
+    places = choose(dice, COUNT)
+    log.info("%d of %d images chosen by Dice of %s", len(places), len(dice), segmenters[-1])
+    explained = pd.concat(map(read_scores, facts)).set_index("image_id")
+    chosen = headline.loc[places, ["image_id", "split", "label"]]
+    chosen = chosen.join(explained[["target", "completeness_error"]], on="image_id").assign(
+        rank=rank(dice)[places],
+        **{f"dice:{name}": one.dice[places] for name, one in overlap.items()},
+        **{f"iou:{name}": one.iou[places] for name, one in overlap.items()},
+    )
+    smoothing = json.loads(Path(settings).read_text())["smoothing"]
+    relevance = sharded(headline.index, maps)[places]
+    rows = pd.Index(read_rows(samples).image_id).get_indexer(chosen.image_id)
+    examples = Examples(
+        table=chosen.reset_index(drop=True),
+        images=np.load(images, mmap_mode="r", allow_pickle=False)[rows],
+        truth=np.load(truth, mmap_mode="r", allow_pickle=False)[rows],
+        relevance=np.stack([np.rint(255 * smooth(one, **smoothing)) for one in relevance]),
+        masks={
+            name: sharded(headline.index, files)[places]
+            for name, files in zip(segmenters, masks, strict=True)
+        },
+    )
+    with atomic_path(arrays) as arrays_path, atomic_path(table) as table_path:
+        write_examples(examples, arrays_path, table_path)
+
+
+if __name__ == "__main__":
+    with job(snakemake):
+        chosen = snakemake.params.segmenters
+        main(
+            samples=snakemake.input.samples,
+            images=snakemake.input.images,
+            truth=snakemake.input.truth,
+            maps=snakemake.input.maps,
+            facts=snakemake.input.facts,
+            masks=np.reshape(snakemake.input.masks, (len(chosen), -1)),
+            scores=snakemake.input.scores,
+            settings=snakemake.input.settings,
+            segmenters=chosen,
+            arrays=snakemake.output.arrays,
+            table=snakemake.output.table,
+        )

@@ -1,0 +1,32 @@
+"""Figure: Dice of every image by method, with means and their intervals."""
+
+import pandas as pd
+
+from segxai.report.figures import distributions
+from segxai.report.style import colours, save
+from segxai.report.tables import per_image
+from segxai.runtime import atomic_path, job
+
+
+def main(scores, table, titles, rows, png, pdf):
+    images = pd.concat(
+        pd.read_csv(path).assign(dataset=dataset, row=rows[segmenter])
+        for path, dataset, segmenter in scores
+        if segmenter in rows
+    )
+    figure = distributions(per_image(images), pd.read_csv(table), titles, colours(rows.values()))
+    for output in (png, pdf):
+        with atomic_path(output) as path:
+            save(figure, path)
+
+
+if __name__ == "__main__":
+    with job(snakemake):
+        main(
+            scores=snakemake.params.scores,
+            table=snakemake.input.table,
+            titles=snakemake.params.titles,
+            rows=snakemake.params.rows,
+            png=snakemake.output.png,
+            pdf=snakemake.output.pdf,
+        )
