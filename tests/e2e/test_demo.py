@@ -1,0 +1,175 @@
+"""The demo study end to end, its tables recomputed, and its repetition byte for byte."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+pytestmark = pytest.mark.study
+
+MODEL = "models/phantom-lesions/vit-tiny-phantom/seed-1"
+
+
+def run_study(checkout: Path, folder: Path, *overlays: str, cores: int = 2, targets=()) -> str:
+    """Run the study in `folder` as the Makefile does and return what it printed."""
+    command = [sys.executable, "-m", "snakemake", "--cores", str(cores)]
+    command += ["--snakefile", str(checkout / "Snakefile"), "--directory", str(folder)]
+    command += ["--configfile", *(str(checkout / overlay) for overlay in overlays)]
+    done = subprocess.run(
+        [*command, "--", *targets], cwd=checkout, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-6000:]
+    return done.stdout + done.stderr
+
+
+@pytest.fixture(scope="module")
+def demo(checkout, tmp_path_factory) -> Path:
+    """Run the demo once and return its results."""
+    folder = tmp_path_factory.mktemp("demo")
+    run_study(checkout, folder, "config/demo.yaml")
+    return folder / "results"
+
+
+@pytest.fixture(scope="module")
+def table(demo) -> pd.DataFrame:
+    """Return Table 1 of the demo, all images, by row and metric."""
+    table = pd.read_csv(demo / "tables/explainseg_ablation.csv")
+    return table[table.split == "all"].set_index(["row", "metric"])
+
+
+def test_classifier_learns_the_phantoms(demo):
+    """The tiny ViT reaches 0.95 validation accuracy on patches it has not seen."""
+    card = json.loads((demo / MODEL / "card.json").read_text())
+    assert card["best"]["validation_accuracy"] >= 0.95
+    assert card["patches"]["validation"] >= 100
+
+
+def test_xncut_beats_the_controls(table, demo):
+    """XNCut's mean Dice is at least 20 points above each control, with p < 0.001."""
+    ours = table.loc[("XNCut xai+ncut", "dice"), "value"]
+    tests = pd.read_csv(demo / "tables/explainseg_tests.csv").set_index(["first", "second"])
+    for control in ("Control centred disc", "Control Otsu on grey"):
+        assert ours > table.loc[(control, "dice"), "value"] + 20
+        assert tests.loc[("XNCut xai+ncut", control), "p_holm"] < 1e-3
+
+
+def test_table_is_what_a_plain_computation_gives(demo, table):
+    """Means recomputed pixel by pixel from the arrays on disk equal the table's."""
+    truth = np.load(demo / "data/phantom-lesions/masks.npy").astype(bool)
+    segmenters = {
+        "xai-ncut-crf": "XNCut xai+ncut",
+        "xai-morphology": "C xai+morphology, before CRF",
+        "centred-disc": "Control centred disc",
+    }
+    for segmenter, row in segmenters.items():
+        masks = np.load(demo / f"masks/phantom-lesions/{segmenter}/seed-1/0.npy").astype(bool)
+        dice, iou = [], []
+        for mask, lesion in zip(masks, truth, strict=True):
+            if mask.any() or lesion.any():
+                both = np.count_nonzero(mask & lesion)
+                iou.append(both / np.count_nonzero(mask | lesion))
+                dice.append(2 * both / (np.count_nonzero(mask) + np.count_nonzero(lesion)))
+        assert table.loc[(row, "dice"), "value"] == pytest.approx(100 * np.mean(dice), abs=1e-3)
+        assert table.loc[(row, "miou"), "value"] == pytest.approx(100 * np.mean(iou), abs=1e-3)
+        assert table.loc[(row, "dice"), "n"] == len(dice)
+        assert table.loc[(row, "dice"), "n_undefined"] == len(masks) - len(dice)
+
+
+def test_splits_add_up(demo):
+    """The mean over all images is the mean of its splits weighted by their sizes."""
+    table = pd.read_csv(demo / "tables/explainseg_ablation.csv")
+    wide = table[table.metric == "dice"].pivot(index="row", columns="split", values=["value", "n"])
+    parts = [wide["value", split] * wide["n", split] for split in ("train", "validation")]
+    np.testing.assert_allclose(sum(parts) / wide["n", "all"], wide["value", "all"], atol=2e-4)
+
+
+def test_tuning_saw_validation_images_only(demo):
+    """The chosen settings are the best of those tried, and training images were not looked at."""
+    samples = pd.read_csv(demo / "data/phantom-lesions/samples.csv")
+    trials = pd.read_csv(demo / "tuning/phantom-lesions/xai-ncut/seed-1.csv")
+    assert (trials.n <= (samples.split == "validation").sum()).all()
+    for _, stage in trials.groupby("stage"):
+        assert stage.dice.idxmax() == stage[stage.chosen].index.item()
+        assert stage.default.sum() == 1
+
+
+def test_maps_are_complete_and_finite(demo):
+    """Each image has one finite map in 0…1 with its target and completeness error."""
+    folder = demo / "maps/phantom-lesions/vit-tiny-phantom/integrated-gradients/seed-1"
+    maps, rows = np.load(folder / "0.npy"), pd.read_csv(folder / "0.csv")
+    samples = pd.read_csv(demo / "data/phantom-lesions/samples.csv")
+    assert maps.dtype == np.float16
+    assert np.isfinite(maps).all()
+    assert rows.image_id.tolist() == samples.image_id.tolist()
+    assert set(rows.target) <= {"background", "lesion"}
+    assert rows.completeness_error.median() < 0.2
+
+
+def test_every_published_number_has_a_verdict(demo):
+    """The claims list all published numbers; on phantoms none is called reproduced."""
+    claims = pd.read_csv(demo / "tables/claims.csv")
+    assert len(claims) == 137
+    assert set(claims.verdict) == {"not comparable"}
+    assert claims.reason.notna().all()
+
+
+def test_figures_and_report_exist(demo):
+    """The page is one file that asks no network for anything, and the figures are there."""
+    page = (demo / "report.html").read_text()
+    assert "XNCut" in page
+    assert not any(f'{attribute}="http' in page for attribute in ("src", "href"))
+    assert len(page) < 20e6
+    for figure in ("examples", "distributions", "training"):
+        for suffix in ("png", "pdf"):
+            assert (demo / f"figures/explainseg_{figure}.{suffix}").stat().st_size > 5000
+
+
+def test_a_finished_study_has_nothing_to_do(demo, checkout):
+    """A second call redoes no job."""
+    said = run_study(checkout, demo.parent, "config/demo.yaml")
+    assert "Nothing to be done" in said
+
+
+@pytest.fixture(scope="module")
+def reduced(checkout, tmp_path_factory) -> Path:
+    """Run the reduced demo on one core and return its results."""
+    folder = tmp_path_factory.mktemp("one-core")
+    overlays = ("config/demo.yaml", "tests/e2e/reduced.yaml")
+    run_study(checkout, folder, *overlays, cores=1, targets=["results/tables/claims.csv"])
+    return folder / "results"
+
+
+def test_tables_do_not_depend_on_cores(checkout, reduced, tmp_path):
+    """The same seed on one core and on two gives the same tables, masks and weights, bytewise."""
+    overlays = ("config/demo.yaml", "tests/e2e/reduced.yaml")
+    run_study(checkout, tmp_path, *overlays, cores=2, targets=["results/tables/claims.csv"])
+    files = [
+        *(file.relative_to(reduced) for file in sorted((reduced / "tables").iterdir())),
+        *(file.relative_to(reduced) for file in sorted((reduced / "masks").rglob("*.npy"))),
+        Path(MODEL) / "weights.safetensors",
+    ]
+    assert len(files) > 20
+    different = [
+        file
+        for file in files
+        if (reduced / file).read_bytes() != (tmp_path / "results" / file).read_bytes()
+    ]
+    assert different == []
+
+
+def test_interrupted_study_continues(checkout, reduced, tmp_path):
+    """With a mask lost, only what depends on it is redone."""
+    folder = reduced.parent
+    lost = reduced / "masks/phantom-lesions/xai-ncut-crf/seed-1/1.npy"
+    before = (reduced / "tables/explainseg_ablation.csv").read_bytes()
+    lost.unlink()
+    overlays = ("config/demo.yaml", "tests/e2e/reduced.yaml")
+    said = run_study(checkout, folder, *overlays, targets=["results/tables/claims.csv"])
+    assert lost.is_file()
+    assert "rule explain" not in said
+    assert "rule train_model" not in said
+    assert (reduced / "tables/explainseg_ablation.csv").read_bytes() == before
