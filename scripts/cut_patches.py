@@ -1,7 +1,6 @@
 """Cut the images of a data set into labelled, balanced patches, or keep them whole."""
 
-import numpy as np
-
+from segxai.data.arrays import read_array
 from segxai.data.patches import cut_patches, whole_images
 from segxai.data.records import read_rows
 from segxai.runtime import atomic_path, job, log
@@ -9,7 +8,7 @@ from segxai.runtime import atomic_path, job, log
 
 def main(samples, masks, classes, grid, seed, patches):
     table = read_rows(samples)
-    pixels = np.load(masks, mmap_mode="r", allow_pickle=False)
+    pixels = read_array(masks)
     if grid is None:
         windows = whole_images(table, classes, pixels.shape[1])
     else:

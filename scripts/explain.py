@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import torch
 
+from segxai.data.arrays import npy_rows, read_array
 from segxai.data.records import read_rows
 from segxai.data.samples import explained_rows
 from segxai.explain.integrated_gradients import completeness_error
@@ -34,7 +35,7 @@ def main(
     device = torch_device(threads)
     table = read_rows(samples)
     chosen = explained_rows(table, **selection)
-    pixels = np.load(images, mmap_mode="r", allow_pickle=False)
+    pixels = read_array(images)
     classifier = Classifier.load(weights, statistics, model, len(classes), device)
     targets = read_rows(predictions).query("predicted == 1").set_index("image_id")["class"]
     settings = dict(explainer)
@@ -42,10 +43,9 @@ def main(
     precision = settings.pop("precision")
 
     facts = []
-    shape = (len(chosen), *pixels.shape[1:3])
-    with atomic_path(maps) as path:
-        result = np.lib.format.open_memmap(path, "w+", np.float16, shape)
-        for index, row in enumerate(progress(chosen, len(chosen), "images explained")):
+    shape = pixels.shape[1:3]
+    with atomic_path(maps) as path, npy_rows(path, shape, np.float16) as append:
+        for row in progress(chosen, len(chosen), "images explained"):
             started = time.perf_counter()
             name = table.image_id[row]
             attribution, gain = method(
@@ -56,10 +56,9 @@ def main(
                 **settings,
             )
             refuse_nan(attribution, weights, name)
-            result[index] = relevance(attribution, grid, shape[1:])
+            append(relevance(attribution, grid, shape).astype(np.float16))
             error = completeness_error(attribution, gain)
             facts.append((name, targets[name], error, time.perf_counter() - started))
-        result.flush()
     facts = pd.DataFrame(facts, columns=["image_id", "target", "completeness_error", "seconds"])
     means = facts.completeness_error.median(), facts.seconds.mean()
     log.info("median completeness error %.3f, %.2f s per image", *means)

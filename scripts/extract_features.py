@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from segxai.data.arrays import read_array
 from segxai.data.records import read_rows
 from segxai.data.samples import explained_rows
 from segxai.models.classifier import Classifier, first_component, join_windows, key_features
@@ -11,7 +12,7 @@ from segxai.runtime import atomic_path, job, progress, torch_device
 def main(samples, images, statistics, weights, model, classes, selection, grid, threads, features):
     device = torch_device(threads)
     chosen = explained_rows(read_rows(samples), **selection)
-    pixels = np.load(images, mmap_mode="r", allow_pickle=False)
+    pixels = read_array(images)
     classifier = Classifier.load(weights, statistics, model, len(classes), device)
     result = []
     for row in progress(chosen, len(chosen), "feature maps"):

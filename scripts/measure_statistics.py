@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 
+from segxai.data.arrays import read_array
 from segxai.data.images import channel_statistics
 from segxai.data.records import read_rows
 from segxai.data.splits import TRAIN
@@ -12,7 +13,7 @@ from segxai.runtime import atomic_path, job
 
 def main(samples, images, statistics):
     rows = np.flatnonzero(read_rows(samples)["split"] == TRAIN)
-    pixels = np.load(images, mmap_mode="r", allow_pickle=False)
+    pixels = read_array(images)
     mean, std = channel_statistics(pixels, rows)
     facts = {"mean": mean, "std": std, "n_images": len(rows)}
     with atomic_path(statistics) as temporary:

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import torch
 
+from segxai.data.arrays import read_array
 from segxai.data.records import read_rows
 from segxai.models.classifier import Classifier, image_probabilities
 from segxai.runtime import atomic_path, job, log, progress, torch_device
@@ -12,7 +13,7 @@ from segxai.runtime import atomic_path, job, log, progress, torch_device
 def main(samples, images, statistics, weights, model, classes, grid, threads, predictions):
     device = torch_device(threads)
     table = read_rows(samples)
-    pixels = np.load(images, mmap_mode="r", allow_pickle=False)
+    pixels = read_array(images)
     classifier = Classifier.load(weights, statistics, model, len(classes), device)
     parts = []
     for row, sample in progress(enumerate(table.itertuples()), len(table), "images predicted"):

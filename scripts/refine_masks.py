@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from segxai.data.arrays import read_array
 from segxai.data.records import read_rows
 from segxai.data.samples import explained_rows, sharded
 from segxai.runtime import atomic_path, job, log, map_images
@@ -14,9 +15,9 @@ from segxai.segment.relevance import refine
 
 def main(samples, images, coarse, maps, features, settings, selection, workers, masks):
     rows = explained_rows(read_rows(samples), **selection)
-    pixels = np.load(images, mmap_mode="r", allow_pickle=False)
-    before = np.load(coarse, mmap_mode="r", allow_pickle=False)
-    relevance = np.load(maps, mmap_mode="r", allow_pickle=False)
+    pixels = read_array(images)
+    before = read_array(coarse)
+    relevance = read_array(maps)
     components = sharded(rows, features) if features else [None] * len(rows)
     work = partial(refine, settings=json.loads(Path(settings).read_text()))
     items = zip(

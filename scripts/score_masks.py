@@ -1,7 +1,6 @@
 """Overlap of each mask of a segmenter with the ground truth, one row per explained image."""
 
-import numpy as np
-
+from segxai.data.arrays import read_array
 from segxai.data.records import read_rows
 from segxai.data.samples import explained_rows, sharded
 from segxai.metrics.overlap import dice, iou
@@ -12,7 +11,7 @@ def main(samples, truth, masks, selection, segmenter, seed, scores):
     table = read_rows(samples)
     rows = explained_rows(table, **selection)
     predictions = sharded(rows, masks)
-    truth = np.load(truth, mmap_mode="r", allow_pickle=False)[rows]
+    truth = read_array(truth)[rows]
     result = table.loc[rows, ["image_id", "group", "split", "label"]].assign(
         segmenter=segmenter,
         seed=seed,

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from segxai.data.arrays import read_array
 from segxai.data.records import read_rows
 from segxai.data.samples import explained_rows
 from segxai.metrics.overlap import dice
@@ -14,8 +15,8 @@ def main(samples, images, truth, method, selection, masks):
     table = read_rows(samples)
     rows = explained_rows(table, **selection)
     training = np.flatnonzero(table.split == "train")
-    pixels = np.load(images, mmap_mode="r", allow_pickle=False)
-    truth = np.load(truth, mmap_mode="r", allow_pickle=False)
+    pixels = read_array(images)
+    truth = read_array(truth)
     control = {"disc": disc_masks, "otsu": otsu_masks}[method]
     with atomic_path(masks) as path:
         np.save(path, control(pixels, truth, training, rows).astype(np.uint8))

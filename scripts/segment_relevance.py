@@ -6,15 +6,16 @@ from pathlib import Path
 
 import numpy as np
 
+from segxai.data.arrays import read_array
 from segxai.runtime import atomic_path, job, log, map_images
 from segxai.segment.relevance import segment
 
 
 def main(maps, features, settings, method, workers, masks):
-    relevance = np.load(maps, mmap_mode="r", allow_pickle=False)
+    relevance = read_array(maps)
     components = [None] * len(relevance)
     if features:
-        components = np.load(*features, mmap_mode="r", allow_pickle=False)
+        components = read_array(*features)
     chosen = json.loads(Path(settings).read_text())
     work = partial(segment, method=method, settings=chosen)
     pairs = zip(relevance, components, strict=True)

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from segxai.data.arrays import read_array
 from segxai.data.records import read_rows
 from segxai.models.classifier import build_classifier, normalise, save_classifier
 from segxai.models.training import Patches, train_classifier
@@ -32,7 +33,7 @@ def main(
     row_of = {name: row for row, name in enumerate(read_rows(samples).image_id)}
     table = read_rows(patches)
     table["row"] = table.image_id.map(row_of)
-    pixels = np.load(images, mmap_mode="r", allow_pickle=False)
+    pixels = read_array(images)
     subsets = {
         split: read_patches(pixels, table[table.split == split], split, classes, model, device)
         for split in ("train", "validation")

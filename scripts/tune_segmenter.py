@@ -6,6 +6,7 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
+from segxai.data.arrays import read_array
 from segxai.data.records import read_rows
 from segxai.data.samples import explained_rows, sharded
 from segxai.runtime import atomic_path, job, log, map_images
@@ -30,8 +31,8 @@ def main(
     table = read_rows(samples)
     rows = explained_rows(table, **selection)
     places = np.flatnonzero(table.split[rows] == "validation")[:n_images]
-    pixels = np.load(images, mmap_mode="r", allow_pickle=False)
-    masks = np.load(truth, mmap_mode="r", allow_pickle=False)
+    pixels = read_array(images)
+    masks = read_array(truth)
     relevance = sharded(rows, maps)
     components = sharded(rows, features) if features else [None] * len(rows)
     items = [

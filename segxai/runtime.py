@@ -48,16 +48,18 @@ def job(snakemake) -> Iterator[None]:
         log.error("error in %s: %s", name, error)
         sys.exit(1)
     except OSError as error:
-        log.debug("", exc_info=True)
         log.error("error in %s: %s", name, describe_os_error(error))
         sys.exit(1)
     except Exception as error:
-        log.exception("error in %s: %s: %s", name, type(error).__name__, error)
+        log.error("unexpected:", exc_info=True)
+        log.error("error in %s: %s: %s", name, type(error).__name__, error)
         sys.exit(1)
 
 
 def describe_os_error(error: OSError) -> str:
     """Say in one sentence what the operating system refused and what to do about it."""
+    # NumPy reports a full disk as "n requested and m written", without an error number.
+    number = errno.ENOSPC if "requested and" in str(error) else error.errno
     place = error.filename or "the output folder"
     remedy = {
         errno.ENOSPC: "free some disk space and run the same command again; finished jobs are kept",
@@ -65,7 +67,7 @@ def describe_os_error(error: OSError) -> str:
         errno.EACCES: "give this user permission to it",
         errno.EROFS: "choose an output folder that can be written",
         errno.ENOENT: "check the path in the configuration",
-    }.get(error.errno, "check the path and the disk, then run the same command again")
+    }.get(number, "check the path and the disk, then run the same command again")
     return f"{place}: {error.strerror or error}; {remedy}."
 
 

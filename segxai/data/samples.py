@@ -3,8 +3,9 @@
 import numpy as np
 import pandas as pd
 
+from segxai.data.arrays import read_array
 from segxai.data.splits import choose_subset
-from segxai.runtime import shard_rows
+from segxai.runtime import InputError, shard_rows
 
 
 def explained_rows(
@@ -37,8 +38,18 @@ def explained_rows(
 
 
 def sharded(rows: np.ndarray, files: list) -> np.ndarray:
-    """Join the arrays of all shards, in order, and check that they hold one entry per row."""
-    arrays = np.concatenate([np.load(file, mmap_mode="r", allow_pickle=False) for file in files])
-    if len(arrays) != len(rows):
-        raise ValueError(f"{files[0]} and its shards hold {len(arrays)} of {len(rows)} images.")
-    return arrays
+    """Join the arrays of all shards, in order: one entry per row.
+
+    Raises
+    ------
+    InputError
+        If a file is unreadable or they hold another number of images.
+    """
+    parts = [read_array(file) for file in files]
+    joined = parts[0] if len(parts) == 1 else np.concatenate(parts)
+    if len(joined) != len(rows):
+        raise InputError(
+            f"{files[0]}: it and its shards hold {len(joined)} images instead of {len(rows)}; "
+            "delete them and run again to make them anew."
+        )
+    return joined

@@ -1,0 +1,148 @@
+"""What jobs need around their arrays: atomic files, seeds, shards, clear errors, workers."""
+
+import errno
+import logging
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from segxai.data.arrays import read_array
+from segxai.data.samples import explained_rows, sharded
+from segxai.runtime import (
+    InputError,
+    atomic_path,
+    describe_os_error,
+    image_seed,
+    job,
+    map_images,
+    progress,
+    shard_rows,
+)
+
+
+def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
+    """An exception inside the block keeps what was there and removes the temporary file."""
+    path = tmp_path / "deep" / "table.csv"
+    with atomic_path(path) as temporary:
+        temporary.write_text("old")
+    with pytest.raises(RuntimeError), atomic_path(path) as temporary:
+        temporary.write_text("half")
+        raise RuntimeError
+    assert path.read_text() == "old"
+    assert list(path.parent.iterdir()) == [path]
+
+
+@given(n=st.integers(0, 300), shards=st.integers(1, 12))
+def test_shards_are_a_partition(n, shards):
+    """Shards are disjoint, in order, cover all rows, and differ in size by one at most."""
+    parts = [list(range(n))[shard_rows(n, shard, shards)] for shard in range(shards)]
+    assert [row for part in parts for row in part] == list(range(n))
+    sizes = [len(part) for part in parts]
+    assert max(sizes) - min(sizes) <= 1
+
+
+def test_image_seed_depends_on_seed_and_name_only():
+    """Other seeds and other names give other generators; the same pair the same one."""
+    seeds = {image_seed(seed, name) for seed in range(20) for name in ("a", "b", "ä", "a1")}
+    assert len(seeds) == 80
+    assert image_seed(3, "cju0qkwl35") == image_seed(3, "cju0qkwl35")
+    assert all(0 <= seed < 2**32 for seed in seeds)
+
+
+def samples(n: int) -> pd.DataFrame:
+    """Rows of a data set of which every fifth image is held out."""
+    split = np.where(np.arange(n) % 5 == 0, "validation", "train")
+    return pd.DataFrame({"image_id": [f"i{k}" for k in range(n)], "split": split, "label": "x"})
+
+
+@given(count=st.integers(10, 60), shards=st.integers(1, 5), seed=st.integers(0, 9))
+def test_explained_rows_are_the_same_for_every_shard_count(count, shards, seed):
+    """The subset has the asked size and validation share, and shards join to the whole."""
+    table = samples(60)
+    whole = explained_rows(table, count, seed)
+    parts = [explained_rows(table, count, seed, k, shards) for k in range(shards)]
+    np.testing.assert_array_equal(np.concatenate(parts), whole)
+    assert len(whole) == len(set(whole)) == count
+    held_out = (table.split[whole] == "validation").sum()
+    assert abs(held_out - count / 5) <= 1
+    np.testing.assert_array_equal(explained_rows(table, None, seed), np.arange(60))
+
+
+def test_shards_join_and_a_missing_image_is_noticed(tmp_path):
+    """Arrays of all shards are joined in order; another number of images names the file."""
+    files = [tmp_path / "0.npy", tmp_path / "1.npy"]
+    np.save(files[0], np.zeros((3, 2), np.uint8))
+    np.save(files[1], np.ones((2, 2), np.uint8))
+    assert sharded(np.arange(5), files)[:, 0].tolist() == [0, 0, 0, 1, 1]
+    with pytest.raises(InputError, match=r"0\.npy.*5 images instead of 6"):
+        sharded(np.arange(6), files)
+
+
+def test_broken_arrays_get_one_sentence(tmp_path):
+    """Cut short, pickled, NaN and missing arrays each name the file and what to do."""
+    path = tmp_path / "maps.npy"
+    np.save(path, np.ones((40, 40), np.float16))
+    path.write_bytes(path.read_bytes()[:500])
+    with pytest.raises(InputError, match=r"maps\.npy: not a readable array.*delete it"):
+        read_array(path)
+    np.save(path, np.array([{"a": 1}], dtype=object), allow_pickle=True)
+    with pytest.raises(InputError, match="not a readable array"):
+        read_array(path)
+    np.save(path, np.array([1.0, np.nan], np.float16))
+    with pytest.raises(InputError, match="NaN"):
+        read_array(path)
+    with pytest.raises(InputError, match=r"absent\.npy"):
+        read_array(tmp_path / "absent.npy")
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device", "results/a.npy"), "free some disk space"),
+        (OSError("131072 requested and 0 written"), "free some disk space"),
+        (PermissionError(errno.EACCES, "Permission denied", "results"), "permission"),
+        (FileNotFoundError(errno.ENOENT, "No such file", "data"), "check the path"),
+    ],
+)
+def test_system_errors_become_one_sentence(error, words):
+    """What the operating system refuses is named with its remedy, on one line."""
+    sentence = describe_os_error(error)
+    assert words in sentence
+    assert "\n" not in sentence
+
+
+@pytest.mark.parametrize(
+    ("error", "last", "traceback"),
+    [
+        (InputError("a.png: truncated; copy it again."), "a.png: truncated; copy it again.", False),
+        (OSError(errno.ENOSPC, "No space left on device"), "free some disk space", False),
+        (KeyError("mean"), "KeyError: 'mean'", True),
+    ],
+)
+def test_a_failing_job_ends_with_its_sentence_and_a_non_zero_exit(tmp_path, error, last, traceback):
+    """The log's last line is the sentence; a traceback stands above it only for surprises."""
+    fake = SimpleNamespace(log=[tmp_path / "job.log"], rule="explain", wildcards=["kvasir-seg"])
+    with pytest.raises(SystemExit) as exit_status, job(fake):
+        raise error
+    said = (tmp_path / "job.log").read_text()
+    assert exit_status.value.code == 1
+    assert ("Traceback" in said) == traceback
+    assert last in said.splitlines()[-1]
+
+
+def test_progress_passes_items_on_and_says_when_done(caplog):
+    """Items come through unchanged and in order; the end is logged."""
+    with caplog.at_level(logging.INFO, logger="segxai"):
+        assert list(progress(range(5), 5, "images")) == [0, 1, 2, 3, 4]
+    assert "images: 5 of 5" in caplog.text
+
+
+def test_workers_keep_the_order():
+    """Results come in the order of the items for any number of processes."""
+    items = [np.full(3, k) for k in range(7)]
+    for workers in (1, 2):
+        assert map_images(np.sum, items, 7, workers, "sums") == [3 * k for k in range(7)]
