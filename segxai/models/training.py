@@ -212,4 +212,5 @@ def _cached_epochs(model, training, normalise, settings, generator) -> Iterator:
 @torch.no_grad()
 def _features(model: nn.Module, x: torch.Tensor) -> torch.Tensor:
     """What the head sees of inputs (B, 3, H, W)."""
-    return model.forward_head(model.forward_features(x), pre_logits=True)
+    # A class token is a view: without the copy a cache of them keeps all other tokens alive.
+    return model.forward_head(model.forward_features(x), pre_logits=True).clone()

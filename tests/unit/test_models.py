@@ -19,7 +19,13 @@ from segxai.models.classifier import (
     normalise,
     split_windows,
 )
-from segxai.models.training import Patches, classification_scores, freeze, train_classifier
+from segxai.models.training import (
+    Patches,
+    _features,
+    classification_scores,
+    freeze,
+    train_classifier,
+)
 from segxai.models.weights import load_backbone, read_state_dict
 from segxai.runtime import InputError
 
@@ -136,6 +142,12 @@ def test_training_learns_a_colour_and_keeps_the_best_epoch(blocks, views):
     assert len(history) == 12
     assert scores["loss"] == pytest.approx(history.validation_loss.min(), rel=1e-4)
     assert scores["accuracy"] >= 0.95
+
+
+def test_cached_features_keep_nothing_else_alive():
+    """The features of a batch own no more memory than they hold."""
+    features = _features(tiny(), torch.rand(4, 3, 32, 32))
+    assert features.untyped_storage().nbytes() == features.numel() * features.element_size()
 
 
 def test_training_is_reproducible():
