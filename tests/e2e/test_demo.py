@@ -1,8 +1,6 @@
 """The demo study end to end, its tables recomputed, and its repetition byte for byte."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -14,23 +12,11 @@ pytestmark = pytest.mark.study
 MODEL = "models/phantom-lesions/vit-tiny-phantom/seed-1"
 
 
-def run_study(checkout: Path, folder: Path, *overlays: str, cores: int = 2, targets=()) -> str:
-    """Run the study in `folder` as the Makefile does and return what it printed."""
-    command = [sys.executable, "-m", "snakemake", "--cores", str(cores)]
-    command += ["--snakefile", str(checkout / "Snakefile"), "--directory", str(folder)]
-    command += ["--configfile", *(str(checkout / overlay) for overlay in overlays)]
-    done = subprocess.run(
-        [*command, "--", *targets], cwd=checkout, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-6000:]
-    return done.stdout + done.stderr
-
-
 @pytest.fixture(scope="module")
-def demo(checkout, tmp_path_factory) -> Path:
+def demo(run_study, tmp_path_factory) -> Path:
     """Run the demo once and return its results."""
     folder = tmp_path_factory.mktemp("demo")
-    run_study(checkout, folder, "config/demo.yaml")
+    run_study(folder, "config/demo.yaml")
     return folder / "results"
 
 
@@ -128,25 +114,25 @@ def test_figures_and_report_exist(demo):
             assert (demo / f"figures/explainseg_{figure}.{suffix}").stat().st_size > 5000
 
 
-def test_a_finished_study_has_nothing_to_do(demo, checkout):
+def test_a_finished_study_has_nothing_to_do(demo, run_study):
     """A second call redoes no job."""
-    said = run_study(checkout, demo.parent, "config/demo.yaml")
+    said = run_study(demo.parent, "config/demo.yaml").stdout
     assert "Nothing to be done" in said
 
 
 @pytest.fixture(scope="module")
-def reduced(checkout, tmp_path_factory) -> Path:
+def reduced(run_study, tmp_path_factory) -> Path:
     """Run the reduced demo on one core and return its results."""
     folder = tmp_path_factory.mktemp("one-core")
     overlays = ("config/demo.yaml", "tests/e2e/reduced.yaml")
-    run_study(checkout, folder, *overlays, cores=1, targets=["results/tables/claims.csv"])
+    run_study(folder, *overlays, cores=1, targets=["results/tables/claims.csv"])
     return folder / "results"
 
 
-def test_tables_do_not_depend_on_cores(checkout, reduced, tmp_path):
+def test_tables_do_not_depend_on_cores(run_study, reduced, tmp_path):
     """The same seed on one core and on two gives the same tables, masks and weights, bytewise."""
     overlays = ("config/demo.yaml", "tests/e2e/reduced.yaml")
-    run_study(checkout, tmp_path, *overlays, cores=2, targets=["results/tables/claims.csv"])
+    run_study(tmp_path, *overlays, cores=2, targets=["results/tables/claims.csv"])
     files = [
         *(file.relative_to(reduced) for file in sorted((reduced / "tables").iterdir())),
         *(file.relative_to(reduced) for file in sorted((reduced / "masks").rglob("*.npy"))),
@@ -161,14 +147,14 @@ def test_tables_do_not_depend_on_cores(checkout, reduced, tmp_path):
     assert different == []
 
 
-def test_interrupted_study_continues(checkout, reduced, tmp_path):
+def test_interrupted_study_continues(run_study, reduced, tmp_path):
     """With a mask lost, only what depends on it is redone."""
     folder = reduced.parent
     lost = reduced / "masks/phantom-lesions/xai-ncut-crf/seed-1/1.npy"
     before = (reduced / "tables/explainseg_ablation.csv").read_bytes()
     lost.unlink()
     overlays = ("config/demo.yaml", "tests/e2e/reduced.yaml")
-    said = run_study(checkout, folder, *overlays, targets=["results/tables/claims.csv"])
+    said = run_study(folder, *overlays, targets=["results/tables/claims.csv"]).stdout
     assert lost.is_file()
     assert "rule explain" not in said
     assert "rule train_model" not in said

@@ -1,0 +1,30 @@
+"""Running the study as a user does."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def run_study(checkout: Path) -> Callable[..., subprocess.CompletedProcess]:
+    """Return a function that runs the study in a folder and checks its exit status."""
+
+    def run(folder: Path, *overlays, cores: int = 2, targets=(), fails: bool = False):
+        command = [sys.executable, "-m", "snakemake", "--cores", str(cores)]
+        command += ["--snakefile", str(checkout / "Snakefile"), "--directory", str(folder)]
+        command += ["--configfile", *(str(checkout / overlay) for overlay in overlays)]
+        done = subprocess.run(
+            [*command, "--", *targets],
+            cwd=checkout,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        assert (done.returncode != 0) == fails, done.stdout[-8000:]
+        return done
+
+    return run
