@@ -1,5 +1,18 @@
 """Scores per image, tables with intervals and tests, and the verdict on published numbers."""
 
+TABLES = {
+    table: {
+        "caption": f"../report/{table}.rst",
+        "category": "ExplainSeg",
+        "labels": {"shows": shows, "as": "table"},
+    }
+    for table, shows in {
+        "explainseg_ablation": "Table 1",
+        "explainseg_tests": "paired tests",
+        "claims": "published numbers",
+    }.items()
+}
+
 
 rule score_masks:
     """Overlap of each mask of a segmenter with the ground truth, one row per image."""
@@ -32,10 +45,10 @@ rule make_tables:
         scores=[path for path, _, _ in SCORES],
         published=PUBLISHED,
     output:
-        csv="results/tables/explainseg_ablation.csv",
+        csv=report("results/tables/explainseg_ablation.csv", **TABLES["explainseg_ablation"]),
         md="results/tables/explainseg_ablation.md",
         tex="results/tables/explainseg_ablation.tex",
-        tests="results/tables/explainseg_tests.csv",
+        tests=report("results/tables/explainseg_tests.csv", **TABLES["explainseg_tests"]),
     log:
         "logs/make_tables.log",
     benchmark:
@@ -61,7 +74,7 @@ rule check_claims:
         samples=collect("results/data/{dataset}/samples.csv", dataset=STUDY["datasets"]),
         published=PUBLISHED,
     output:
-        claims="results/tables/claims.csv",
+        claims=report("results/tables/claims.csv", **TABLES["claims"]),
     log:
         "logs/check_claims.log",
     benchmark:

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from segxai.data.arrays import read_array
 from segxai.data.records import read_rows
 from segxai.data.samples import sharded
 from segxai.report.examples import Examples, choose, rank, read_scores, write_examples
@@ -38,8 +39,8 @@ def main(samples, images, truth, maps, facts, masks, scores, settings, segmenter
     rows = pd.Index(read_rows(samples).image_id).get_indexer(chosen.image_id)
     examples = Examples(
         table=chosen.reset_index(drop=True),
-        images=np.load(images, mmap_mode="r", allow_pickle=False)[rows],
-        truth=np.load(truth, mmap_mode="r", allow_pickle=False)[rows],
+        images=read_array(images)[rows],
+        truth=read_array(truth)[rows],
         relevance=np.stack([np.rint(255 * smooth(one, **smoothing)) for one in relevance]),
         masks={
             name: sharded(headline.index, files)[places]

@@ -1,15 +1,18 @@
 """Figure: best, median and worst image of each data set with the masks of every variant."""
 
+import numpy as np
+
 from segxai.report.examples import read_examples
 from segxai.report.figures import examples
 from segxai.report.style import colours, save
 from segxai.runtime import atomic_path, job
 
 
-def main(arrays, tables, titles, rows, png, pdf):
+def main(files, titles, rows, png, pdf):
+    # Arrays and table of one data set after those of the other.
     chosen = {
-        title: read_examples(*files)
-        for title, *files in zip(titles.values(), arrays, tables, strict=True)
+        title: read_examples(*pair)
+        for title, pair in zip(titles.values(), np.reshape(files, (-1, 2)), strict=True)
     }
     figure = examples(chosen, rows, colours(rows.values()))
     for output in (png, pdf):
@@ -20,8 +23,7 @@ def main(arrays, tables, titles, rows, png, pdf):
 if __name__ == "__main__":
     with job(snakemake):
         main(
-            arrays=snakemake.input.arrays,
-            tables=snakemake.input.tables,
+            files=snakemake.input.examples,
             titles=snakemake.params.titles,
             rows=snakemake.params.rows,
             png=snakemake.output.png,

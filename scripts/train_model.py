@@ -6,13 +6,14 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import torch
 
 from segxai.data.arrays import read_array
 from segxai.data.records import read_rows
 from segxai.models.classifier import build_classifier, normalise, save_classifier
 from segxai.models.training import Patches, train_classifier
-from segxai.runtime import InputError, atomic_path, job, log, torch_device
+from segxai.runtime import atomic_path, job, log, torch_device
 
 
 def main(
@@ -30,15 +31,12 @@ def main(
 ):
     started = time.perf_counter()
     device = torch_device(threads)
-    row_of = {name: row for row, name in enumerate(read_rows(samples).image_id)}
-    table = read_rows(patches)
-    table["row"] = table.image_id.map(row_of)
-    pixels = read_array(images)
+    pixels, names = read_array(images), read_rows(samples).image_id
+    rows_of = pd.Series(range(len(names)), index=names)
     subsets = {
-        split: read_patches(pixels, table[table.split == split], split, classes, model, device)
-        for split in ("train", "validation")
+        split: read_patches(pixels, rows_of, table, classes, model["input_size"], device)
+        for split, table in read_rows(patches).groupby("split", sort=False)
     }
-    channel = json.loads(Path(statistics).read_text())
     network = build_classifier(
         model["architecture"],
         model["arguments"],
@@ -47,7 +45,8 @@ def main(
         model["weights"],
         seed,
     ).to(device)
-    rows = train_classifier(
+    channel = json.loads(Path(statistics).read_text())
+    epochs = train_classifier(
         network,
         subsets["train"],
         subsets["validation"],
@@ -56,55 +55,38 @@ def main(
         model["training"],
         seed,
     )
-    with atomic_path(weights) as path:
-        save_classifier(network, path)
-    with atomic_path(history) as path:
-        rows.to_csv(path, index=False, float_format="%.6g")
+    best = epochs.loc[epochs.validation_loss.idxmin()].round(6).to_dict()
+    log.info(
+        "best epoch %(epoch)d: validation accuracy %(validation_accuracy).3f, "
+        "AUROC %(validation_auroc).3f, F1 %(validation_f1).3f",
+        best,
+    )
     facts = {
         **model,
         "classes": classes,
         "seed": seed,
         "parameters": sum(parameter.numel() for parameter in network.parameters()),
         "patches": {split: len(subset) for split, subset in subsets.items()},
-        "best": best_epoch(rows),
+        "best": best,
         "device": str(device),
         "torch": torch.__version__,
         "seconds": round(time.perf_counter() - started, 1),
     }
+    with atomic_path(weights) as path:
+        save_classifier(network, path)
+    with atomic_path(history) as path:
+        epochs.to_csv(path, index=False, float_format="%.6g")
     with atomic_path(card) as path:
         path.write_text(json.dumps(facts, indent=2) + "\n")
 
 
-def best_epoch(rows) -> dict:
-    """Row of the history whose weights were kept."""
-    best = rows.loc[rows.validation_loss.idxmin()].round(6).to_dict()
-    log.info(
-        "best epoch %d: validation accuracy %.3f, AUROC %.3f, F1 %.3f",
-        best["epoch"],
-        best["validation_accuracy"],
-        best["validation_auroc"],
-        best["validation_f1"],
-    )
-    return best
-
-
-def read_patches(pixels, table, split, classes, model, device) -> Patches:
+def read_patches(pixels, rows_of, table, classes, size, device) -> Patches:
     """Gather the windows of images that `table` lists, with their class indices."""
-    counts = table.label.value_counts()
-    empty = [name for name in classes if counts.get(name, 0) == 0]
-    if empty:
-        raise InputError(
-            f"no {split} patch is labelled '{empty[0]}'; "
-            "use more images (`max_images`) or correct `classes` of the data set."
-        )
-    windows = np.stack(
-        [
-            pixels[row.row, row.y : row.y + row.height, row.x : row.x + row.width]
-            for row in table.itertuples()
-        ]
-    )
-    labels = table.label.map(classes.index).to_numpy()
-    return Patches(windows, labels, model["input_size"], device)
+    windows = [
+        pixels[rows_of[row.image_id], row.y : row.y + row.height, row.x : row.x + row.width]
+        for row in table.itertuples()
+    ]
+    return Patches(np.stack(windows), table.label.map(classes.index), size, device)
 
 
 if __name__ == "__main__":

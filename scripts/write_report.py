@@ -15,7 +15,7 @@ from segxai.report.style import colours
 from segxai.runtime import atomic_path, job, log
 
 
-def main(tables, figures, parts, examples, texts, study, page):
+def main(tables, figures, data, cards, facts, trials, examples, texts, study, page):
     table, tests, claims = (pd.read_csv(path) for path in tables)
     texts = {Path(path).name: Path(path).read_text() for path in texts}
     titles, variants = study["titles"], study["variants"]
@@ -27,13 +27,13 @@ def main(tables, figures, parts, examples, texts, study, page):
             **came_out(name, table, tests, claims, study),
             **was_run(*files, variants.values()),
         }
-        for name, *files in zip(titles, *parts, strict=True)
+        for name, *files in zip(titles, data, cards, facts, trials, strict=True)
     ]
     shades = colours([*variants.values(), *study["controls"]])
     pictures = {
         name: gallery(read_examples(*files)) for name, files in zip(titles, examples, strict=True)
     }
-    facts = {
+    told = {
         **study,
         **report.claims(claims, titles),
         "datasets": datasets,
@@ -48,7 +48,7 @@ def main(tables, figures, parts, examples, texts, study, page):
         "commit": commit(),
         "versions": versions(),
     }
-    html = report.render(texts, facts)
+    html = report.render(texts, told)
     log.info("%.1f MB", len(html.encode()) / 1e6)
     with atomic_path(page) as path:
         path.write_text(html)
@@ -92,15 +92,19 @@ def was_run(data, cards, facts, trials, rows) -> dict:
 if __name__ == "__main__":
     with job(snakemake):
         given, n = snakemake.input, len(snakemake.params.study["titles"])
+        # Each of these lists the files of one data set after those of the other.
+        data, cards, facts, trials, examples = (
+            np.reshape(files, (n, -1)).tolist()
+            for files in (given.data, given.cards, given.facts, given.trials, given.examples)
+        )
         main(
             tables=given.tables,
             figures=given.figures,
-            # Each lists the files of one data set after those of the other.
-            parts=[
-                np.reshape(files, (n, -1)).tolist()
-                for files in (given.data, given.cards, given.facts, given.trials)
-            ],
-            examples=[*zip(given.arrays, given.examples, strict=True)],
+            data=data,
+            cards=cards,
+            facts=facts,
+            trials=trials,
+            examples=examples,
             texts=given.texts,
             study=snakemake.params.study,
             page=snakemake.output.page,

@@ -168,5 +168,6 @@ def _verdict(claim: pd.Series, obstacles: dict, notes: dict) -> tuple[str, str]:
         return "reproduced", "; ".join(filter(None, ["inside our interval", note]))
     gap = claim.ours - claim.published
     side = "higher" if gap > 0 else "lower"
-    outside = f"ours is {abs(gap):.1f} {claim.unit} {side}, and theirs outside our interval"
+    size = f"{abs(gap):.1f} points" if claim.unit == "percent" else f"{abs(gap):.3f}"
+    outside = f"ours is {size} {side}, and theirs outside our interval"
     return "differs", "; ".join(filter(None, [outside, note]))

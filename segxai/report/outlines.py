@@ -1,0 +1,33 @@
+"""Masks as outlines, so that the image below stays visible."""
+
+import numpy as np
+from skimage.measure import approximate_polygon, find_contours
+
+# How far, in pixels, an outline may leave the mask's border to need fewer points.
+TOLERANCE = 0.6
+
+
+def outlines(mask: np.ndarray) -> list[np.ndarray]:
+    """Trace the borders of a mask.
+
+    Parameters
+    ----------
+    mask : ndarray of shape (H, W), 0/1
+
+    Returns
+    -------
+    list of ndarray of shape (m, 2)
+        Closed polygons of (x, y) in pixels, where a pixel's centre has whole coordinates; the
+        border of a hole is a polygon of its own.
+    """
+    # A margin closes the outline of a mask that touches the edge of the image.
+    borders = find_contours(np.pad(mask.astype(float), 1), 0.5)
+    return [approximate_polygon(border, TOLERANCE)[:, ::-1] - 1 for border in borders]
+
+
+def svg_path(mask: np.ndarray) -> str:
+    """Write the outlines of a mask (H, W) as the ``d`` of an SVG path in pixels of the mask."""
+    return "".join(
+        "M" + " ".join(f"{x + 0.5:.4g},{y + 0.5:.4g}" for x, y in polygon[:-1]) + "Z"
+        for polygon in outlines(mask)
+    )
