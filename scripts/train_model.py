@@ -37,14 +37,8 @@ def main(
         split: read_patches(pixels, rows_of, table, classes, model["input_size"], device)
         for split, table in read_rows(patches).groupby("split", sort=False)
     }
-    network = build_classifier(
-        model["architecture"],
-        model["arguments"],
-        len(classes),
-        model["pretrained"],
-        model["weights"],
-        seed,
-    ).to(device)
+    start = model["architecture"], model["arguments"], len(classes)
+    network = build_classifier(*start, model["pretrained"], model["weights"], seed).to(device)
     channel = json.loads(Path(statistics).read_text())
     epochs = train_classifier(
         network,
@@ -55,19 +49,13 @@ def main(
         model["training"],
         seed,
     )
-    best = epochs.loc[epochs.validation_loss.idxmin()].round(6).to_dict()
-    log.info(
-        "best epoch %(epoch)d: validation accuracy %(validation_accuracy).3f, "
-        "AUROC %(validation_auroc).3f, F1 %(validation_f1).3f",
-        best,
-    )
     facts = {
         **model,
         "classes": classes,
         "seed": seed,
         "parameters": sum(parameter.numel() for parameter in network.parameters()),
         "patches": {split: len(subset) for split, subset in subsets.items()},
-        "best": best,
+        "best": best_epoch(epochs),
         "device": str(device),
         "torch": torch.__version__,
         "seconds": round(time.perf_counter() - started, 1),
@@ -78,6 +66,14 @@ def main(
         epochs.to_csv(path, index=False, float_format="%.6g")
     with atomic_path(card) as path:
         path.write_text(json.dumps(facts, indent=2) + "\n")
+
+
+def best_epoch(epochs) -> dict:
+    """Row of the history whose weights were kept."""
+    best = epochs.loc[epochs.validation_loss.idxmin()].round(6).to_dict()
+    shown = (f"{name} {best[f'validation_{name}']:.3f}" for name in ("accuracy", "auroc", "f1"))
+    log.info("best epoch %d on validation patches: %s", best["epoch"], ", ".join(shown))
+    return best
 
 
 def read_patches(pixels, rows_of, table, classes, size, device) -> Patches:
