@@ -10,6 +10,7 @@ import pytest
 pytestmark = pytest.mark.study
 
 MODEL = "models/phantom-lesions/vit-tiny-phantom/seed-1"
+MAPS = "maps/phantom-lesions/vit-tiny-phantom/integrated-gradients/seed-1"
 
 
 @pytest.fixture(scope="module")
@@ -18,6 +19,14 @@ def demo(run_study, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("demo")
     run_study(folder, "config/demo.yaml")
     return folder / "results"
+
+
+@pytest.fixture(scope="module")
+def explained(demo) -> np.ndarray:
+    """Return the rows of samples.csv that were explained."""
+    samples = pd.read_csv(demo / "data/phantom-lesions/samples.csv").image_id
+    maps = pd.read_csv(demo / MAPS / "0.csv").image_id
+    return samples.reset_index().set_index("image_id")["index"][maps].to_numpy()
 
 
 @pytest.fixture(scope="module")
@@ -43,9 +52,9 @@ def test_xncut_beats_the_controls(table, demo):
         assert tests.loc[("XNCut xai+ncut", control), "p_holm"] < 1e-3
 
 
-def test_table_is_what_a_plain_computation_gives(demo, table):
+def test_table_is_what_a_plain_computation_gives(demo, table, explained):
     """Means recomputed pixel by pixel from the arrays on disk equal the table's."""
-    truth = np.load(demo / "data/phantom-lesions/masks.npy").astype(bool)
+    truth = np.load(demo / "data/phantom-lesions/masks.npy").astype(bool)[explained]
     segmenters = {
         "xai-ncut-crf": "XNCut xai+ncut",
         "xai-morphology": "C xai+morphology, before CRF",
@@ -83,14 +92,14 @@ def test_tuning_saw_validation_images_only(demo):
         assert stage.default.sum() == 1
 
 
-def test_maps_are_complete_and_finite(demo):
-    """Each image has one finite map in 0…1 with its target and completeness error."""
-    folder = demo / "maps/phantom-lesions/vit-tiny-phantom/integrated-gradients/seed-1"
-    maps, rows = np.load(folder / "0.npy"), pd.read_csv(folder / "0.csv")
-    samples = pd.read_csv(demo / "data/phantom-lesions/samples.csv")
+def test_maps_are_complete_and_finite(demo, explained):
+    """Each explained image, and no other, has one finite map in 0…1 and its facts."""
+    maps, rows = np.load(demo / MAPS / "0.npy"), pd.read_csv(demo / MAPS / "0.csv")
     assert maps.dtype == np.float16
     assert np.isfinite(maps).all()
-    assert rows.image_id.tolist() == samples.image_id.tolist()
+    assert maps.min() >= 0
+    np.testing.assert_array_equal(maps.max(axis=(1, 2)), 1)
+    assert len(maps) == len(set(explained)) == 240
     assert set(rows.target) <= {"background", "lesion"}
     assert rows.completeness_error.median() < 0.2
 
