@@ -9,7 +9,7 @@ import pandas as pd
 from segxai.data.arrays import read_array
 from segxai.data.records import read_rows
 from segxai.data.samples import sharded
-from segxai.report.examples import Examples, choose, rank, read_scores, write_examples
+from segxai.report.examples import Examples, choose, rank, write_examples
 from segxai.runtime import atomic_path, job, log
 from segxai.segment.grey import smooth
 
@@ -19,7 +19,7 @@ COUNT = 60
 
 def main(samples, images, truth, maps, facts, masks, scores, settings, segmenters, arrays, table):
     overlap = {
-        segmenter: read_scores(path) for segmenter, path in zip(segmenters, scores, strict=True)
+        segmenter: read_rows(path) for segmenter, path in zip(segmenters, scores, strict=True)
     }
     # The paper's own variant comes last.
     headline = overlap[segmenters[-1]]
@@ -27,7 +27,7 @@ def main(samples, images, truth, maps, facts, masks, scores, settings, segmenter
     dice = headline.dice.where(headline.truth_fraction > 0).to_numpy()
     places = choose(dice, COUNT)
     log.info("%d of %d images chosen by Dice of %s", len(places), len(dice), segmenters[-1])
-    explained = pd.concat(map(read_scores, facts)).set_index("image_id")
+    explained = pd.concat(map(read_rows, facts)).set_index("image_id")
     chosen = headline.loc[places, ["image_id", "split", "label"]]
     chosen = chosen.join(explained[["target", "completeness_error"]], on="image_id").assign(
         rank=rank(dice)[places],

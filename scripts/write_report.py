@@ -8,7 +8,7 @@ import pandas as pd
 
 from segxai.data.records import read_rows
 from segxai.report import page as report
-from segxai.report.examples import read_examples, read_scores
+from segxai.report.examples import read_examples
 from segxai.report.gallery import figure, gallery
 from segxai.report.provenance import commit, read_benchmarks, versions
 from segxai.report.style import colours
@@ -72,7 +72,7 @@ def came_out(dataset, table, tests, claims, study) -> dict:
 def was_run(data, cards, facts, trials, rows) -> dict:
     """What was run on one data set, from its files."""
     samples, rejected = (read_rows(path) for path in data)
-    explained = pd.concat(map(read_scores, facts))
+    explained = pd.concat(map(read_rows, facts))
     found = [json.loads(Path(path).read_text()) for path in cards]
     return {
         "n": len(samples),

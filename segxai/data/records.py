@@ -17,7 +17,9 @@ SAMPLE_COLUMNS = [
     "label",
     "mask_pixels",
 ]
-TEXT_COLUMNS = {"image_id": str, "group": str, "split": str, "label": str}
+TEXT_COLUMNS = dict.fromkeys(
+    ["image_id", "group", "split", "label", "segmenter", "class", "target", "rank"], str
+)
 
 
 @dataclass(frozen=True)
@@ -95,5 +97,8 @@ def pair_by_name(root: Path) -> list[tuple[str, Path, Path]]:
 
 
 def read_rows(path: str | Path) -> pd.DataFrame:
-    """Read ``samples.csv`` or ``patches.csv``; names stay text, also '0012' and 'NA'."""
+    """Read a table with one row per image: names stay text, also '0012' and 'NA'.
+
+    An empty cell is NaN: an undefined score.
+    """
     return pd.read_csv(path, dtype=TEXT_COLUMNS, keep_default_na=False, na_values=[""])

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from segxai.data.records import TEXT_COLUMNS
+from segxai.data.records import read_rows
 
 RANKS = ("best", "median", "worst")
 
@@ -40,12 +40,6 @@ class Examples:
         return [places[rank] for rank in RANKS if rank in places]
 
 
-def read_scores(path: Path) -> pd.DataFrame:
-    """Read a table with scores: names stay text, also '0012' and 'NA'; an empty cell is NaN."""
-    names = TEXT_COLUMNS | {"target": str, "rank": str}
-    return pd.read_csv(path, dtype=names, keep_default_na=False, na_values=[""])
-
-
 def write_examples(examples: Examples, arrays: Path, table: Path) -> None:
     """Write examples as a compressed ``.npz`` and a ``.csv``."""
     examples.table.to_csv(table, index=False, float_format="%.6g")
@@ -63,7 +57,7 @@ def read_examples(arrays: Path, table: Path) -> Examples:
     """Read what :func:`write_examples` wrote."""
     with np.load(arrays, allow_pickle=False) as held:
         return Examples(
-            table=read_scores(table).fillna({"rank": ""}),
+            table=read_rows(table).fillna({"rank": ""}),
             images=held["images"],
             truth=held["truth"],
             relevance=held["relevance"],

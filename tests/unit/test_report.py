@@ -15,6 +15,7 @@ from matplotlib.colors import to_rgb
 from skimage.color import deltaE_ciede2000, rgb2lab
 from skimage.draw import polygon2mask
 
+from segxai.data.records import read_rows
 from segxai.metrics.overlap import dice, iou
 from segxai.report import figures, page, style
 from segxai.report.examples import (
@@ -22,7 +23,6 @@ from segxai.report.examples import (
     choose,
     rank,
     read_examples,
-    read_scores,
     write_examples,
 )
 from segxai.report.outlines import outlines, svg_path
@@ -150,7 +150,7 @@ def write_tables(root, scores, checkout):
     """Write Table 1, the tests and the claims as their rules do."""
     rows = VARIANTS | CONTROLS | COARSE
     images = pd.concat(
-        read_scores(path).assign(dataset=dataset, row=rows[name]) for path, dataset, name in scores
+        read_rows(path).assign(dataset=dataset, row=rows[name]) for path, dataset, name in scores
     )
     published = pd.read_csv(checkout / "config" / "published.csv", dtype={"table": str})
     statistics = {"resamples": 200, "confidence": 0.95, "seed": 1}
@@ -369,7 +369,7 @@ def test_distributions_show_means_and_n(study):
     table = pd.read_csv(study.tables[0])
     rows = VARIANTS | CONTROLS
     images = pd.concat(
-        read_scores(path).assign(dataset=dataset, row=rows[name])
+        read_rows(path).assign(dataset=dataset, row=rows[name])
         for path, dataset, name in study.scores
         if name in rows
     )
