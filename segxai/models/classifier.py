@@ -183,7 +183,7 @@ def image_probabilities(windows: np.ndarray) -> np.ndarray:
 
 
 @torch.no_grad()
-def key_features(model: nn.Module, inputs: torch.Tensor) -> torch.Tensor:
+def key_features(model: nn.Module, inputs: torch.Tensor, centre: bool = False) -> torch.Tensor:
     """Keys of the last attention block of a timm ViT (Amir et al., arXiv:2112.05814).
 
     Read from the block's linear qkv layer, so that fused attention does not hide them.
@@ -191,6 +191,11 @@ def key_features(model: nn.Module, inputs: torch.Tensor) -> torch.Tensor:
     Parameters
     ----------
     inputs : Tensor of shape (B, 3, H, W)
+        Other sizes than the model's own need its argument ``dynamic_img_size: true``, by which
+        timm interpolates the position embeddings; H and W are multiples of the patch size.
+    centre
+        Subtract the mean key of each image. TokenCut and MaskCut do not; keys of networks other
+        than DINO may share a large offset that makes all of them alike.
 
     Returns
     -------
@@ -209,7 +214,10 @@ def key_features(model: nn.Module, inputs: torch.Tensor) -> torch.Tensor:
         hook.remove()
     _, keys, _ = captured[0].float().chunk(3, dim=-1)
     h, w = model.patch_embed.dynamic_feat_size(inputs.shape[-2:])
-    return keys[:, model.num_prefix_tokens :].unflatten(1, (h, w))
+    keys = keys[:, model.num_prefix_tokens :]
+    if centre:
+        keys = keys - keys.mean(dim=1, keepdim=True)
+    return keys.unflatten(1, (h, w))
 
 
 def first_component(features: np.ndarray) -> np.ndarray:
