@@ -1,0 +1,117 @@
+"""Time the Normalized Cut beside the dense call of the originals, and whole images by stage.
+
+    .venv/bin/python benchmarks/time_cuts.py
+
+One BLAS and one torch thread, as each worker of the study has. The networks have random weights:
+they cost what trained ones do, and their keys are centred because they are alike otherwise.
+"""
+
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import scipy.linalg
+import timm
+import torch
+from skimage.data import astronaut
+from timm.data.constants import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
+
+# A script's own folder is on the path, the checkout is not.
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from segxai.models.classifier import intensities, key_features, normalise
+from segxai.runtime import map_images
+from segxai.segment import bilateral, maskcut
+from segxai.segment.ncut import normalized_cut
+from segxai.segment.tokencut import cut_tokens, token_affinity
+
+TOKENS = (196, 784, 3600)
+# Published input sizes: sides rounded to multiples of the patch, and 480 × 480.
+METHODS = {
+    "TokenCut": ("vit_small_patch16_224.dino", 512, 0.2),
+    "MaskCut": ("vit_small_patch8_224.dino", 480, 0.15),
+}
+
+
+def seconds(function: Callable, repeats: int) -> tuple[float, object]:
+    """Shortest duration of some calls, and the last result."""
+    shortest = np.inf
+    for _ in range(repeats):
+        start = time.perf_counter()
+        result = function()
+        shortest = min(shortest, time.perf_counter() - start)
+    return shortest, result
+
+
+def dense_cut(affinity: np.ndarray) -> np.ndarray:
+    """Second generalised eigenvector as the originals take it."""
+    degree = np.diag(affinity.sum(axis=1))
+    return scipy.linalg.eigh(degree - affinity, degree, subset_by_index=[1, 2])[1][:, 0]
+
+
+def agreement(vector: np.ndarray, other: np.ndarray) -> float:
+    """Fraction of nodes on the same side, whichever way the sides are named."""
+    same = ((vector > vector.mean()) == (other > other.mean())).mean()
+    return max(same, 1 - same)
+
+
+def compare(affinity: np.ndarray, repeats: int) -> dict:
+    """Time both solvers on one graph."""
+    dense, expected = seconds(lambda: dense_cut(affinity), repeats)
+    ours, (vector, eigengap) = seconds(lambda: normalized_cut(affinity), max(repeats, 3))
+    return {
+        "dense [s]": dense,
+        "ours [s]": ours,
+        "ratio": dense / ours,
+        "same side": agreement(vector, expected),
+        "eigengap": eigengap,
+    }
+
+
+def time_solver(n: int) -> dict:
+    """Both solvers on the graph of n random tokens around five centres."""
+    rng = np.random.default_rng(0)
+    centres = rng.standard_normal((5, 64))
+    tokens = centres[rng.integers(0, 5, n)] + 0.7 * rng.standard_normal((n, 64))
+    return {"tokens": n, **compare(token_affinity(tokens[None], 0.2), 1 if n > 1000 else 5)}
+
+
+def time_method(name: str) -> dict:
+    """Stages of one method on one image, and the cut beside as many dense ones."""
+    architecture, side, tau = METHODS[name]
+    torch.set_num_threads(1)
+    network = timm.create_model(architecture, num_classes=0, dynamic_img_size=True).eval()
+    pixels = intensities(torch.from_numpy(astronaut())[None], side)
+    inputs = normalise(pixels, IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD)
+    image = (255 * pixels[0]).byte().permute(1, 2, 0).numpy()
+    extraction, keys = seconds(lambda: key_features(network, inputs, centre=True), 1)
+    features = keys[0].numpy()
+    if name == "TokenCut":
+        cut, found = seconds(lambda: [cut_tokens(features, tau)], 3)
+        coarse = np.kron(found[0].mask, np.ones((16, 16), bool))
+        finish, _ = seconds(lambda: bilateral.snap(coarse, image), 1)
+    else:
+        cut, found = seconds(lambda: list(maskcut.cut_objects(features, tau, 3)), 1)
+        masks = np.stack([each.mask for each in found if each.mask.any()])
+        finish, _ = seconds(lambda: maskcut.finish(masks, image), 1)
+    dense = len(found) * seconds(lambda: dense_cut(token_affinity(features, tau)), 1)[0]
+    stages = {"features [s]": extraction, "cut [s]": cut, "solver or CRF [s]": finish}
+    whole, original = sum(stages.values()), dense + extraction + finish
+    ratios = {"dense cut [s]": dense, "ratio of cuts": dense / cut, "of images": original / whole}
+    return {"method": name, "tokens": features[..., 0].size, "cuts": len(found), **stages, **ratios}
+
+
+def main() -> None:
+    """Print both tables."""
+    # The workers of `map_images` have one BLAS thread, wherever this is run.
+    solvers = map_images(time_solver, TOKENS, len(TOKENS), 1, "solver")
+    methods = map_images(time_method, METHODS, len(METHODS), 1, "images")
+    for rows in (solvers, methods):
+        print(pd.DataFrame(rows).to_string(index=False, float_format="{:.4g}".format))
+
+
+if __name__ == "__main__":
+    main()
