@@ -62,7 +62,8 @@ def dense_crf(
     crf.addPairwiseBilateral(
         sxy=pixels(bilateral_sxy, probability.shape),
         srgb=bilateral_srgb,
-        rgbim=np.ascontiguousarray(image),
+        # The library refuses arrays that cannot be written to, such as memory-mapped images.
+        rgbim=np.require(image, requirements=["C", "W"]),
         compat=bilateral_compat,
     )
     marginals = np.array(crf.inference(iterations)).reshape(2, height, width)

@@ -168,6 +168,14 @@ def test_finish_snaps_masks_to_the_image():
     np.testing.assert_array_equal(union[:, :60], first[:, :60])
 
 
+def test_finish_takes_images_that_cannot_be_written_to():
+    """A read-only image, as memory-mapped ones are, gives the same mask."""
+    image, masks = two_squares()
+    expected = finish(masks, image)
+    image.flags.writeable = False
+    np.testing.assert_array_equal(finish(masks, image), expected)
+
+
 def test_finish_fills_holes():
     """A hole in the image's object is part of the mask."""
     image, masks = two_squares()
