@@ -184,11 +184,16 @@ def test_finish_fills_holes():
 
 
 def test_finish_drops_what_the_crf_does_not_confirm():
-    """A speck that the CRF wipes out is dropped, alone it leaves an empty mask."""
+    """A speck that the CRF wipes out is dropped: the first kept mask is the next one."""
     image = np.full((96, 96, 3), 128, np.uint8)
     speck = np.zeros((1, 96, 96), bool)
     speck[0, 50, 50] = True
     assert not finish(speck, image).any()
+    square = np.zeros((1, 96, 96), bool)
+    square[0, 10:60, 10:60] = True
+    first = finish(np.concatenate([speck, square]), image, combine="first")
+    np.testing.assert_array_equal(first, finish(square, image))
+    assert first.any()
     with pytest.raises(ValueError, match="union"):
         finish(speck, image, combine="last")
 
