@@ -49,7 +49,7 @@ def test_equals_a_dense_solution():
     rng = np.random.default_rng(2)
     image = np.kron(rng.integers(60, 160, (3, 4, 1)), np.ones((4, 4, 3))).astype(np.uint8)
     target = rng.random((12, 16))
-    sigmas = np.array([4, 4, 40, 30, 30])
+    sigmas = np.array([3, 3, 20, 30, 30])
     colour = np.asarray(Image.fromarray(image).convert("YCbCr"))
     cells = np.concatenate([np.moveaxis(np.indices((12, 16)), 0, -1), colour], axis=-1) // sigmas
     unique, vertex = np.unique(cells.reshape(-1, 5).astype(int), axis=0, return_inverse=True)
@@ -62,7 +62,7 @@ def test_equals_a_dense_solution():
     laplacian = np.diag(n * (blur @ n)) - np.diag(n) @ blur @ np.diag(n)
     system = 2.0 * laplacian + 0.999 * np.diag(pixels)
     expected = splat.T @ np.linalg.solve(system, 0.999 * splat @ target.ravel())
-    solved = bilateral_solver(target, image, 4, 40, 30, smoothness=2)
+    solved = bilateral_solver(target, image, 3, 20, 30, smoothness=2)
     np.testing.assert_allclose(solved.ravel(), expected, atol=1e-4)
 
 
