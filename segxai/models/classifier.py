@@ -12,6 +12,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from segxai.models import micranet  # noqa: F401  (makes it known to timm)
 from segxai.models.weights import load_backbone, read_state_dict
 from segxai.runtime import InputError
 
