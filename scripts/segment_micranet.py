@@ -1,0 +1,76 @@
+"""Masks of one shard by MICRA-Net, each for its image's predicted class."""
+
+import numpy as np
+from skimage.transform import resize
+
+from segxai.data.arrays import npy_rows, read_array
+from segxai.data.records import read_rows
+from segxai.data.samples import explained_rows
+from segxai.explain.grad_cam import level_maps
+from segxai.models.classifier import Classifier
+from segxai.runtime import InputError, atomic_path, job, log, progress, torch_device
+from segxai.segment.micranet import micranet_mask
+
+
+def main(
+    samples,
+    images,
+    statistics,
+    weights,
+    predictions,
+    model,
+    classes,
+    settings,
+    selection,
+    threads,
+    masks,
+):
+    device = torch_device(threads)
+    table = read_rows(samples)
+    chosen = explained_rows(table, **selection)
+    pixels = read_array(images)
+    classifier = Classifier.load(weights, statistics, model, len(classes), device)
+    targets = read_rows(predictions).query("predicted == 1").set_index("image_id")["class"]
+    areas = []
+    shape = pixels.shape[1:3]
+    with atomic_path(masks) as path, npy_rows(path, shape) as append:
+        for row in progress(chosen, len(chosen), "images segmented"):
+            name = table.image_id[row]
+            maps = level_maps(
+                classifier.network,
+                classifier.network.levels,
+                classifier.inputs(pixels[row]),
+                classes.index(targets[name]),
+            )
+            refuse_nan(maps, weights, name)
+            mask = micranet_mask(maps, **settings)
+            append(resize(mask, shape, order=0).astype(np.uint8))
+            areas.append(mask.mean())
+    without = (targets[table.image_id[chosen]] == classes[0]).sum()
+    log.info("%d of %d masks explain the class %s", without, len(chosen), classes[0])
+    log.info("%d masks are empty: constant activation maps", areas.count(0))
+
+
+def refuse_nan(maps, weights, name):
+    if not all(np.isfinite(level).all() for level in maps):
+        raise InputError(
+            f"{weights}: the activation maps of image {name} hold NaN; delete the file and run "
+            "again to train it anew."
+        )
+
+
+if __name__ == "__main__":
+    with job(snakemake):
+        main(
+            samples=snakemake.input.samples,
+            images=snakemake.input.images,
+            statistics=snakemake.input.statistics,
+            weights=snakemake.input.weights,
+            predictions=snakemake.input.predictions,
+            model=snakemake.params.model,
+            classes=snakemake.params.classes,
+            settings=snakemake.params.settings,
+            selection=snakemake.params.selection | {"shard": int(snakemake.wildcards.shard)},
+            threads=snakemake.params.threads,
+            masks=snakemake.output.masks,
+        )
