@@ -23,6 +23,7 @@ include: "rules/data.smk"
 include: "rules/models.smk"
 include: "rules/explain.smk"
 include: "rules/segment.smk"
+include: "rules/baselines.smk"
 include: "rules/evaluate.smk"
 include: "rules/report.smk"
 

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 
 import numpy as np
@@ -46,10 +47,10 @@ def build_classifier(
         If timm does not know the architecture or its arguments, or weights cannot be had.
     """
     if not timm.is_model(architecture):
-        near = timm.list_models(f"*{architecture.split('_')[0]}*")[:3]
+        near = get_close_matches(architecture, timm.list_models(), cutoff=0.4)
         raise InputError(
-            f"models.architecture: timm has no '{architecture}'; it has {', '.join(near)}, … "
-            "(`timm.list_models()`)."
+            f"models.architecture: timm has no '{architecture}'; the nearest are "
+            f"{', '.join(near) or 'none'} (all: `timm.list_models()`)."
         )
     download = pretrained and weights is None
     with torch.random.fork_rng():
@@ -111,7 +112,7 @@ class Classifier:
 
     def inputs(self, image: np.ndarray, grid: int = 1) -> torch.Tensor:
         """Normalised windows (grid², 3, S, S) of an image (H, W, 3), uint8."""
-        windows = torch.from_numpy(split_windows(image, grid)).to(self.device)
+        windows = torch.tensor(split_windows(image, grid), device=self.device)
         return normalise(intensities(windows, self.input_size), self.mean, self.std)
 
     def black(self) -> torch.Tensor:
