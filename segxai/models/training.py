@@ -114,6 +114,8 @@ def train_classifier(
         Map from intensities in 0…1 to the model's input.
     settings
         ``models.<name>.training`` of the configuration.
+    seed
+        Of batches, augmentation and dropping layers; the global generators are left as they were.
 
     Returns
     -------
@@ -135,7 +137,10 @@ def train_classifier(
         forward = model
         epochs = _augmented_epochs(training, normalise, settings, generator)
         held_out = [(normalise(x), y) for x, y in validation.batches(size)]
-    return _fit(model, forward, parameters, epochs, held_out, settings, unfreeze_blocks != 0)
+    # Layers that drop (dropout, timm's patch drop) draw from the global generator and no other.
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        return _fit(model, forward, parameters, epochs, held_out, settings, unfreeze_blocks != 0)
 
 
 def classification_scores(logits: torch.Tensor, labels: torch.Tensor) -> dict[str, float]:
