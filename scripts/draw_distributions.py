@@ -2,6 +2,7 @@
 
 import pandas as pd
 
+from segxai.data.records import read_rows
 from segxai.report.figures import distributions
 from segxai.report.style import colours, save
 from segxai.report.tables import per_image
@@ -10,7 +11,7 @@ from segxai.runtime import atomic_path, job
 
 def main(scores, table, titles, rows, png, pdf):
     images = pd.concat(
-        pd.read_csv(path).assign(dataset=dataset, row=rows[segmenter])
+        read_rows(path).assign(dataset=dataset, row=rows[segmenter])
         for path, dataset, segmenter in scores
         if segmenter in rows
     )

@@ -3,6 +3,8 @@
 import numpy as np
 from skimage.transform import resize
 
+from segxai.segment.grey import unit_range
+
 
 def fuse(relevance: np.ndarray, component: np.ndarray) -> np.ndarray:
     """Weight a relevance map by a feature map: both scaled to 0…1 and multiplied.
@@ -19,13 +21,10 @@ def fuse(relevance: np.ndarray, component: np.ndarray) -> np.ndarray:
     -------
     ndarray of shape (H, W), float64 in 0…1
     """
-    features = _unit(resize(component.astype(np.float64), relevance.shape, order=1, mode="edge"))
+    features = unit_range(
+        resize(component.astype(np.float64), relevance.shape, order=1, mode="edge")
+    )
     top = relevance >= np.quantile(relevance, 0.9)
     if not top.all() and features[top].mean() < features[~top].mean():
         features = 1 - features
-    return _unit(relevance) * features
-
-
-def _unit(x: np.ndarray) -> np.ndarray:
-    span = np.ptp(x)
-    return (x - x.min()) / span if span > 0 else np.zeros_like(x)
+    return unit_range(relevance) * features

@@ -32,8 +32,13 @@ def smooth(relevance: np.ndarray, clip_percentile: float, sigma: float) -> np.nd
     grey = relevance.astype(np.float64)
     grey = np.minimum(grey, np.percentile(grey, clip_percentile))
     grey = gaussian_filter(grey, pixels(sigma, grey.shape))
-    span = np.ptp(grey)
-    return (grey - grey.min()) / span if span > 0 else np.zeros_like(grey)
+    return unit_range(grey)
+
+
+def unit_range(x: np.ndarray) -> np.ndarray:
+    """Scale a map to 0…1, all zero where it is constant."""
+    span = np.ptp(x)
+    return (x - x.min()) / span if span > 0 else np.zeros_like(x)
 
 
 # "histogram" is what ExplainSeg §3.5 says, "adaptive" what the paper that it cites there describes.

@@ -7,7 +7,7 @@ from scipy.ndimage import gaussian_filter
 from skimage.transform import resize
 
 from segxai.models.classifier import first_component
-from segxai.segment.grey import pixels
+from segxai.segment.grey import pixels, unit_range
 
 
 def micranet_mask(maps: Sequence[np.ndarray], sigma: float, quantile: float) -> np.ndarray:
@@ -48,6 +48,4 @@ def micranet_mask(maps: Sequence[np.ndarray], sigma: float, quantile: float) -> 
 
 def _scaled(level: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     """Scale a map to 0…1, all zero where it is constant, and repeat its pixels up to `shape`."""
-    span = np.ptp(level)
-    scaled = (level - level.min()) / span if span > 0 else np.zeros_like(level)
-    return resize(scaled, shape, order=0, mode="edge", anti_aliasing=False)
+    return resize(unit_range(level), shape, order=0, mode="edge", anti_aliasing=False)
