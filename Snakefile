@@ -25,6 +25,7 @@ include: "rules/explain.smk"
 include: "rules/segment.smk"
 include: "rules/baselines.smk"
 include: "rules/evaluate.smk"
+include: "rules/figures.smk"
 include: "rules/report.smk"
 
 
@@ -33,11 +34,9 @@ rule all:
     default_target: True
     input:
         "results/report.html",
-        "results/tables/explainseg_ablation.csv",
-        "results/tables/explainseg_tests.csv",
-        "results/tables/claims.csv",
+        collect("results/tables/{table}.csv", table=[*TABLES, "claims"]),
         collect(
             "results/figures/explainseg_{figure}.{suffix}",
-            figure=["examples", "distributions", "training"],
+            figure=FIGURES,
             suffix=["png", "pdf"],
         ),

@@ -107,8 +107,8 @@ def time_method(name: str) -> dict:
 def main() -> None:
     """Print both tables."""
     # The workers of `map_images` have one BLAS thread, wherever this is run.
-    solvers = map_images(time_solver, TOKENS, len(TOKENS), 1, "solver")
-    methods = map_images(time_method, METHODS, len(METHODS), 1, "images")
+    solvers = [*map_images(time_solver, TOKENS, len(TOKENS), 1, "solver")]
+    methods = [*map_images(time_method, METHODS, len(METHODS), 1, "images")]
     for rows in (solvers, methods):
         print(pd.DataFrame(rows).to_string(index=False, float_format="{:.4g}".format))
 

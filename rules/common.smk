@@ -9,31 +9,29 @@ if problem := config_problem(config, yaml.safe_load(SCHEMA)) or selection_proble
     raise WorkflowError(problem)
 
 STUDY = config["explainseg"]
-VARIANTS, CONTROLS = STUDY["variants"], STUDY["controls"]
-SEGMENTERS = [*VARIANTS, *(f"{variant}-crf" for variant in VARIANTS), *CONTROLS]
+VARIANTS, CONTROLS, BASELINES = STUDY["variants"], STUDY["controls"], STUDY["baselines"]
+# A refined mask is the paper's method, its coarse mask a row of its own.
+REFINED = [f"{variant}-crf" for variant in VARIANTS]
+# The variant that Table 2 compares with the baselines.
+HEADLINE = REFINED[-1]
+SEGMENTERS = [*VARIANTS, *REFINED, *CONTROLS, *config["baselines"]]
+TOKEN_BASELINES = [name for name, one in config["baselines"].items() if "features" in one]
+TRAINED_MODELS = [name for name, model in config["models"].items() if model["training"]]
 SHARDS = range(config["shards"])
 MODEL = f"results/models/{{dataset}}/{STUDY['model']}/seed-{{seed}}"
 MAPS = f"results/maps/{{dataset}}/{STUDY['model']}/{STUDY['explainer']}/seed-{{seed}}"
 FEATURES = f"results/features/{{dataset}}/{STUDY['model']}/seed-{{seed}}"
-# Rows of tables: a refined mask is the paper's method, its coarse mask a row of its own.
-ROWS = {name: config["segmenters"][name]["row"] for name in CONTROLS}
-for name in VARIANTS:
-    ROWS[f"{name}-crf"] = config["segmenters"][name]["row"]
-    ROWS[name] = f"{config['segmenters'][name]['row']}, before CRF"
-TESTED = [*(f"{variant}-crf" for variant in VARIANTS), *CONTROLS]
+# Printed name of each method; their order gives them their colours in every figure.
+METHODS = {f"{name}-crf": config["segmenters"][name]["row"] for name in VARIANTS}
+METHODS |= {name: config["segmenters"][name]["row"] for name in CONTROLS}
+METHODS |= {name: config["baselines"][name]["row"] for name in BASELINES}
 TITLES = {name: config["datasets"][name]["title"] for name in STUDY["datasets"]}
-SCORES = [
-    (f"results/scores/overlap/{dataset}/{segmenter}/seed-{seed}.csv", dataset, segmenter)
-    for dataset in STUDY["datasets"]
-    for segmenter in [*TESTED, *VARIANTS]
-    for seed in config["seeds"]
-]
 PUBLISHED = f"{workflow.basedir}/config/published.csv"
 
 
 wildcard_constraints:
     dataset="|".join(config["datasets"]),
-    model="|".join(config["models"]),
+    model="|".join(TRAINED_MODELS),
     explainer="|".join(config["explainers"]),
     segmenter="|".join(SEGMENTERS),
     seed=r"\d+",
@@ -80,4 +78,24 @@ def feature_maps(wildcards):
         dataset=wildcards.dataset,
         seed=wildcards.seed,
         shard=wildcards.get("shard", SHARDS),
+    )
+
+
+def token_model(wildcards):
+    """Definition of the network whose keys a baseline cuts."""
+    return config["models"][config["baselines"][wildcards.segmenter]["model"]]
+
+
+def trained_body(wildcards):
+    """Weights and channel statistics of a network trained here; none of one used as published."""
+    model = config["baselines"][wildcards.segmenter]["model"]
+    if model not in TRAINED_MODELS:
+        return []
+    return collect(
+        [
+            f"results/models/{{dataset}}/{model}/seed-{{seed}}/weights.safetensors",
+            "results/data/{dataset}/statistics.json",
+        ],
+        dataset=wildcards.dataset,
+        seed=wildcards.seed,
     )

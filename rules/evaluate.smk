@@ -1,17 +1,45 @@
 """Scores per image, tables with intervals and tests, and the verdict on published numbers."""
 
+from itertools import combinations
+
+COARSE = {name: f"{METHODS[f'{name}-crf']}, before CRF" for name in VARIANTS}
+# Table 2 calls ExplainSeg by the first word of its row in Table 1.
+OURS = f"ExplainSeg ({METHODS[HEADLINE].split()[0]})"
+TABLE_1 = {name: METHODS[name] for name in [*REFINED, *CONTROLS]}
+TABLE_2 = {name: METHODS[name] for name in [*BASELINES, *CONTROLS]}
+# Of each table its number in the paper, the row of each segmenter, and the pairs that are tested.
 TABLES = {
-    table: {
-        "caption": f"../report/{table}.rst",
-        "category": "ExplainSeg",
-        "labels": {"shows": shows, "as": "table"},
-    }
-    for table, shows in {
-        "explainseg_ablation": "Table 1",
-        "explainseg_tests": "paired tests",
-        "claims": "published numbers",
-    }.items()
+    "explainseg_ablation": {
+        "number": "1",
+        "rows": TABLE_1 | COARSE,
+        "pairs": list(combinations(TABLE_1.values(), 2)),
+    },
+    "explainseg_baselines": {
+        "number": "2",
+        "rows": {HEADLINE: OURS, **TABLE_2},
+        "pairs": [(OURS, other) for other in TABLE_2.values()],
+    },
 }
+# The classifier or body behind each row.
+NETWORKS = {row: config["models"][STUDY["model"]] for row in [*TABLE_1.values(), OURS]}
+for name in BASELINES:
+    NETWORKS[METHODS[name]] = config["models"][config["baselines"][name]["model"]]
+
+
+def shown(caption, what):
+    """How Snakemake's report shows a table."""
+    labels = {"shows": what, "as": "table"}
+    return {"caption": f"../report/{caption}.rst", "category": "ExplainSeg", "labels": labels}
+
+
+def scores(segmenters):
+    """Score files of some segmenters, each with its data set and segmenter."""
+    return [
+        (f"results/scores/overlap/{dataset}/{segmenter}/seed-{seed}.csv", dataset, segmenter)
+        for dataset in STUDY["datasets"]
+        for segmenter in segmenters
+        for seed in config["seeds"]
+    ]
 
 
 rule score_masks:
@@ -40,25 +68,28 @@ rule score_masks:
 
 
 rule make_tables:
-    """Table 1 with intervals, split by train and validation, and paired tests."""
+    """Table 1 or 2 with intervals, split by train and validation, and its paired tests."""
     input:
-        scores=[path for path, _, _ in SCORES],
+        scores=lambda wildcards: [path for path, *_ in scores(TABLES[wildcards.table]["rows"])],
         published=PUBLISHED,
     output:
-        csv=report("results/tables/explainseg_ablation.csv", **TABLES["explainseg_ablation"]),
-        md="results/tables/explainseg_ablation.md",
-        tex="results/tables/explainseg_ablation.tex",
-        tests=report("results/tables/explainseg_tests.csv", **TABLES["explainseg_tests"]),
+        csv=report("results/tables/{table}.csv", **shown("explainseg_means", "{table}")),
+        md="results/tables/{table}.md",
+        tex="results/tables/{table}.tex",
+        tests=report(
+            "results/tables/{table}_tests.csv", **shown("explainseg_tests", "{table}, tests")
+        ),
     log:
-        "logs/make_tables.log",
+        "logs/make_tables/{table}.log",
     benchmark:
-        "benchmarks/make_tables.tsv"
+        "benchmarks/make_tables/{table}.tsv"
+    wildcard_constraints:
+        table="|".join(TABLES),
     conda:
         "../envs/report.yaml"
     params:
-        scores=SCORES,
-        rows=ROWS,
-        tested=[ROWS[name] for name in TESTED],
+        scores=lambda wildcards: scores(TABLES[wildcards.table]["rows"]),
+        table=lambda wildcards: TABLES[wildcards.table],
         titles=TITLES,
         statistics=config["statistics"],
         code=source_digest("make_tables"),
@@ -69,12 +100,11 @@ rule make_tables:
 rule check_claims:
     """Every published number beside ours: reproduced, differs, or not comparable and why."""
     input:
-        tables=["results/tables/explainseg_ablation.csv"],
-        cards=collect(f"{MODEL}/card.json", dataset=STUDY["datasets"], seed=config["seeds"][0]),
+        tables=collect("results/tables/{table}.csv", table=TABLES),
         samples=collect("results/data/{dataset}/samples.csv", dataset=STUDY["datasets"]),
         published=PUBLISHED,
     output:
-        claims=report("results/tables/claims.csv", **TABLES["claims"]),
+        claims=report("results/tables/claims.csv", **shown("claims", "published numbers")),
     log:
         "logs/check_claims.log",
     benchmark:
@@ -83,6 +113,7 @@ rule check_claims:
         "../envs/report.yaml"
     params:
         datasets=STUDY["datasets"],
+        networks=NETWORKS,
         code=source_digest("check_claims"),
     script:
         "../scripts/check_claims.py"

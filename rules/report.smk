@@ -1,137 +1,48 @@
-"""What people see: figures of the study and one page that a reviewer reads top to bottom."""
+"""What people see: one page that a reviewer reads top to bottom."""
 
-DATASETS, SEEDS = STUDY["datasets"], config["seeds"]
-REFINED = [f"{variant}-crf" for variant in VARIANTS]
-SHOWN = {name: ROWS[name] for name in TESTED}
-MASKS = "results/masks/{dataset}/{segmenter}/seed-{seed}/{shard}.npy"
-OVERLAP = "results/scores/overlap/{dataset}/{segmenter}/seed-{seed}.csv"
-# Pictures and tuning are shown for the first seed.
-EXAMPLES = f"results/examples/{{dataset}}/seed-{SEEDS[0]}"
+# Tuning is shown for the first seed.
 TRIALS = f"results/tuning/{{dataset}}/{{variant}}/seed-{SEEDS[0]}.csv"
-FIGURES = {
-    figure: {
-        "caption": f"../report/explainseg_{figure}.rst",
-        "category": "ExplainSeg",
-        "labels": {"shows": figure, "as": "figure"},
-    }
-    for figure in ("examples", "distributions", "training")
-}
 TEXTS = [
     *(f"{workflow.basedir}/segxai/report/page.{suffix}" for suffix in ("html.j2", "css", "js")),
     *(f"{workflow.basedir}/report/explainseg_{figure}.rst" for figure in FIGURES),
     *map(str, Path(workflow.basedir, "docs").glob("deviations.md")),
 ]
-# What the page says of the run: names of rows, definitions of data sets, settings.
+# Baselines that cut tokens tell of their cuts, those that are trained of their training.
+CUTTERS = [name for name in BASELINES if name in TOKEN_BASELINES]
+LEARNERS = [config["baselines"][name]["model"] for name in BASELINES if name not in CUTTERS]
+CUTS = "results/masks/{dataset}/{cutter}/seed-{seed}/{shard}.csv"
+CARDS = "results/models/{dataset}/{model}/seed-{seed}/card.json"
+# What the page says of the run: rows of tables, definitions of data sets and networks, settings.
 DESCRIBED = {
     "titles": TITLES,
-    "variants": {name: ROWS[name] for name in REFINED},
-    "controls": [ROWS[name] for name in CONTROLS],
-    "coarse": [ROWS[name] for name in VARIANTS],
+    "methods": METHODS,
+    "pictured": PICTURED,
+    "headline": HEADLINE,
+    "ours": OURS,
+    "variants": [METHODS[name] for name in REFINED],
+    "coarse": list(COARSE.values()),
+    "controls": [METHODS[name] for name in CONTROLS],
+    "baselines": [METHODS[name] for name in BASELINES],
+    "cutters": {METHODS[name]: config["baselines"][name] for name in CUTTERS},
+    "networks": {row: network["architecture"] for row, network in NETWORKS.items()},
     "datasets": {name: config["datasets"][name] for name in DATASETS},
     "explainer": config["explainers"][STUDY["explainer"]],
     "settings": {key: config[key] for key in ("seeds", "segmentation", "statistics")},
 }
 
 
-rule choose_examples:
-    """Worst, median and best images of a data set, with everything that was made of them."""
-    input:
-        samples="results/data/{dataset}/samples.csv",
-        images="results/data/{dataset}/images.npy",
-        truth="results/data/{dataset}/masks.npy",
-        maps=collect(f"{MAPS}/{{shard}}.npy", shard=SHARDS, allow_missing=True),
-        facts=collect(f"{MAPS}/{{shard}}.csv", shard=SHARDS, allow_missing=True),
-        masks=collect(MASKS, segmenter=REFINED, shard=SHARDS, allow_missing=True),
-        scores=collect(OVERLAP, segmenter=REFINED, allow_missing=True),
-        settings=f"results/tuning/{{dataset}}/{VARIANTS[-1]}/seed-{{seed}}.json",
-    output:
-        arrays="results/examples/{dataset}/seed-{seed}.npz",
-        table="results/examples/{dataset}/seed-{seed}.csv",
-    log:
-        "logs/choose_examples/{dataset}/seed-{seed}.log",
-    benchmark:
-        "benchmarks/choose_examples/{dataset}/seed-{seed}.tsv"
-    conda:
-        "../envs/report.yaml"
-    params:
-        segmenters=REFINED,
-        code=source_digest("choose_examples"),
-    script:
-        "../scripts/choose_examples.py"
-
-
-rule draw_examples:
-    """Best, median and worst image of each data set, with the masks of every variant."""
-    input:
-        examples=collect(f"{EXAMPLES}.{{suffix}}", dataset=DATASETS, suffix=["npz", "csv"]),
-    output:
-        png=report("results/figures/explainseg_examples.png", **FIGURES["examples"]),
-        pdf="results/figures/explainseg_examples.pdf",
-    log:
-        "logs/draw_examples/explainseg.log",
-    benchmark:
-        "benchmarks/draw_examples/explainseg.tsv"
-    conda:
-        "../envs/report.yaml"
-    params:
-        titles=TITLES,
-        rows=SHOWN,
-        code=source_digest("draw_examples"),
-    script:
-        "../scripts/draw_examples.py"
-
-
-rule draw_distributions:
-    """Dice of every image by method, with means and their intervals."""
-    input:
-        scores=[path for path, _, _ in SCORES],
-        table="results/tables/explainseg_ablation.csv",
-    output:
-        png=report("results/figures/explainseg_distributions.png", **FIGURES["distributions"]),
-        pdf="results/figures/explainseg_distributions.pdf",
-    log:
-        "logs/draw_distributions/explainseg.log",
-    benchmark:
-        "benchmarks/draw_distributions/explainseg.tsv"
-    conda:
-        "../envs/report.yaml"
-    params:
-        scores=SCORES,
-        titles=TITLES,
-        rows=SHOWN,
-        code=source_digest("draw_distributions"),
-    script:
-        "../scripts/draw_distributions.py"
-
-
-rule draw_training:
-    """Loss and accuracy of the classifiers by epoch."""
-    input:
-        histories=collect(f"{MODEL}/history.csv", dataset=STUDY["datasets"], seed=SEEDS),
-    output:
-        png=report("results/figures/explainseg_training.png", **FIGURES["training"]),
-        pdf="results/figures/explainseg_training.pdf",
-    log:
-        "logs/draw_training/explainseg.log",
-    benchmark:
-        "benchmarks/draw_training/explainseg.tsv"
-    conda:
-        "../envs/report.yaml"
-    params:
-        titles=TITLES,
-        code=source_digest("draw_training"),
-    script:
-        "../scripts/draw_training.py"
-
-
 rule write_report:
     """One self-contained page: what was run, what came out, and every image behind it."""
     input:
         tables=collect("results/tables/{table}.csv", table=TABLES),
+        tests=collect("results/tables/{table}_tests.csv", table=TABLES),
+        claims="results/tables/claims.csv",
         figures=collect("results/figures/explainseg_{figure}.png", figure=FIGURES),
         data=collect("results/data/{dataset}/{x}.csv", dataset=DATASETS, x=["samples", "rejected"]),
         cards=collect(f"{MODEL}/card.json", dataset=DATASETS, seed=SEEDS),
+        baseline_cards=collect(CARDS, dataset=DATASETS, model=LEARNERS, seed=SEEDS),
         facts=collect(f"{MAPS}/{{shard}}.csv", dataset=DATASETS, seed=SEEDS, shard=SHARDS),
+        cuts=collect(CUTS, dataset=DATASETS, cutter=CUTTERS, seed=SEEDS, shard=SHARDS),
         trials=collect(TRIALS, dataset=DATASETS, variant=VARIANTS),
         examples=collect(f"{EXAMPLES}.{{suffix}}", dataset=DATASETS, suffix=["npz", "csv"]),
         texts=TEXTS,

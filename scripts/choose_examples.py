@@ -17,25 +17,37 @@ from segxai.segment.grey import smooth
 COUNT = 60
 
 
-def main(samples, images, truth, maps, facts, masks, scores, settings, segmenters, arrays, table):
+def main(
+    samples,
+    images,
+    truth,
+    maps,
+    facts,
+    masks,
+    scores,
+    settings,
+    segmenters,
+    headline,
+    arrays,
+    table,
+):
     overlap = {
         segmenter: read_rows(path) for segmenter, path in zip(segmenters, scores, strict=True)
     }
-    # The paper's own variant comes last.
-    headline = overlap[segmenters[-1]]
+    ours = overlap[headline]
     # Without a true mask Dice is zero or undefined, whatever was drawn.
-    dice = headline.dice.where(headline.truth_fraction > 0).to_numpy()
+    dice = ours.dice.where(ours.truth_fraction > 0).to_numpy()
     places = choose(dice, COUNT)
-    log.info("%d of %d images chosen by Dice of %s", len(places), len(dice), segmenters[-1])
+    log.info("%d of %d images chosen by Dice of %s", len(places), len(dice), headline)
     explained = pd.concat(map(read_rows, facts)).set_index("image_id")
-    chosen = headline.loc[places, ["image_id", "split", "label"]]
+    chosen = ours.loc[places, ["image_id", "split", "label"]]
     chosen = chosen.join(explained[["target", "completeness_error"]], on="image_id").assign(
         rank=rank(dice)[places],
         **{f"dice:{name}": one.dice[places] for name, one in overlap.items()},
         **{f"iou:{name}": one.iou[places] for name, one in overlap.items()},
     )
     smoothing = json.loads(Path(settings).read_text())["smoothing"]
-    relevance = sharded(headline.index, maps)[places]
+    relevance = sharded(ours.index, maps)[places]
     rows = pd.Index(read_rows(samples).image_id).get_indexer(chosen.image_id)
     examples = Examples(
         table=chosen.reset_index(drop=True),
@@ -43,7 +55,7 @@ def main(samples, images, truth, maps, facts, masks, scores, settings, segmenter
         truth=read_array(truth)[rows],
         relevance=np.stack([np.rint(255 * smooth(one, **smoothing)) for one in relevance]),
         masks={
-            name: sharded(headline.index, files)[places]
+            name: sharded(ours.index, files)[places]
             for name, files in zip(segmenters, masks, strict=True)
         },
     )
@@ -64,6 +76,7 @@ if __name__ == "__main__":
             scores=snakemake.input.scores,
             settings=snakemake.input.settings,
             segmenters=chosen,
+            headline=snakemake.params.headline,
             arrays=snakemake.output.arrays,
             table=snakemake.output.table,
         )

@@ -9,13 +9,16 @@ from segxai.report.tables import per_image
 from segxai.runtime import atomic_path, job
 
 
-def main(scores, table, titles, rows, png, pdf):
+def main(scores, tables, titles, rows, png, pdf):
     images = pd.concat(
         read_rows(path).assign(dataset=dataset, row=rows[segmenter])
         for path, dataset, segmenter in scores
-        if segmenter in rows
     )
-    figure = distributions(per_image(images), pd.read_csv(table), titles, colours(rows.values()))
+    # Controls are rows of both tables.
+    table = pd.concat(map(pd.read_csv, tables)).drop_duplicates(
+        ["dataset", "split", "row", "metric"]
+    )
+    figure = distributions(per_image(images), table, titles, colours(rows.values()))
     for output in (png, pdf):
         with atomic_path(output) as path:
             save(figure, path)
@@ -25,7 +28,7 @@ if __name__ == "__main__":
     with job(snakemake):
         main(
             scores=snakemake.params.scores,
-            table=snakemake.input.table,
+            tables=snakemake.input.tables,
             titles=snakemake.params.titles,
             rows=snakemake.params.rows,
             png=snakemake.output.png,

@@ -1,4 +1,4 @@
-"""Figure: best, median and worst image of each data set with the masks of every variant."""
+"""Figures: best, median and worst image of each data set with the masks of some methods."""
 
 import numpy as np
 
@@ -8,16 +8,19 @@ from segxai.report.style import colours, save
 from segxai.runtime import atomic_path, job
 
 
-def main(files, titles, rows, png, pdf):
+def main(files, titles, rows, columns, outputs):
     # Arrays and table of one data set after those of the other.
     chosen = {
         title: read_examples(*pair)
         for title, pair in zip(titles.values(), np.reshape(files, (-1, 2)), strict=True)
     }
-    figure = examples(chosen, rows, colours(rows.values()))
-    for output in (png, pdf):
-        with atomic_path(output) as path:
-            save(figure, path)
+    # A PNG and a PDF of each figure.
+    for methods, pair in zip(columns, np.reshape(outputs, (-1, 2)), strict=True):
+        shown = {name: rows[name] for name in methods}
+        figure = examples(chosen, shown, colours(rows.values()))
+        for output in pair:
+            with atomic_path(output) as path:
+                save(figure, path)
 
 
 if __name__ == "__main__":
@@ -26,6 +29,6 @@ if __name__ == "__main__":
             files=snakemake.input.examples,
             titles=snakemake.params.titles,
             rows=snakemake.params.rows,
-            png=snakemake.output.png,
-            pdf=snakemake.output.pdf,
+            columns=snakemake.params.columns,
+            outputs=snakemake.output,
         )

@@ -1,4 +1,4 @@
-"""Table 1 of ExplainSeg: means with intervals, its printed forms, and paired tests."""
+"""A table of ExplainSeg: means with intervals, its printed forms, and paired tests."""
 
 import pandas as pd
 
@@ -7,14 +7,13 @@ from segxai.report.tables import compare, printed, summarise
 from segxai.runtime import atomic_path, job, log
 
 
-def main(scores, published, rows, tested, titles, statistics, csv, md, tex, tests):
+def main(scores, published, number, rows, pairs, titles, statistics, csv, md, tex, tests):
     images = pd.concat(
         read_rows(path).assign(dataset=dataset, row=rows[segmenter])
         for path, dataset, segmenter in scores
     )
-    table = summarise(
-        images, "explainseg", "1", pd.read_csv(published, dtype={"table": str}), statistics
-    )
+    known = pd.read_csv(published, dtype={"table": str})
+    table = summarise(images, "explainseg", number, known, statistics)
     layout = printed(table, titles)
     with atomic_path(csv) as path:
         table.to_csv(path, index=False, float_format="%.4f")
@@ -23,7 +22,7 @@ def main(scores, published, rows, tested, titles, statistics, csv, md, tex, test
     with atomic_path(tex) as path:
         path.write_text(layout.style.to_latex(hrules=True).replace("%", r"\%"))
     with atomic_path(tests) as path:
-        compare(images, tested).to_csv(path, index=False, float_format="%.6g")
+        compare(images, pairs).to_csv(path, index=False, float_format="%.6g")
     for line in layout.to_markdown().splitlines():
         log.info(line)
 
@@ -33,8 +32,7 @@ if __name__ == "__main__":
         main(
             scores=snakemake.params.scores,
             published=snakemake.input.published,
-            rows=snakemake.params.rows,
-            tested=snakemake.params.tested,
+            **snakemake.params.table,
             titles=snakemake.params.titles,
             statistics=snakemake.params.statistics,
             csv=snakemake.output.csv,

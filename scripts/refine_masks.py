@@ -23,7 +23,7 @@ def main(samples, images, coarse, maps, features, settings, selection, workers, 
     items = zip(
         (pixels[row] for row in rows), before, zip(relevance, components, strict=True), strict=True
     )
-    result = np.stack(map_images(work, items, len(rows), workers, "masks refined"))
+    result = np.stack([*map_images(work, items, len(rows), workers, "masks refined")])
     log.info("%.1f %% of pixels changed side", 100 * np.mean(result != before))
     with atomic_path(masks) as path:
         np.save(path, result.astype(np.uint8))

@@ -20,7 +20,7 @@ def main(
     predictions,
     model,
     classes,
-    settings,
+    cut,
     selection,
     threads,
     masks,
@@ -43,7 +43,7 @@ def main(
                 classes.index(targets[name]),
             )
             refuse_nan(maps, weights, name)
-            mask = micranet_mask(maps, **settings)
+            mask = micranet_mask(maps, **cut)
             append(resize(mask, shape, order=0).astype(np.uint8))
             areas.append(mask.mean())
     without = (targets[table.image_id[chosen]] == classes[0]).sum()
@@ -69,7 +69,7 @@ if __name__ == "__main__":
             predictions=snakemake.input.predictions,
             model=snakemake.params.model,
             classes=snakemake.params.classes,
-            settings=snakemake.params.settings,
+            cut=snakemake.params.cut,
             selection=snakemake.params.selection | {"shard": int(snakemake.wildcards.shard)},
             threads=snakemake.params.threads,
             masks=snakemake.output.masks,

@@ -19,7 +19,7 @@ def main(maps, features, settings, method, workers, masks):
     chosen = json.loads(Path(settings).read_text())
     work = partial(segment, method=method, settings=chosen)
     pairs = zip(relevance, components, strict=True)
-    result = np.stack(map_images(work, pairs, len(relevance), workers, "masks")).astype(np.uint8)
+    result = np.stack([*map_images(work, pairs, len(relevance), workers, "masks")]).astype(np.uint8)
     log.info("mean mask area %.1f %% of the image", 100 * result.mean())
     with atomic_path(masks) as path:
         np.save(path, result)

@@ -47,7 +47,7 @@ def main(
     for stage, (scores, sections) in stages.items():
         tried = candidates(chosen, grid, sections)
         work = partial(scores, method=method, tried=tried)
-        dice = np.array(map_images(work, items, len(items), workers, f"{stage} trials"))
+        dice = np.array([*map_images(work, items, len(items), workers, f"{stage} trials")])
         means = np.nanmean(dice, axis=0)
         best = int(means.argmax())
         chosen = tried[best]

@@ -15,24 +15,27 @@ from segxai.report.style import colours
 from segxai.runtime import atomic_path, job, log
 
 
-def main(tables, figures, data, cards, facts, trials, examples, texts, study, page):
-    table, tests, claims = (pd.read_csv(path) for path in tables)
+def main(tables, tests, claims, figures, by_dataset, texts, study, page):
+    tables, tests = map(read_all, (tables, tests))
+    claims = pd.read_csv(claims)
     texts = {Path(path).name: Path(path).read_text() for path in texts}
-    titles, variants = study["titles"], study["variants"]
+    titles, methods = study["titles"], study["methods"]
     datasets = [
         {
             "name": name,
             "title": titles[name],
             "definition": study["datasets"][name],
-            **came_out(name, table, tests, claims, study),
-            **was_run(*files, variants.values()),
+            **report.outcome(name, tables, tests, claims, study),
+            **was_run(files, study),
         }
-        for name, *files in zip(titles, data, cards, facts, trials, strict=True)
+        for name, files in by_dataset.items()
     ]
-    shades = colours([*variants.values(), *study["controls"]])
+    shades = colours(methods.values())
+    shades[study["ours"]] = shades[methods[study["headline"]]]
     pictures = {
-        name: gallery(read_examples(*files)) for name, files in zip(titles, examples, strict=True)
+        name: gallery(read_examples(*files["examples"])) for name, files in by_dataset.items()
     }
+    pictured = {name: methods[name] for name in study["pictured"]}
     told = {
         **study,
         **report.claims(claims, titles),
@@ -42,7 +45,7 @@ def main(tables, figures, data, cards, facts, trials, examples, texts, study, pa
             figure(Path(path).read_bytes(), texts[f"{Path(path).stem}.rst"]) for path in figures
         ],
         "deviations": report.headings(texts.get("deviations.md", "")),
-        "browser": {"datasets": pictures, "methods": variants, "colours": shades},
+        "browser": {"datasets": pictures, "methods": pictured, "colours": shades},
         # What Snakemake measured of the jobs so far is no input: it would force a rerun.
         "costs": report.costs(read_benchmarks(Path("benchmarks"))),
         "commit": commit(),
@@ -54,26 +57,22 @@ def main(tables, figures, data, cards, facts, trials, examples, texts, study, pa
         path.write_text(html)
 
 
-def came_out(dataset, table, tests, claims, study) -> dict:
-    """What came out for one data set: in words, its table and its tests."""
-    variants, controls = [*study["variants"].values()], study["controls"]
-    groups = {
-        "ExplainSeg, refined by DenseCRF": variants,
-        "Controls that see no explanation": controls,
-        "ExplainSeg, before DenseCRF": study["coarse"],
-    }
-    return {
-        "answer": report.answer(dataset, table, tests, claims, variants, controls),
-        "ablation": report.ablation(table[table.dataset == dataset], groups),
-        "tests": tests[tests.dataset == dataset].to_dict("records"),
-    }
+def read_all(paths) -> dict[str, pd.DataFrame]:
+    """Tables by name, without `_tests`."""
+    return {Path(path).stem.removesuffix("_tests"): pd.read_csv(path) for path in paths}
 
 
-def was_run(data, cards, facts, trials, rows) -> dict:
+def was_run(files, study) -> dict:
     """What was run on one data set, from its files."""
-    samples, rejected = (read_rows(path) for path in data)
-    explained = pd.concat(map(read_rows, facts))
-    found = [json.loads(Path(path).read_text()) for path in cards]
+    samples, rejected = map(read_rows, files["data"])
+    explained = pd.concat(map(read_rows, files["facts"]))
+    cards, baseline_cards = (
+        [json.loads(Path(path).read_text()) for path in files[key]]
+        for key in ("cards", "baseline_cards")
+    )
+    # The shards of one baseline after those of the other.
+    cuts = np.reshape(files["cuts"], (len(study["cutters"]), -1))
+    trials = zip(study["variants"], files["trials"], strict=True)
     return {
         "n": len(samples),
         "train": int((samples.split == "train").sum()),
@@ -82,29 +81,30 @@ def was_run(data, cards, facts, trials, rows) -> dict:
         "explained": explained.image_id.nunique(),
         "completeness": report.completeness(explained),
         "seconds": explained.seconds.mean(),
-        "cards": [card | {"origin": report.origin(card)} for card in found],
-        "tuning": {
-            row: report.tuning(pd.read_csv(path)) for row, path in zip(rows, trials, strict=True)
+        "cards": [card | {"origin": report.origin(card)} for card in cards],
+        "baseline_cards": baseline_cards,
+        "cuts": {
+            row: report.cuts(pd.concat(map(read_rows, paths)))
+            for row, paths in zip(study["cutters"], cuts, strict=True)
         },
+        "tuning": {row: report.tuning(pd.read_csv(path)) for row, path in trials},
     }
 
 
 if __name__ == "__main__":
     with job(snakemake):
-        given, n = snakemake.input, len(snakemake.params.study["titles"])
+        given, names = snakemake.input, list(snakemake.params.study["titles"])
         # Each of these lists the files of one data set after those of the other.
-        data, cards, facts, trials, examples = (
-            np.reshape(files, (n, -1)).tolist()
-            for files in (given.data, given.cards, given.facts, given.trials, given.examples)
-        )
+        keys = ("data", "cards", "baseline_cards", "facts", "cuts", "trials", "examples")
+        parts = {key: np.reshape(given[key], (len(names), -1)).tolist() for key in keys}
         main(
             tables=given.tables,
+            tests=given.tests,
+            claims=given.claims,
             figures=given.figures,
-            data=data,
-            cards=cards,
-            facts=facts,
-            trials=trials,
-            examples=examples,
+            by_dataset={
+                name: {key: parts[key][place] for key in keys} for place, name in enumerate(names)
+            },
             texts=given.texts,
             study=snakemake.params.study,
             page=snakemake.output.page,

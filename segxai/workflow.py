@@ -129,14 +129,18 @@ def config_problem(config: dict, schema: dict) -> str | None:
 
 
 def selection_problem(config: dict) -> str | None:
-    """Name the first selection of a valid configuration that has no definition, in one sentence.
+    """Name the first selection of a valid configuration that cannot be, in one sentence.
 
-    Also says where a segmenter is selected as a variant but sees no explanation, or the reverse.
+    A selected name has a definition, a variant sees an explanation and a control none, and a
+    network that is not trained here has weights from elsewhere.
     """
     study = config["explainseg"]
     chosen = {
         "datasets": study["datasets"],
-        "models": [study["model"]],
+        "models": [
+            study["model"],
+            *(config["baselines"][name]["model"] for name in study["baselines"]),
+        ],
         "explainers": [study["explainer"]],
         "segmenters": [*study["variants"], *study["controls"]],
     }
@@ -156,6 +160,16 @@ def selection_problem(config: dict) -> str | None:
                     f"Config key explainseg.{role} got '{name}', whose source is {source}: "
                     "variants are cut from relevance or fusion, controls from anything else."
                 )
+    for name, model in config["models"].items():
+        if model["training"] is not None:
+            continue
+        if not model["pretrained"] and model["weights"] is None:
+            return (
+                f"Config key models.{name}.training is null, so the network is used as published: "
+                "set pretrained or weights."
+            )
+        if name in (study["model"], config["baselines"]["micranet"]["model"]):
+            return f"Config key models.{name}.training is null, but it is the study's classifier."
     for name in study["datasets"]:
         dataset = config["datasets"][name]
         if dataset["explain_on"] == "patches" and dataset["patches"] is None:

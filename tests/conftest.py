@@ -1,8 +1,13 @@
-"""Places that tests share: the checkout, and the real data beside it."""
+"""What tests share: the checkout, the real data beside it, and how hypothesis behaves."""
 
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# A busy machine is no defect, and a test that passed once passes again.
+settings.register_profile("segxai", deadline=None, derandomize=True)
+settings.load_profile("segxai")
 
 
 @pytest.fixture(scope="session")

@@ -77,7 +77,7 @@ def build_classifier(
 class Classifier:
     """A frozen network in evaluation mode, with the preprocessing that belongs to it.
 
-    `mean` and `std` are the channel statistics of the training subset.
+    `mean` and `std` are the channel statistics that inputs are standardised by.
     """
 
     network: nn.Module
@@ -106,9 +106,24 @@ class Classifier:
                 f"{weights}: not weights of {architecture} with {n_classes} classes; delete the "
                 "file and run again to train it anew."
             ) from error
-        network = network.to(device).eval().requires_grad_(False)
         channel = json.loads(Path(statistics).read_text())
-        return cls(network, model["input_size"], channel["mean"], channel["std"], device)
+        return cls._frozen(network, model, channel["mean"], channel["std"], device)
+
+    @classmethod
+    def published(cls, model: dict, device: torch.device) -> "Classifier":
+        """Load a body with the weights and the normalisation that it was published with.
+
+        It has no head. Parameters and errors as of :func:`build_classifier`.
+        """
+        start = model["architecture"], model["arguments"], 0
+        network = build_classifier(*start, model["pretrained"], model["weights"], seed=0)
+        facts = network.pretrained_cfg
+        return cls._frozen(network, model, facts["mean"], facts["std"], device)
+
+    @classmethod
+    def _frozen(cls, network: nn.Module, model: dict, mean, std, device) -> "Classifier":
+        network = network.to(device).eval().requires_grad_(False)
+        return cls(network, model["input_size"], list(mean), list(std), device)
 
     def inputs(self, image: np.ndarray, grid: int = 1) -> torch.Tensor:
         """Normalised windows (grid², 3, S, S) of an image (H, W, 3), uint8."""
@@ -192,9 +207,10 @@ def key_features(model: nn.Module, inputs: torch.Tensor, centre: bool = False) -
 
     Parameters
     ----------
+    model
+        Built with the argument ``dynamic_img_size: true`` if H or W are not its own input size:
+        timm then interpolates the position embeddings.
     inputs : Tensor of shape (B, 3, H, W)
-        Other sizes than the model's own need its argument ``dynamic_img_size: true``, by which
-        timm interpolates the position embeddings; H and W are multiples of the patch size.
     centre
         Subtract the mean key of each image. TokenCut and MaskCut do not; keys of networks other
         than DINO may share a large offset that makes all of them alike.
@@ -203,9 +219,20 @@ def key_features(model: nn.Module, inputs: torch.Tensor, centre: bool = False) -
     -------
     Tensor of shape (B, h, w, d), float32
         One key per patch token, class and register tokens dropped.
+
+    Raises
+    ------
+    InputError
+        If the model is no ViT, or H or W is no multiple of its patches.
     """
     if not hasattr(model, "blocks"):
         raise InputError("key features need attention blocks; choose a `vit_*` architecture.")
+    for side, patch in zip(inputs.shape[-2:], model.patch_embed.patch_size, strict=True):
+        if side % patch:
+            raise InputError(
+                f"an input of {side} px is no multiple of the network's patches of {patch} px; set "
+                f"`input_size` to {max(1, round(side / patch)) * patch}."
+            )
     captured = []
     hook = model.blocks[-1].attn.qkv.register_forward_hook(
         lambda module, args, output: captured.append(output)

@@ -34,7 +34,7 @@ def examples(panels: dict[str, Examples], rows: dict[str, str], palette: dict[st
     panels
         Examples of each data set by its printed name.
     rows
-        Printed name of each method.
+        Printed name of each method that is shown.
     palette
         Colour of each method by its printed name.
 
@@ -45,8 +45,8 @@ def examples(panels: dict[str, Examples], rows: dict[str, str], palette: dict[st
         an outline beside the truth's, with its Dice in percent.
     """
     use_style()
-    methods = [rows[name] for name in next(iter(panels.values())).masks]
-    titles = ["image", "truth", "relevance", *(name.replace(" ", "\n", 1) for name in methods)]
+    shades = {name: palette[row] for name, row in rows.items()}
+    titles = ["image", "truth", "relevance", *(row.replace(" ", "\n", 1) for row in rows.values())]
     left, right, top, between, below = (MILLIMETRE * edge for edge in (9, 0.5, 8, 0.7, 3.6))
     step = (PAGE - left - right + between) / len(titles)
     cell = step - between
@@ -62,7 +62,7 @@ def examples(panels: dict[str, Examples], rows: dict[str, str], palette: dict[st
                 )
                 for k in range(len(titles))
             ]
-            _example(axes, panel, place, [palette[name] for name in methods])
+            _example(axes, panel, place, shades)
             if y == height - top:
                 for ax, name in zip(axes, titles, strict=True):
                     ax.set_title(name, pad=4)
@@ -73,7 +73,7 @@ def examples(panels: dict[str, Examples], rows: dict[str, str], palette: dict[st
     return figure
 
 
-def _example(axes: list[Axes], panel: Examples, place: int, shades: list[str]) -> None:
+def _example(axes: list[Axes], panel: Examples, place: int, shades: dict[str, str]) -> None:
     """Draw one line of :func:`examples`."""
     scores = panel.table.iloc[place]
     for ax in axes:
@@ -83,9 +83,9 @@ def _example(axes: list[Axes], panel: Examples, place: int, shades: list[str]) -
     axes[0].set_ylabel(scores["rank"], color=FAINT, labelpad=3)
     _outline(axes[1], panel.truth[place], TRUTH)
     axes[2].imshow(panel.relevance[place], cmap=RELEVANCE_MAP, alpha=RELEVANCE_OPACITY)
-    for ax, (name, masks), shade in zip(axes[3:], panel.masks.items(), shades, strict=True):
+    for ax, (name, shade) in zip(axes[3:], shades.items(), strict=True):
         _outline(ax, panel.truth[place], TRUTH)
-        _outline(ax, masks[place], shade)
+        _outline(ax, panel.masks[name][place], shade)
         ax.set_xlabel(f"{100 * scores[f'dice:{name}']:.1f}", labelpad=2)
     axes[2].set_xlabel("Dice %", labelpad=2, color=FAINT, loc="right")
 

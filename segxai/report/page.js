@@ -88,10 +88,13 @@ function recall() {
   document.getElementById(section).scrollIntoView({ behavior: "instant" });
 }
 
-function split(chosen) {
-  for (const input of document.getElementsByName("split")) {
-    for (const table of document.getElementsByClassName(`split-${input.value}`)) {
-      table.hidden = input.value !== chosen;
+// Each of the tables is there once for all images, for training and for validation images.
+const switches = [...document.querySelectorAll(".switch input")];
+
+function split({ name, value }) {
+  for (const input of switches.filter((other) => other.name === name)) {
+    for (const table of document.getElementsByClassName(`${name}-${input.value}`)) {
+      table.hidden = input.value !== value;
     }
   }
 }
@@ -99,7 +102,7 @@ function split(chosen) {
 document.documentElement.classList.add("scripted");
 recall();
 draw();
-split("all");
+switches.filter((input) => input.checked).forEach(split);
 form.addEventListener("submit", (event) => event.preventDefault());
 form.addEventListener("change", (event) => {
   if (event.target.name !== "show") page = 0;
@@ -117,6 +120,4 @@ addEventListener("hashchange", () => {
   recall();
   draw();
 });
-for (const input of document.getElementsByName("split")) {
-  input.addEventListener("change", () => split(input.value));
-}
+for (const input of switches) input.addEventListener("change", () => split(input));

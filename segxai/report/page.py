@@ -14,6 +14,10 @@ COUNTED = {
     "not comparable": "cannot be compared",
 }
 METRICS = {"miou": "IoU", "dice": "Dice"}
+TABLES = {
+    "explainseg_ablation": "Table 1: the variants of ExplainSeg",
+    "explainseg_baselines": "Table 2: ExplainSeg beside the baselines",
+}
 SPLITS = {"all": "all images", "train": "training images", "validation": "validation images"}
 
 
@@ -41,7 +45,13 @@ def render(texts: dict[str, str], facts: dict) -> str:
     )
     environment.filters |= {"p_value": p_value, "signed": signed, "duration": duration}
     environment.tests["finite"] = np.isfinite
-    words = {"splits": SPLITS, "verdicts": VERDICTS, "significant": SIGNIFICANT, "metrics": METRICS}
+    words = {
+        "splits": SPLITS,
+        "headings": TABLES,
+        "verdicts": VERDICTS,
+        "significant": SIGNIFICANT,
+        "metrics": METRICS,
+    }
     return environment.get_template("page.html.j2").render(words | facts)
 
 
@@ -64,6 +74,58 @@ def duration(seconds: float) -> str:
     return f"{seconds / 3600:.1f} h"
 
 
+def outcome(
+    dataset: str,
+    tables: dict[str, pd.DataFrame],
+    tests: dict[str, pd.DataFrame],
+    claims: pd.DataFrame,
+    study: dict,
+) -> dict:
+    """Say what came out for one data set: in words, its tables and their tests.
+
+    Parameters
+    ----------
+    tables, tests
+        Tidy tables of `segxai.report.tables` and their paired tests, by name.
+    claims
+        Verdicts on the published numbers.
+    study
+        Rows of the tables: variants, coarse, controls, baselines, and ours, that of ExplainSeg in
+        Table 2.
+
+    Returns
+    -------
+    dict
+        answer, sentences; tables as of :func:`arrange` and tests as records, by name.
+    """
+    controls = {"Controls that see no explanation": study["controls"]}
+    groups = {
+        "explainseg_ablation": {
+            "ExplainSeg, refined by DenseCRF": study["variants"],
+            **controls,
+            "ExplainSeg, before DenseCRF": study["coarse"],
+        },
+        "explainseg_baselines": {
+            "ExplainSeg": [study["ours"]],
+            "Baselines": study["baselines"],
+            **controls,
+        },
+    }
+    compared = {key: study[key] for key in ("variants", "controls", "ours", "baselines")}
+    means, both = tables["explainseg_ablation"], pd.concat(tests.values())
+    return {
+        "answer": answer(dataset, means, both, claims, **compared),
+        "tables": {
+            name: arrange(table[table.dataset == dataset], groups[name])
+            for name, table in tables.items()
+        },
+        "tests": {
+            name: table[table.dataset == dataset].to_dict("records")
+            for name, table in tests.items()
+        },
+    }
+
+
 def answer(
     dataset: str,
     table: pd.DataFrame,
@@ -71,15 +133,23 @@ def answer(
     claims: pd.DataFrame,
     variants: list[str],
     controls: list[str],
+    ours: str,
+    baselines: list[str],
 ) -> list[str]:
-    """Say what came out for one data set: the best variant, the controls, the published numbers.
+    """Say what came out for one data set: variants, controls, baselines, published numbers.
 
     Parameters
     ----------
-    table, tests, claims
-        Tidy tables of `segxai.report.tables`: means, paired tests of Dice, and verdicts.
+    table
+        Means of Table 1 (`segxai.report.tables.summarise`).
+    tests
+        Paired tests of Dice of Tables 1 and 2.
+    claims
+        Verdicts on the published numbers.
     variants, controls
-        Rows of the table that are compared; the paper's own variant is the last.
+        Rows of Table 1 that are compared; the paper's own variant is the last.
+    ours, baselines
+        Rows of Table 2: ExplainSeg, and what it is compared with.
 
     Returns
     -------
@@ -99,6 +169,7 @@ def answer(
     if len(order) > 1:
         sentences.append(_runner_up(order[0], means.loc[order[1]], tests))
     sentences += [_beside(order[0], control, tests) for control in controls]
+    sentences += [_beside(ours, baseline, tests) for baseline in baselines]
     return [*sentences, *_published(dataset, means, claims, variants[-1])]
 
 
@@ -128,10 +199,11 @@ def _side(gap: float) -> str:
     return f"{abs(gap):.1f} points {'above' if gap > 0 else 'below'}"
 
 
-def _beside(variant: str, control: str, tests: pd.DataFrame) -> str:
-    """Say whether a variant beats a control that sees no explanation."""
-    gap, p, _ = paired(tests, variant, control)
-    name = f"the control “{control.removeprefix('Control ')}”"
+def _beside(variant: str, other: str, tests: pd.DataFrame) -> str:
+    """Say whether a variant beats a baseline, or a control that sees no explanation."""
+    gap, p, _ = paired(tests, variant, other)
+    control = other.removeprefix("Control ")
+    name = other if control == other else f"the control “{control}”"
     if p >= SIGNIFICANT:
         return f"{variant} cannot be told from {name}: {_side(gap)}, {p_value(p)}."
     if gap > 0:
@@ -140,10 +212,9 @@ def _beside(variant: str, control: str, tests: pd.DataFrame) -> str:
 
 
 def _published(dataset: str, means: pd.DataFrame, claims: pd.DataFrame, headline: str) -> list[str]:
-    """Say how the published Table 1 fares on a data set."""
-    claims = claims[(claims.paper == "explainseg") & (claims.table.astype(str) == "1")].query(
-        "dataset == @dataset"
-    )
+    """Say how the published Tables 1 and 2 fare on a data set."""
+    claims = claims[(claims.paper == "explainseg") & claims.table.astype(str).isin(["1", "2"])]
+    claims = claims[claims.dataset == dataset]
     if claims.empty:
         return ["The paper has no numbers for this data set, so there is nothing to reproduce."]
     ours = means.loc[headline]
@@ -153,14 +224,14 @@ def _published(dataset: str, means: pd.DataFrame, claims: pd.DataFrame, headline
     ]
     counts = claims.verdict.value_counts()
     parts = [f"{counts.get(verdict, 0)} {word}" for verdict, word in COUNTED.items()]
-    sentences.append(f"Of its {len(claims)} numbers in Table 1, {', '.join(parts)}.")
+    sentences.append(f"Of its {len(claims)} numbers in Tables 1 and 2, {', '.join(parts)}.")
     for reason in claims[claims.verdict == "not comparable"].reason.unique():
         sentences.append(f"Not comparable: {reason}.")
     return sentences
 
 
-def ablation(table: pd.DataFrame, groups: dict[str, list[str]]) -> dict[str, dict]:
-    """Arrange one data set's part of Table 1 by split, group of rows and row.
+def arrange(table: pd.DataFrame, groups: dict[str, list[str]]) -> dict[str, dict]:
+    """Arrange one data set's part of a table by split, group of rows and row.
 
     Parameters
     ----------
@@ -230,6 +301,29 @@ def completeness(facts: pd.DataFrame) -> dict[str, float]:
     """Median and 90th percentile of the completeness error, in percent, with the number of maps."""
     error = 100 * facts.completeness_error
     return {"median": error.median(), "ninety": error.quantile(0.9), "n": len(error)}
+
+
+def cuts(facts: pd.DataFrame) -> dict[str, float]:
+    """Sum up the cuts of TokenCut or MaskCut over images.
+
+    Parameters
+    ----------
+    facts
+        One row per image: objects, eigengap, dense, problem (`segxai.segment.tokens`).
+
+    Returns
+    -------
+    dict
+        n images, objects per image, eigengap, the smallest, dense, how often the dense solver was
+        asked, and uncut, the number of images without a cut.
+    """
+    return {
+        "n": len(facts),
+        "objects": facts.objects.mean(),
+        "eigengap": facts.eigengap.min(),
+        "dense": int(facts.dense.sum()),
+        "uncut": int(facts.problem.notna().sum()),
+    }
 
 
 def costs(benchmarks: pd.DataFrame) -> list[dict]:

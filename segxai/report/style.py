@@ -12,13 +12,15 @@ MILLIMETRE = 1 / 25.4
 COLUMN, PAGE = 86 * MILLIMETRE, 178 * MILLIMETRE
 DPI = 200
 
-# Okabe & Ito's colours (jfly.uni-koeln.de/color), told apart with every kind of colour vision.
+# Okabe & Ito's colours (jfly.uni-koeln.de/color), told apart with every kind of colour vision, and
+# two greys where the controls of the study come.
 PALETTE = [
     "#E69F00",
     "#009E73",
     "#CC79A7",
     "#56B4E9",
     "#7F7F7F",
+    "#B5B5B5",
     "#D55E00",
     "#0072B2",
     "#F0E442",

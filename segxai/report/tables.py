@@ -82,12 +82,12 @@ def summarise(
     return result.assign(difference=result.value - result.published)[COLUMNS]
 
 
-def compare(scores: pd.DataFrame, rows: list[str]) -> pd.DataFrame:
-    """Paired Wilcoxon tests of Dice between `rows`, Holm-adjusted within each data set."""
+def compare(scores: pd.DataFrame, pairs: list[tuple[str, str]]) -> pd.DataFrame:
+    """Paired Wilcoxon tests of Dice between `pairs` of rows, Holm-adjusted within a data set."""
     tests = []
     for dataset, images in per_image(scores).groupby("dataset", sort=False):
-        wide = images.pivot(index="image_id", columns="row", values="dice")[rows]
-        tests.append(paired_tests(100 * wide).assign(dataset=dataset, metric="dice"))
+        wide = images.pivot(index="image_id", columns="row", values="dice")
+        tests.append(paired_tests(100 * wide, pairs).assign(dataset=dataset, metric="dice"))
     table = pd.concat(tests, ignore_index=True)
     return table[["dataset", "metric", "first", "second", "n", "mean_difference", "p", "p_holm"]]
 
@@ -124,7 +124,10 @@ def printed(table: pd.DataFrame, titles: dict[str, str]) -> pd.DataFrame:
 
 
 def claims(
-    published: pd.DataFrame, table: pd.DataFrame, obstacles: dict[str, str], notes: dict[str, str]
+    published: pd.DataFrame,
+    table: pd.DataFrame,
+    obstacles: dict[str, str | None],
+    notes: dict[str, str],
 ) -> pd.DataFrame:
     """Set every published number beside ours, with a verdict.
 
@@ -135,7 +138,7 @@ def claims(
     table
         Our tidy tables, all of them in one.
     obstacles
-        For each data set that cannot be compared with the paper, why not.
+        For each row that cannot be compared with the paper, why not; None for the others.
     notes
         For each data set, what else a reader must know.
 
@@ -162,8 +165,8 @@ def _verdict(claim: pd.Series, obstacles: dict, notes: dict) -> tuple[str, str]:
     if np.isnan(claim.ours):
         return "not comparable", "not part of this run"
     note = notes.get(claim.dataset, "")
-    if claim.dataset in obstacles:
-        return "not comparable", "; ".join(filter(None, [obstacles[claim.dataset], note]))
+    if obstacle := obstacles.get(claim.row):
+        return "not comparable", "; ".join(filter(None, [obstacle, note]))
     if claim.ci_low <= claim.published <= claim.ci_high:
         return "reproduced", "; ".join(filter(None, ["inside our interval", note]))
     gap = claim.ours - claim.published

@@ -1,6 +1,6 @@
 """MaskCut (Wang et al., CVPR 2023): several objects by repeated cuts, refined by a dense CRF."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 from scipy.ndimage import binary_fill_holes
@@ -53,8 +53,12 @@ def maskcut(features: np.ndarray, tau: float = 0.15, max_objects: int = 3) -> np
     ValueError
         If the features are not finite or not a grid of at least three tokens.
     """
-    masks = [cut.mask for cut in cut_objects(features, tau, max_objects)]
-    return np.stack([mask for mask in masks if mask.any()])
+    return objects(cut_objects(features, tau, max_objects))
+
+
+def objects(cuts: Iterable[Cut]) -> np.ndarray:
+    """Masks (k, h, w) bool of those cuts that were not dropped."""
+    return np.stack([cut.mask for cut in cuts if cut.mask.any()])
 
 
 def cut_objects(features: np.ndarray, tau: float, max_objects: int) -> Iterator[Cut]:
@@ -112,3 +116,24 @@ def finish(masks: np.ndarray, image: np.ndarray, combine: str = "union") -> np.n
     if not kept:
         return np.zeros(image.shape[:2], bool)
     return np.any(kept, axis=0) if combine == "union" else kept[0]
+
+
+def segment(
+    features: np.ndarray, image: np.ndarray, tau: float, max_objects: int, combine: str
+) -> tuple[np.ndarray, list[Cut]]:
+    """Mask of an image at its pixels: the objects of :func:`maskcut` through :func:`finish`.
+
+    Parameters
+    ----------
+    features : ndarray of shape (h, w, d), float
+    image : ndarray of shape (H, W, 3), uint8
+    tau, max_objects, combine
+        See :func:`maskcut` and :func:`finish`.
+
+    Returns
+    -------
+    mask : ndarray of shape (H, W), bool
+    cuts : list of 1 to `max_objects` Cut
+    """
+    cuts = list(cut_objects(features, tau, max_objects))
+    return finish(objects(cuts), image, combine), cuts

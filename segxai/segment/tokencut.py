@@ -4,7 +4,9 @@ from typing import NamedTuple
 
 import numpy as np
 from scipy import ndimage
+from skimage.transform import resize
 
+from segxai.segment.bilateral import snap
 from segxai.segment.ncut import normalized_cut
 
 # Weight of the edge between tokens that are not alike; it keeps the graph connected.
@@ -95,3 +97,27 @@ def cut_tokens(features: np.ndarray, tau: float, avoid_corners: bool = False) ->
         vector, side = -vector, ~side
     components, _ = ndimage.label(side)
     return Cut(components == components.flat[vector.argmax()], eigengap)
+
+
+def segment(
+    features: np.ndarray, image: np.ndarray, tau: float, bilateral: dict | None
+) -> tuple[np.ndarray, list[Cut]]:
+    """Mask of an image at its pixels, by the nearest token and, if asked, the bilateral solver.
+
+    Parameters
+    ----------
+    features : ndarray of shape (h, w, d), float
+    image : ndarray of shape (H, W, 3), uint8
+    tau
+        See :func:`tokencut`.
+    bilateral
+        Settings of :func:`segxai.segment.bilateral.bilateral_solver`; None leaves it out.
+
+    Returns
+    -------
+    mask : ndarray of shape (H, W), bool
+    cuts : list of one Cut
+    """
+    cut = cut_tokens(features, tau)
+    mask = resize(cut.mask, image.shape[:2], order=0)
+    return mask if bilateral is None else snap(mask, image, **bilateral), [cut]

@@ -11,6 +11,7 @@ pytestmark = pytest.mark.study
 
 OVERLAYS = ("config/demo.yaml", "tests/e2e/reduced.yaml")
 MODEL = "models/phantom-lesions/vit-tiny-phantom/seed-1"
+BASELINES = {"tokencut": "TokenCut", "maskcut": "MaskCut", "micranet": "MICRA-Net"}
 MAPS = "maps/phantom-lesions/vit-tiny-phantom/integrated-gradients/seed-1"
 
 
@@ -33,7 +34,18 @@ def explained(demo) -> np.ndarray:
 @pytest.fixture(scope="module")
 def table(demo) -> pd.DataFrame:
     """Return Table 1 of the demo, all images, by row and metric."""
-    table = pd.read_csv(demo / "tables/explainseg_ablation.csv")
+    return read_table(demo, "explainseg_ablation")
+
+
+@pytest.fixture(scope="module")
+def baselines(demo) -> pd.DataFrame:
+    """Return Table 2 of the demo, all images, by row and metric."""
+    return read_table(demo, "explainseg_baselines")
+
+
+def read_table(demo: Path, name: str) -> pd.DataFrame:
+    """Read a table, all images, by row and metric."""
+    table = pd.read_csv(demo / f"tables/{name}.csv")
     return table[table.split == "all"].set_index(["row", "metric"])
 
 
@@ -47,21 +59,23 @@ def test_classifier_learns_the_phantoms(demo):
 def test_xncut_beats_the_controls(table, demo):
     """XNCut's mean Dice is at least 20 points above each control, with p < 0.001."""
     ours = table.loc[("XNCut xai+ncut", "dice"), "value"]
-    tests = pd.read_csv(demo / "tables/explainseg_tests.csv").set_index(["first", "second"])
+    tests = pd.read_csv(demo / "tables/explainseg_ablation_tests.csv").set_index(["first", "second"])
     for control in ("Control centred disc", "Control Otsu on grey"):
         assert ours > table.loc[(control, "dice"), "value"] + 20
         assert tests.loc[("XNCut xai+ncut", control), "p_holm"] < 1e-3
 
 
-def test_table_is_what_a_plain_computation_gives(demo, table, explained):
-    """Means recomputed pixel by pixel from the arrays on disk equal the table's."""
+def test_tables_are_what_a_plain_computation_gives(demo, table, baselines, explained):
+    """Means recomputed pixel by pixel from the arrays on disk equal those of both tables."""
     truth = np.load(demo / "data/phantom-lesions/masks.npy").astype(bool)[explained]
-    segmenters = {
-        "xai-ncut-crf": "XNCut xai+ncut",
-        "xai-morphology": "C xai+morphology, before CRF",
-        "centred-disc": "Control centred disc",
-    }
-    for segmenter, row in segmenters.items():
+    cells = [
+        (table, "xai-ncut-crf", "XNCut xai+ncut"),
+        (table, "xai-morphology", "C xai+morphology, before CRF"),
+        (baselines, "xai-ncut-crf", "ExplainSeg (XNCut)"),
+        (baselines, "centred-disc", "Control centred disc"),
+        *((baselines, name, row) for name, row in BASELINES.items()),
+    ]
+    for means, segmenter, row in cells:
         masks = np.load(demo / f"masks/phantom-lesions/{segmenter}/seed-1/0.npy").astype(bool)
         dice, iou = [], []
         for mask, lesion in zip(masks, truth, strict=True):
@@ -69,10 +83,36 @@ def test_table_is_what_a_plain_computation_gives(demo, table, explained):
                 both = np.count_nonzero(mask & lesion)
                 iou.append(both / np.count_nonzero(mask | lesion))
                 dice.append(2 * both / (np.count_nonzero(mask) + np.count_nonzero(lesion)))
-        assert table.loc[(row, "dice"), "value"] == pytest.approx(100 * np.mean(dice), abs=1e-3)
-        assert table.loc[(row, "miou"), "value"] == pytest.approx(100 * np.mean(iou), abs=1e-3)
-        assert table.loc[(row, "dice"), "n"] == len(dice)
-        assert table.loc[(row, "dice"), "n_undefined"] == len(masks) - len(dice)
+        assert means.loc[(row, "dice"), "value"] == pytest.approx(100 * np.mean(dice), abs=1e-3)
+        assert means.loc[(row, "miou"), "value"] == pytest.approx(100 * np.mean(iou), abs=1e-3)
+        assert means.loc[(row, "dice"), "n"] == len(dice)
+        assert means.loc[(row, "dice"), "n_undefined"] == len(masks) - len(dice)
+
+
+def test_baselines_find_something_and_are_tested_against_xncut(demo, baselines):
+    """Each baseline overlaps the lesions, and XNCut is compared with every other row, once."""
+    rows = [*BASELINES.values(), "Control centred disc", "Control Otsu on grey"]
+    assert list(dict.fromkeys(row for row, _ in baselines.index)) == ["ExplainSeg (XNCut)", *rows]
+    for row in BASELINES.values():
+        assert baselines.loc[(row, "dice"), "value"] > 10
+    tests = pd.read_csv(demo / "tables/explainseg_baselines_tests.csv")
+    assert (tests["first"] == "ExplainSeg (XNCut)").all()
+    assert list(tests.second) == rows
+
+
+@pytest.mark.parametrize("name", ["tokencut", "maskcut"])
+def test_cuts_are_told_image_by_image(demo, name):
+    """Every image has its eigengap and its objects; a mask is empty only where a fact says why."""
+    masks = np.load(demo / f"masks/phantom-lesions/{name}/seed-1/0.npy")
+    cuts = pd.read_csv(demo / f"masks/phantom-lesions/{name}/seed-1/0.csv")
+    explained = pd.read_csv(demo / MAPS / "0.csv")
+    assert cuts.image_id.tolist() == explained.image_id.tolist()
+    assert cuts.objects.max() <= (1 if name == "tokencut" else 3)
+    cut = cuts.problem.isna()
+    assert (cuts.eigengap[cut] > 0).all()
+    assert (cuts.objects[cut] >= 1).all()
+    if name == "tokencut":
+        np.testing.assert_array_equal(masks.any(axis=(1, 2)), cut)
 
 
 def test_splits_add_up(demo):
@@ -119,7 +159,8 @@ def test_figures_and_report_exist(demo):
     assert "XNCut" in page
     assert not any(f'{attribute}="http' in page for attribute in ("src", "href"))
     assert len(page) < 20e6
-    for figure in ("examples", "distributions", "training"):
+    assert "ExplainSeg (XNCut)" in page
+    for figure in ("examples", "variants", "distributions", "training"):
         for suffix in ("png", "pdf"):
             assert (demo / f"figures/explainseg_{figure}.{suffix}").stat().st_size > 5000
 

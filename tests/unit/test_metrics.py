@@ -118,8 +118,12 @@ def test_paired_tests_are_scipys_on_the_same_images():
     scores = pd.DataFrame({"a": rng.random(40), "b": rng.random(40)})
     scores["c"] = scores.a
     scores.loc[3, "b"] = np.nan
-    table = paired_tests(scores).set_index(["first", "second"])
+    pairs = [("a", "b"), ("a", "c")]
+    table = paired_tests(scores, pairs).set_index(["first", "second"])
     rest = scores.drop(index=3)
+    assert list(table.index) == pairs
+    # The family of tests is the pairs that were asked for.
+    assert table.loc[("a", "b"), "p_holm"] == pytest.approx(min(1, 2 * table.loc[("a", "b"), "p"]))
     assert table.loc[("a", "b"), "n"] == 39
     assert table.loc[("a", "b"), "p"] == scipy_stats.wilcoxon(rest.a, rest.b).pvalue
     assert table.loc[("a", "c"), "p"] == 1.0

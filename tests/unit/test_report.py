@@ -4,6 +4,7 @@ import json
 import re
 import runpy
 from html.parser import HTMLParser
+from itertools import combinations
 from types import SimpleNamespace
 
 import numpy as np
@@ -26,13 +27,22 @@ from segxai.report.examples import (
     write_examples,
 )
 from segxai.report.outlines import outlines, svg_path
-from segxai.report.tables import claims, compare, summarise
 
 VARIANTS = {"xai-morphology-crf": "C xai+morphology", "xai-ncut-crf": "XNCut xai+ncut"}
 COARSE = {"xai-morphology": "C, before CRF", "xai-ncut": "XNCut, before CRF"}
 CONTROLS = {"centred-disc": "Control centred disc"}
+BASELINES = {"tokencut": "TokenCut", "micranet": "MICRA-Net"}
+METHODS = VARIANTS | CONTROLS | BASELINES
+PICTURED = VARIANTS | BASELINES
+HEADLINE, OURS = "xai-ncut-crf", "ExplainSeg (XNCut)"
+ROWS = {
+    "explainseg_ablation": VARIANTS | CONTROLS | COARSE,
+    "explainseg_baselines": {HEADLINE: OURS} | BASELINES | CONTROLS,
+}
 TITLES = {"kvasir-seg": "Kvasir-SEG", "toy": "Toy"}
 SIDE, N = 24, 9
+NETWORK = {"architecture": "vit_small_patch16_224.dino", "pretrained": True, "weights": None}
+CUTTER = {"features": {"input_size": 448, "centre": True}, "cut": {"tau": 0.2}}
 SETTINGS = {
     "smoothing": {"clip_percentile": 99, "sigma": 1},
     "ncut": {"sigma_distance": None},
@@ -60,8 +70,10 @@ def study(tmp_path_factory, checkout):
         "xai-morphology": ellipses(6),
         "xai-ncut": ellipses(7.5),
         "centred-disc": np.broadcast_to(ellipses(5)[0], truth.shape),
+        "tokencut": ellipses(4),
+        "micranet": ellipses(6.5),
     }
-    scores, parts = [], {key: [] for key in ("data", "cards", "facts", "trials", "examples")}
+    scores, parts = [], {}
     for dataset in TITLES:
         folder = root / dataset
         folder.mkdir()
@@ -81,6 +93,7 @@ def study(tmp_path_factory, checkout):
                 truth_fraction=truth.mean(axis=(1, 2)),
             ).to_csv(folder / f"{name}.csv", index=False)
             scores.append((folder / f"{name}.csv", dataset, name))
+        cuts(names).to_csv(folder / "cuts.csv", index=False)
         (folder / "settings.json").write_text(json.dumps(SETTINGS))
         (folder / "card.json").write_text(json.dumps(card()))
         trials().to_csv(folder / "trials.csv", index=False)
@@ -91,18 +104,23 @@ def study(tmp_path_factory, checkout):
             truth=folder / "masks.npy",
             maps=[folder / "maps.npy"],
             facts=[folder / "facts.csv"],
-            masks=[[folder / f"{name}.npy"] for name in VARIANTS],
-            scores=[folder / f"{name}.csv" for name in VARIANTS],
+            masks=[[folder / f"{name}.npy"] for name in PICTURED],
+            scores=[folder / f"{name}.csv" for name in PICTURED],
             settings=folder / "settings.json",
-            segmenters=list(VARIANTS),
+            segmenters=list(PICTURED),
+            headline=HEADLINE,
             arrays=chosen[0],
             table=chosen[1],
         )
-        parts["examples"].append(chosen)
-        parts["data"].append([folder / "samples.csv", folder / "rejected.csv"])
-        parts["cards"].append([folder / "card.json"])
-        parts["facts"].append([folder / "facts.csv"])
-        parts["trials"].append([folder / "trials.csv"] * len(VARIANTS))
+        parts[dataset] = {
+            "examples": chosen,
+            "data": [folder / "samples.csv", folder / "rejected.csv"],
+            "cards": [folder / "card.json"],
+            "baseline_cards": [folder / "card.json"],
+            "facts": [folder / "facts.csv"],
+            "cuts": [folder / "cuts.csv"],
+            "trials": [folder / "trials.csv"] * len(VARIANTS),
+        }
     tables = write_tables(root, scores, checkout)
     built = SimpleNamespace(root=root, scores=scores, parts=parts, tables=tables)
     built.html = write_page(built, checkout, root / "report.html")
@@ -122,6 +140,7 @@ def card() -> dict:
         "pretrained": False,
         "weights": "/home/someone/dino.safetensors",
         "training": {"epochs": 5},
+        "input_size": 224,
         "patches": {"train": 1234, "validation": 56},
         "best": best | {"validation_f1": 0.963},
         "seed": 1,
@@ -146,22 +165,45 @@ def trials() -> pd.DataFrame:
     )
 
 
+def cuts(names: list[str]) -> pd.DataFrame:
+    """Make the facts of the cuts of a baseline: one image had nothing to cut."""
+    facts = {"image_id": names, "objects": 2, "eigengap": 0.25, "dense": 0, "problem": ""}
+    table = pd.DataFrame(facts)
+    table.loc[0, ["objects", "eigengap", "problem"]] = 0, np.nan, "all tokens are alike"
+    return table
+
+
 def write_tables(root, scores, checkout):
-    """Write Table 1, the tests and the claims as their rules do."""
-    rows = VARIANTS | CONTROLS | COARSE
-    images = pd.concat(
-        read_rows(path).assign(dataset=dataset, row=rows[name]) for path, dataset, name in scores
+    """Write both tables, their tests and the claims as their rules do."""
+    files = {"published": checkout / "config" / "published.csv", "tests": [], "tables": []}
+    pairs = {
+        "explainseg_ablation": list(combinations((VARIANTS | CONTROLS).values(), 2)),
+        "explainseg_baselines": [(OURS, row) for row in (BASELINES | CONTROLS).values()],
+    }
+    for number, (name, rows) in enumerate(ROWS.items(), 1):
+        outputs = {suffix: root / f"{name}.{suffix}" for suffix in ("csv", "md", "tex")}
+        outputs["tests"] = root / f"{name}_tests.csv"
+        script(checkout, "make_tables")(
+            scores=[score for score in scores if score[2] in rows],
+            published=files["published"],
+            number=str(number),
+            rows=rows,
+            pairs=pairs[name],
+            titles=TITLES,
+            statistics={"resamples": 200, "confidence": 0.95, "seed": 1},
+            **outputs,
+        )
+        files["tables"].append(outputs["csv"])
+        files["tests"].append(outputs["tests"])
+    files["claims"] = root / "claims.csv"
+    script(checkout, "check_claims")(
+        tables=files["tables"],
+        networks={row: NETWORK for row in (VARIANTS | BASELINES).values()} | {OURS: NETWORK},
+        samples={name: root / name / "samples.csv" for name in TITLES},
+        published=files["published"],
+        verdicts=files["claims"],
     )
-    published = pd.read_csv(checkout / "config" / "published.csv", dtype={"table": str})
-    statistics = {"resamples": 200, "confidence": 0.95, "seed": 1}
-    table = summarise(images, "explainseg", "1", published, statistics)
-    paths = [root / f"{name}.csv" for name in ("ablation", "tests", "claims")]
-    tested = [*VARIANTS.values(), *CONTROLS.values()]
-    for path, one in zip(
-        paths, (table, compare(images, tested), claims(published, table, {}, {})), strict=True
-    ):
-        one.to_csv(path, index=False, float_format="%.4f")
-    return paths
+    return SimpleNamespace(**files)
 
 
 def write_page(built, checkout, path) -> str:
@@ -180,15 +222,24 @@ def write_page(built, checkout, path) -> str:
         "citation": "Somebody, doi:10.1/2",
     }
     script(checkout, "write_report")(
-        tables=built.tables,
+        tables=built.tables.tables,
+        tests=built.tables.tests,
+        claims=built.tables.claims,
         figures=[drawing],
-        **built.parts,
+        by_dataset=built.parts,
         texts=[*texts, checkout / "report" / "explainseg_training.rst"],
         study={
             "titles": TITLES,
-            "variants": VARIANTS,
-            "controls": list(CONTROLS.values()),
+            "methods": METHODS,
+            "pictured": list(PICTURED),
+            "headline": HEADLINE,
+            "ours": OURS,
+            "variants": list(VARIANTS.values()),
             "coarse": list(COARSE.values()),
+            "controls": list(CONTROLS.values()),
+            "baselines": list(BASELINES.values()),
+            "cutters": {"TokenCut": CUTTER},
+            "networks": {"TokenCut": NETWORK["architecture"]},
             "datasets": dict.fromkeys(TITLES, definition),
             "explainer": {"steps": 16},
             "settings": {
@@ -259,23 +310,23 @@ def test_rank_names_best_median_and_worst():
 
 def test_examples_survive_the_disk(study):
     """Examples are read as they were written, with names like '0003' and 'NA' as text."""
-    found = read_examples(*study.parts["examples"][0])
+    found = read_examples(*study.parts["kvasir-seg"]["examples"])
     copy = study.root / "copy.npz", study.root / "copy.csv"
     write_examples(found, *copy)
     again = read_examples(*copy)
     assert again.table.equals(found.table)
-    assert list(again.masks) == list(VARIANTS)
+    assert list(again.masks) == list(PICTURED)
     assert "0003" in set(found.table.image_id)
 
 
 def test_examples_are_matched_and_have_a_true_mask(study):
     """Each example's Dice is that of its own mask and truth; an image without truth is left out."""
-    found = read_examples(*study.parts["examples"][0])
+    found = read_examples(*study.parts["kvasir-seg"]["examples"])
     assert len(found.table) == N - 1
     assert "NA" not in set(found.table.image_id)
     for name, masks in found.masks.items():
         np.testing.assert_allclose(found.table[f"dice:{name}"], dice(masks, found.truth), rtol=1e-5)
-    best = found.table[f"dice:{list(VARIANTS)[-1]}"].idxmax()
+    best = found.table[f"dice:{HEADLINE}"].idxmax()
     assert found.ranked()[0] == best
 
 
@@ -299,12 +350,12 @@ def test_colour_depends_on_place_only():
     ids=["normal", "protanopia", "deuteranopia"],
 )
 def test_colours_differ_for_every_eye(simulation):
-    """The colours of Table 1's six methods stay apart (ΔE2000 > 8) with colour-blind eyes."""
-    rgb = np.array([to_rgb(colour) for colour in style.PALETTE[:6]])
+    """The colours of all methods stay apart (ΔE2000 > 8) with colour-blind eyes."""
+    rgb = np.array([to_rgb(colour) for colour in style.PALETTE])
     linear = np.where(rgb > 0.04045, ((rgb + 0.055) / 1.055) ** 2.4, rgb / 12.92)
     seen = np.clip(linear @ np.array(simulation).T, 0, 1)
     lab = rgb2lab(np.where(seen > 0.0031308, 1.055 * seen ** (1 / 2.4) - 0.055, 12.92 * seen))
-    apart = deltaE_ciede2000(lab[:, None], lab[None])[np.triu_indices(6, 1)]
+    apart = deltaE_ciede2000(lab[:, None], lab[None])[np.triu_indices(len(rgb), 1)]
     assert apart.min() > 8
 
 
@@ -366,8 +417,9 @@ def test_examples_figure_is_reproducible(panel, tmp_path):
 
 def test_distributions_show_means_and_n(study):
     """Every method of every data set has its mean and its number of defined scores beside it."""
-    table = pd.read_csv(study.tables[0])
-    rows = VARIANTS | CONTROLS
+    table = pd.concat(map(pd.read_csv, study.tables.tables))
+    table = table.drop_duplicates(["dataset", "split", "row", "metric"])
+    rows = METHODS
     images = pd.concat(
         read_rows(path).assign(dataset=dataset, row=rows[name])
         for path, dataset, name in study.scores
@@ -421,7 +473,7 @@ def facts(p: float, gap: float, verdict: str = "differs") -> list[str]:
     )
     claim = {"paper": "explainseg", "table": "1", "dataset": "d", "verdict": verdict}
     claims = pd.DataFrame([claim | {"reason": "other weights"}])
-    return page.answer("d", table, tests, claims, ["V"], ["Control X"])
+    return page.answer("d", table, tests, claims, ["V"], ["Control X"], "Ours", [])
 
 
 @pytest.mark.parametrize(
@@ -444,7 +496,8 @@ def test_answer_states_best_and_published():
     assert "40.0 to 44.0, n = 9" in said[0]
     assert said[2].startswith("The paper reports 41.0 % for V; here it reaches 42.0 %")
     assert (
-        said[3] == "Of its 1 numbers in Table 1, 1 are reproduced, 0 differ, 0 cannot be compared."
+        said[3]
+        == "Of its 1 numbers in Tables 1 and 2, 1 are reproduced, 0 differ, 0 cannot be compared."
     )
     assert facts(0.2, 1.0, "not comparable")[-1] == "Not comparable: other weights."
 
@@ -495,14 +548,14 @@ def test_page_needs_nothing_else(study):
 
 
 def test_page_holds_every_number(study):
-    """Each mean, bound and published value of Table 1 and each verdict is on the page."""
+    """Each mean, bound and published value of both tables and each verdict is on the page."""
     text = " ".join(" ".join(Reader(study.html).text).split())
-    table = pd.read_csv(study.tables[0])
+    table = pd.concat(map(pd.read_csv, study.tables.tables))
     for row in table.itertuples():
         assert f"{row.value:.1f}" in text
         assert f"{row.ci_low:.1f}–{row.ci_high:.1f}" in text
     kvasir = table[table.published.notna()]
-    assert set(kvasir.row) == set(VARIANTS.values())
+    assert set(kvasir.row) == {*VARIANTS.values(), *BASELINES.values(), OURS}
     for row in kvasir.itertuples():
         assert f"{row.published:.1f} {page.signed(row.difference)}" in text
     found = claims_shown(study)
@@ -512,11 +565,13 @@ def test_page_holds_every_number(study):
     assert "/home/someone" not in study.html
     assert "none <needed>" in text
     assert "1 file rejected" in text
+    assert f"1 of {N} images have nothing to cut" in text
+    assert f"{OURS} beats TokenCut" in text
 
 
 def claims_shown(study) -> pd.DataFrame:
     """Return the claims that have a number of ours beside them."""
-    table = pd.read_csv(study.tables[2])
+    table = pd.read_csv(study.tables.claims)
     return table[table.ours.notna()]
 
 
@@ -525,12 +580,12 @@ def test_page_data_feed_the_browser(study):
     raw = re.search(r'<script type="application/json" id="data">(.*?)</script>', study.html, re.S)
     data = json.loads(raw.group(1))
     assert list(data["datasets"]) == list(TITLES)
-    assert data["methods"] == VARIANTS
-    examples = read_examples(*study.parts["examples"][1])
+    assert data["methods"] == PICTURED
+    examples = read_examples(*study.parts["toy"]["examples"])
     for item, row in zip(data["datasets"]["toy"], examples.table.to_dict("records"), strict=True):
         assert item["id"] == row["image_id"]
         assert item["image"].startswith("data:image/jpeg;base64,")
-        for name in VARIANTS:
+        for name in PICTURED:
             assert item["masks"][name]["dice"] == pytest.approx(100 * row[f"dice:{name}"], abs=0.05)
             assert item["masks"][name]["path"].startswith("M")
 

@@ -141,8 +141,23 @@ def test_progress_passes_items_on_and_says_when_done(caplog):
     assert "images: 5 of 5" in caplog.text
 
 
+def test_items_are_made_while_they_are_needed():
+    """Of many items a block is taken at a time: the first result comes before the last item."""
+    taken = []
+
+    def items():
+        for k in range(100):
+            taken.append(k)
+            yield np.full(2, k)
+
+    results = map_images(np.sum, items(), 100, 1, "sums")
+    assert next(results) == 0
+    assert len(taken) < 30
+    assert list(results) == [2 * k for k in range(1, 100)]
+
+
 def test_workers_keep_the_order():
     """Results come in the order of the items for any number of processes."""
     items = [np.full(3, k) for k in range(7)]
     for workers in (1, 2):
-        assert map_images(np.sum, items, 7, workers, "sums") == [3 * k for k in range(7)]
+        assert [*map_images(np.sum, items, 7, workers, "sums")] == [3 * k for k in range(7)]

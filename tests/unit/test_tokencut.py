@@ -11,6 +11,7 @@ from scipy import ndimage
 from timm.layers import resample_abs_pos_embed
 
 from segxai.models.classifier import key_features
+from segxai.runtime import InputError
 from segxai.segment.ncut import MIN_EIGENGAP, normalized_cut
 from segxai.segment.tokencut import NoPartition, cut_tokens, token_affinity, tokencut
 
@@ -187,6 +188,12 @@ def vit(**arguments) -> torch.nn.Module:
     torch.manual_seed(0)
     size = {"patch_size": 8, "embed_dim": 48, "depth": 2, "num_heads": 3, "num_classes": 0}
     return timm.create_model("vit_tiny_patch16_224", **size, **arguments).eval()
+
+
+def test_input_that_patches_do_not_tile_is_refused():
+    """An input of 50 px for patches of 8 names the key and the nearest size that fits."""
+    with pytest.raises(InputError, match=r"50 px.*patches of 8 px; set `input_size` to 48\."):
+        key_features(vit(dynamic_img_size=True), torch.zeros(1, 3, 50, 50))
 
 
 def test_keys_of_other_input_sizes_have_interpolated_positions():

@@ -219,7 +219,12 @@ def test_problem_names_key_value_and_remedy(config, sentence):
 
 STUDY = {
     "datasets": {"lesions": {"explain_on": "image", "patches": None}},
-    "models": {"vit": {}},
+    "models": {
+        "vit": {"training": {}},
+        "micranet": {"training": {}},
+        "dino": {"training": None, "pretrained": True, "weights": None},
+    },
+    "baselines": {"tokencut": {"model": "dino"}, "micranet": {"model": "micranet"}},
     "explainers": {"ig": {}},
     "segmenters": {"cut": {"source": "relevance"}, "disc": {"source": "training masks"}},
     "explainseg": {
@@ -228,8 +233,10 @@ STUDY = {
         "explainer": "ig",
         "variants": ["cut"],
         "controls": ["disc"],
+        "baselines": ["tokencut", "micranet"],
     },
 }
+UNTRAINED = {"training": None, "pretrained": False, "weights": None}
 
 
 def test_defined_selection_has_no_problem():
@@ -242,6 +249,10 @@ def test_defined_selection_has_no_problem():
     [
         ("explainseg", {"datasets": ["lesion"]}, "'lesion'.*did you mean 'lesions'"),
         ("explainseg", {"model": "vat"}, "'vat', but models has only vit"),
+        ("baselines", {"tokencut": {"model": "dina"}}, "'dina'.*did you mean 'dino'"),
+        ("models", {"dino": UNTRAINED}, "models.dino.training is null.*set pretrained or weights"),
+        ("explainseg", {"model": "dino"}, "models.dino.training is null.*the study's classifier"),
+        ("baselines", {"micranet": {"model": "dino"}}, "models.dino.training is null, but"),
         ("explainseg", {"explainer": "zzz"}, "'zzz', but explainers has only ig"),
         ("explainseg", {"controls": ["disk"]}, "'disk'.*did you mean 'disc'"),
         ("explainseg", {"variants": ["disc"]}, "explainseg.variants got 'disc'"),
