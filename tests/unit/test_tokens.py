@@ -115,3 +115,33 @@ def test_trained_network_is_cut_at_another_size(tmp_path):
     classifier = Classifier.load(weights, statistics, larger, 2, torch.device("cpu"))
     found = key_features(classifier.network, classifier.inputs(IMAGE))
     assert found.shape == (1, 8, 8, 12)
+
+
+@pytest.mark.parametrize(
+    ("architecture", "side", "grid", "width"),
+    [
+        ("vit_small_patch16_224.dino", 448, 28, 384),
+        ("vit_small_patch8_224.dino", 480, 60, 384),
+        ("vit_base_patch8_224.dino", 480, 60, 768),
+    ],
+)
+def test_published_networks_have_keys_at_published_sizes(architecture, side, grid, width):
+    """DINO's networks give one key per patch at the sizes of TokenCut and MaskCut."""
+    # One block has the shapes of twelve; the weights are random, since timm's hub may be away.
+    network = timm.create_model(architecture, num_classes=0, dynamic_img_size=True, depth=1).eval()
+    found = key_features(network, torch.rand(1, 3, side, side))
+    assert found.shape == (1, grid, grid, width)
+    assert network.pretrained_cfg["mean"] == (0.485, 0.456, 0.406)
+
+
+def test_fused_attention_does_not_hide_the_keys():
+    """Keys are the same whether the attention is computed by one fused kernel or step by step."""
+    network = timm.create_model(VIT["architecture"], num_classes=0, **VIT["arguments"]).eval()
+    image = torch.rand(1, 3, 32, 32)
+    found = {}
+    for fused in (True, False):
+        for block in network.blocks:
+            block.attn.fused_attn = fused
+        found[fused] = key_features(network, image)
+    torch.testing.assert_close(found[True], found[False])
+    assert found[True].std() > 0
