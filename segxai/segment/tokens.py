@@ -2,9 +2,12 @@
 
 import numpy as np
 
+from segxai.segment import maskcut, tokencut
 from segxai.segment.ncut import MIN_EIGENGAP
-from segxai.segment.registry import TOKEN_SEGMENTERS
-from segxai.segment.tokencut import NoPartition
+
+# By name in `baselines`: each maps the keys (h, w, d) of an image, the image (H, W, 3) and its own
+# settings to a mask (H, W) bool and the cuts that led to it.
+TOKEN_SEGMENTERS = {"tokencut": tokencut.segment, "maskcut": maskcut.segment}
 
 
 def segment_keys(
@@ -17,7 +20,7 @@ def segment_keys(
     item
         Keys (h, w, d), float, and image (H, W, 3), uint8.
     method
-        A key of :data:`segxai.segment.registry.TOKEN_SEGMENTERS`.
+        A key of :data:`TOKEN_SEGMENTERS`.
     settings
         Its settings.
 
@@ -33,7 +36,7 @@ def segment_keys(
     features, image = item
     try:
         mask, cuts = TOKEN_SEGMENTERS[method](features, image, **settings)
-    except NoPartition as problem:
+    except tokencut.NoPartition as problem:
         facts = {"objects": 0, "eigengap": np.nan, "dense": 0, "problem": str(problem)}
         return np.zeros(image.shape[:2], bool), facts
     eigengaps = [cut.eigengap for cut in cuts]
