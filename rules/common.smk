@@ -21,10 +21,15 @@ SHARDS = range(config["shards"])
 MODEL = f"results/models/{{dataset}}/{STUDY['model']}/seed-{{seed}}"
 MAPS = f"results/maps/{{dataset}}/{STUDY['model']}/{STUDY['explainer']}/seed-{{seed}}"
 FEATURES = f"results/features/{{dataset}}/{STUDY['model']}/seed-{{seed}}"
-# Printed name of each method; their order gives them their colours in every figure.
+# Printed name of each method. Its role gives it its colour in every figure.
 METHODS = {f"{name}-crf": config["segmenters"][name]["row"] for name in VARIANTS}
-METHODS |= {name: config["segmenters"][name]["row"] for name in CONTROLS}
 METHODS |= {name: config["baselines"][name]["row"] for name in BASELINES}
+METHODS |= {name: config["segmenters"][name]["row"] for name in CONTROLS}
+ROLES = {
+    "variants": [METHODS[name] for name in REFINED],
+    "baselines": [METHODS[name] for name in BASELINES],
+    "controls": [METHODS[name] for name in CONTROLS],
+}
 TITLES = {name: config["datasets"][name]["title"] for name in STUDY["datasets"]}
 PUBLISHED = f"{workflow.basedir}/config/published.csv"
 

@@ -62,6 +62,7 @@ rule draw_examples:
     params:
         titles=TITLES,
         rows=METHODS,
+        roles=ROLES,
         # Fig. 2 of the paper, and the variants of Table 1.
         columns=[[*BASELINES, HEADLINE], REFINED],
         code=source_digest("draw_examples"),
@@ -87,6 +88,7 @@ rule draw_distributions:
         scores=scores(METHODS),
         titles=TITLES,
         rows=METHODS,
+        roles=ROLES,
         code=source_digest("draw_distributions"),
     script:
         "../scripts/draw_distributions.py"

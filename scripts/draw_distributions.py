@@ -9,7 +9,7 @@ from segxai.report.tables import per_image
 from segxai.runtime import atomic_path, job
 
 
-def main(scores, tables, titles, rows, png, pdf):
+def main(scores, tables, titles, rows, roles, png, pdf):
     images = pd.concat(
         read_rows(path).assign(dataset=dataset, row=rows[segmenter])
         for path, dataset, segmenter in scores
@@ -18,7 +18,7 @@ def main(scores, tables, titles, rows, png, pdf):
     table = pd.concat(map(pd.read_csv, tables)).drop_duplicates(
         ["dataset", "split", "row", "metric"]
     )
-    figure = distributions(per_image(images), table, titles, colours(rows.values()))
+    figure = distributions(per_image(images), table, titles, colours(roles))
     for output in (png, pdf):
         with atomic_path(output) as path:
             save(figure, path)
@@ -31,6 +31,7 @@ if __name__ == "__main__":
             tables=snakemake.input.tables,
             titles=snakemake.params.titles,
             rows=snakemake.params.rows,
+            roles=snakemake.params.roles,
             png=snakemake.output.png,
             pdf=snakemake.output.pdf,
         )

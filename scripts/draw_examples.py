@@ -8,7 +8,7 @@ from segxai.report.style import colours, save
 from segxai.runtime import atomic_path, job
 
 
-def main(files, titles, rows, columns, outputs):
+def main(files, titles, rows, roles, columns, outputs):
     # Arrays and table of one data set after those of the other.
     chosen = {
         title: read_examples(*pair)
@@ -16,8 +16,7 @@ def main(files, titles, rows, columns, outputs):
     }
     # A PNG and a PDF of each figure.
     for methods, pair in zip(columns, np.reshape(outputs, (-1, 2)), strict=True):
-        shown = {name: rows[name] for name in methods}
-        figure = examples(chosen, shown, colours(rows.values()))
+        figure = examples(chosen, {name: rows[name] for name in methods}, colours(roles))
         for output in pair:
             with atomic_path(output) as path:
                 save(figure, path)
@@ -29,6 +28,7 @@ if __name__ == "__main__":
             files=snakemake.input.examples,
             titles=snakemake.params.titles,
             rows=snakemake.params.rows,
+            roles=snakemake.params.roles,
             columns=snakemake.params.columns,
             outputs=snakemake.output,
         )

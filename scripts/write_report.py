@@ -30,7 +30,7 @@ def main(tables, tests, claims, figures, by_dataset, texts, study, page):
         }
         for name, files in by_dataset.items()
     ]
-    shades = colours(methods.values())
+    shades = colours(study["roles"])
     shades[study["ours"]] = shades[methods[study["headline"]]]
     pictures = {
         name: gallery(read_examples(*files["examples"])) for name, files in by_dataset.items()
@@ -72,7 +72,7 @@ def was_run(files, study) -> dict:
     )
     # The shards of one baseline after those of the other.
     cuts = np.reshape(files["cuts"], (len(study["cutters"]), -1))
-    trials = zip(study["variants"], files["trials"], strict=True)
+    trials = zip(study["roles"]["variants"], files["trials"], strict=True)
     return {
         "n": len(samples),
         "train": int((samples.split == "train").sum()),

@@ -90,31 +90,31 @@ def outcome(
     claims
         Verdicts on the published numbers.
     study
-        Rows of the tables: variants, coarse, controls, baselines, and ours, that of ExplainSeg in
-        Table 2.
+        Rows of the tables: roles (variants, baselines, controls), coarse, and ours, that of
+        ExplainSeg in Table 2.
 
     Returns
     -------
     dict
         answer, sentences; tables as of :func:`arrange` and tests as records, by name.
     """
-    controls = {"Controls that see no explanation": study["controls"]}
+    roles, ours = study["roles"], study["ours"]
+    controls = {"Controls that see no explanation": roles["controls"]}
     groups = {
         "explainseg_ablation": {
-            "ExplainSeg, refined by DenseCRF": study["variants"],
+            "ExplainSeg, refined by DenseCRF": roles["variants"],
             **controls,
             "ExplainSeg, before DenseCRF": study["coarse"],
         },
         "explainseg_baselines": {
-            "ExplainSeg": [study["ours"]],
-            "Baselines": study["baselines"],
+            "ExplainSeg": [ours],
+            "Baselines": roles["baselines"],
             **controls,
         },
     }
-    compared = {key: study[key] for key in ("variants", "controls", "ours", "baselines")}
     means, both = tables["explainseg_ablation"], pd.concat(tests.values())
     return {
-        "answer": answer(dataset, means, both, claims, **compared),
+        "answer": answer(dataset, means, both, claims, ours, **roles),
         "tables": {
             name: arrange(table[table.dataset == dataset], groups[name])
             for name, table in tables.items()
@@ -131,10 +131,10 @@ def answer(
     table: pd.DataFrame,
     tests: pd.DataFrame,
     claims: pd.DataFrame,
-    variants: list[str],
-    controls: list[str],
     ours: str,
+    variants: list[str],
     baselines: list[str],
+    controls: list[str],
 ) -> list[str]:
     """Say what came out for one data set: variants, controls, baselines, published numbers.
 
@@ -146,10 +146,11 @@ def answer(
         Paired tests of Dice of Tables 1 and 2.
     claims
         Verdicts on the published numbers.
-    variants, controls
-        Rows of Table 1 that are compared; the paper's own variant is the last.
-    ours, baselines
-        Rows of Table 2: ExplainSeg, and what it is compared with.
+    ours
+        ExplainSeg's row in Table 2, which is compared with the baselines.
+    variants, baselines, controls
+        Rows of both tables; the paper's own variant is the last, and the best is compared with the
+        controls.
 
     Returns
     -------

@@ -1,7 +1,6 @@
 """One look for all figures: sizes, type, colours, and files that are equal byte for byte."""
 
 import logging
-from collections.abc import Iterable
 from pathlib import Path
 
 import matplotlib as mpl
@@ -12,19 +11,13 @@ MILLIMETRE = 1 / 25.4
 COLUMN, PAGE = 86 * MILLIMETRE, 178 * MILLIMETRE
 DPI = 200
 
-# Okabe & Ito's colours (jfly.uni-koeln.de/color), told apart with every kind of colour vision, and
-# two greys where the controls of the study come.
-PALETTE = [
-    "#E69F00",
-    "#009E73",
-    "#CC79A7",
-    "#56B4E9",
-    "#7F7F7F",
-    "#B5B5B5",
-    "#D55E00",
-    "#0072B2",
-    "#F0E442",
-]
+# Okabe & Ito's colours (jfly.uni-koeln.de/color), told apart with every kind of colour vision, for
+# methods by their role in the study; greys for controls.
+PALETTE = {
+    "variants": ["#E69F00", "#009E73", "#CC79A7", "#56B4E9"],
+    "controls": ["#7F7F7F", "#B5B5B5"],
+    "baselines": ["#D55E00", "#0072B2", "#F0E442"],
+}
 TRUTH = "#FFFFFF"
 INK, FAINT = "#222222", "#8A8A8A"
 # Perceptually uniform, and readable in print without colour.
@@ -67,18 +60,26 @@ def use_style() -> None:
     sns.set_theme(context="paper", style="ticks", rc=STYLE)
 
 
-def colours(rows: Iterable[str]) -> dict[str, str]:
-    """Give each method its colour by its place among `rows`, the same in every figure.
+def colours(roles: dict[str, list[str]]) -> dict[str, str]:
+    """Give each method its colour by its role and its place there, the same in every figure.
+
+    Parameters
+    ----------
+    roles
+        Printed names of the methods by role, a key of `PALETTE`.
 
     Raises
     ------
     ValueError
-        If there are more methods than colours that can be told apart.
+        If a role has more methods than colours that can be told apart.
     """
-    rows = list(rows)
-    if len(rows) > len(PALETTE):
-        raise ValueError(f"{len(rows)} methods need colours, but only {len(PALETTE)} differ.")
-    return dict(zip(rows, PALETTE, strict=False))
+    shades = {}
+    for role, rows in roles.items():
+        palette = PALETTE[role]
+        if len(rows) > len(palette):
+            raise ValueError(f"{len(rows)} {role} need colours, but only {len(palette)} differ.")
+        shades |= zip(rows, palette, strict=False)
+    return shades
 
 
 def save(figure: Figure, path: Path) -> None:

@@ -32,7 +32,12 @@ VARIANTS = {"xai-morphology-crf": "C xai+morphology", "xai-ncut-crf": "XNCut xai
 COARSE = {"xai-morphology": "C, before CRF", "xai-ncut": "XNCut, before CRF"}
 CONTROLS = {"centred-disc": "Control centred disc"}
 BASELINES = {"tokencut": "TokenCut", "micranet": "MICRA-Net"}
-METHODS = VARIANTS | CONTROLS | BASELINES
+METHODS = VARIANTS | BASELINES | CONTROLS
+ROLES = {
+    "variants": list(VARIANTS.values()),
+    "baselines": list(BASELINES.values()),
+    "controls": list(CONTROLS.values()),
+}
 PICTURED = VARIANTS | BASELINES
 HEADLINE, OURS = "xai-ncut-crf", "ExplainSeg (XNCut)"
 ROWS = {
@@ -234,10 +239,8 @@ def write_page(built, checkout, path) -> str:
             "pictured": list(PICTURED),
             "headline": HEADLINE,
             "ours": OURS,
-            "variants": list(VARIANTS.values()),
+            "roles": ROLES,
             "coarse": list(COARSE.values()),
-            "controls": list(CONTROLS.values()),
-            "baselines": list(BASELINES.values()),
             "cutters": {"TokenCut": CUTTER},
             "networks": {"TokenCut": NETWORK["architecture"]},
             "datasets": dict.fromkeys(TITLES, definition),
@@ -330,13 +333,14 @@ def test_examples_are_matched_and_have_a_true_mask(study):
     assert found.ranked()[0] == best
 
 
-def test_colour_depends_on_place_only():
-    """A method keeps its colour when methods are added after it; too many are refused."""
-    rows = [f"method {k}" for k in range(len(style.PALETTE))]
-    assert style.colours(rows[:3]).items() <= style.colours(rows).items()
-    assert len(set(style.colours(rows).values())) == len(rows)
-    with pytest.raises(ValueError, match="colours"):
-        style.colours([*rows, "one more"])
+def test_colour_depends_on_role_and_place_only():
+    """A method keeps its colour when methods come after it or in other roles; too many fail."""
+    rows = [f"method {k}" for k in range(len(style.PALETTE["variants"]))]
+    few = style.colours({"variants": rows[:3]})
+    assert few.items() <= style.colours({"variants": rows, "controls": ["c"]}).items()
+    assert len(set(style.colours({"variants": rows}).values())) == len(rows)
+    with pytest.raises(ValueError, match="variants need colours"):
+        style.colours({"variants": [*rows, "one more"]})
 
 
 @pytest.mark.parametrize(
@@ -351,7 +355,7 @@ def test_colour_depends_on_place_only():
 )
 def test_colours_differ_for_every_eye(simulation):
     """The colours of all methods stay apart (ΔE2000 > 8) with colour-blind eyes."""
-    rgb = np.array([to_rgb(colour) for colour in style.PALETTE])
+    rgb = np.array([to_rgb(colour) for colours in style.PALETTE.values() for colour in colours])
     linear = np.where(rgb > 0.04045, ((rgb + 0.055) / 1.055) ** 2.4, rgb / 12.92)
     seen = np.clip(linear @ np.array(simulation).T, 0, 1)
     lab = rgb2lab(np.where(seen > 0.0031308, 1.055 * seen ** (1 / 2.4) - 0.055, 12.92 * seen))
@@ -425,7 +429,7 @@ def test_distributions_show_means_and_n(study):
         for path, dataset, name in study.scores
         if name in rows
     )
-    figure = figures.distributions(images, table, TITLES, style.colours(rows.values()))
+    figure = figures.distributions(images, table, TITLES, style.colours(ROLES))
     for ax, dataset in zip(figure.axes, TITLES, strict=True):
         ours = table[(table.dataset == dataset) & (table.split == "all") & (table.metric == "dice")]
         ours = ours.set_index("row").loc[list(rows.values())]
@@ -473,7 +477,7 @@ def facts(p: float, gap: float, verdict: str = "differs") -> list[str]:
     )
     claim = {"paper": "explainseg", "table": "1", "dataset": "d", "verdict": verdict}
     claims = pd.DataFrame([claim | {"reason": "other weights"}])
-    return page.answer("d", table, tests, claims, ["V"], ["Control X"], "Ours", [])
+    return page.answer("d", table, tests, claims, "Ours", ["V"], [], ["Control X"])
 
 
 @pytest.mark.parametrize(
