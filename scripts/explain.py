@@ -13,7 +13,16 @@ from segxai.explain.integrated_gradients import completeness_error
 from segxai.explain.registry import EXPLAINERS
 from segxai.explain.relevance import relevance
 from segxai.models.classifier import Classifier
-from segxai.runtime import InputError, atomic_path, image_seed, job, log, progress, torch_device
+from segxai.runtime import (
+    InputError,
+    atomic_path,
+    image_seed,
+    job,
+    log,
+    progress,
+    torch_device,
+    usable_precision,
+)
 
 
 def main(
@@ -40,7 +49,7 @@ def main(
     targets = read_rows(predictions).query("predicted == 1").set_index("image_id")["class"]
     settings = dict(explainer)
     method = EXPLAINERS[settings.pop("method")]
-    precision = settings.pop("precision")
+    precision = usable_precision(settings.pop("precision"), device)
 
     facts = []
     shape = pixels.shape[1:3]

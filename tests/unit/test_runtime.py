@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -21,6 +22,7 @@ from segxai.runtime import (
     map_images,
     progress,
     shard_rows,
+    usable_precision,
 )
 
 
@@ -139,6 +141,18 @@ def test_progress_passes_items_on_and_says_when_done(caplog):
     with caplog.at_level(logging.INFO, logger="segxai"):
         assert list(progress(range(5), 5, "images")) == [0, 1, 2, 3, 4]
     assert "images: 5 of 5" in caplog.text
+
+
+@pytest.mark.parametrize("has", [True, False])
+def test_bfloat16_needs_instructions(monkeypatch, caplog, has):
+    """A CPU without bfloat16 instructions computes in float32 and says so; a GPU is left alone."""
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx2": True, "amx_bf16": has})
+    with caplog.at_level(logging.INFO, logger="segxai"):
+        chosen = usable_precision("bfloat16", torch.device("cpu"))
+    assert chosen == ("bfloat16" if has else "float32")
+    assert ("no bfloat16" in caplog.text) != has
+    assert usable_precision("bfloat16", torch.device("cuda")) == "bfloat16"
+    assert usable_precision("float32", torch.device("cpu")) == "float32"
 
 
 def test_items_are_made_while_they_are_needed():
