@@ -9,7 +9,9 @@ TEXTS = [
 ]
 # Baselines that cut tokens tell of their cuts, those that are trained of their training.
 CUTTERS = [name for name in BASELINES if name in TOKEN_BASELINES]
-LEARNERS = [config["baselines"][name]["model"] for name in BASELINES if name not in CUTTERS]
+LEARNERS = {
+    METHODS[name]: config["baselines"][name]["model"] for name in BASELINES if name not in CUTTERS
+}
 CUTS = "results/masks/{dataset}/{cutter}/seed-{seed}/{shard}.csv"
 CARDS = "results/models/{dataset}/{model}/seed-{seed}/card.json"
 # What the page says of the run: rows of tables, definitions of data sets and networks, settings.
@@ -21,7 +23,12 @@ DESCRIBED = {
     "headline": HEADLINE,
     "ours": OURS,
     "coarse": list(COARSE.values()),
-    "cutters": {METHODS[name]: config["baselines"][name] for name in CUTTERS},
+    "cutters": {
+        METHODS[name]: {"trained": config["baselines"][name]["model"] in TRAINED_MODELS}
+        | config["baselines"][name]
+        for name in CUTTERS
+    },
+    "learners": list(LEARNERS),
     "networks": {row: network["architecture"] for row, network in NETWORKS.items()},
     "datasets": {name: config["datasets"][name] for name in DATASETS},
     "explainer": config["explainers"][STUDY["explainer"]],
@@ -38,7 +45,7 @@ rule write_report:
         figures=collect("results/figures/explainseg_{figure}.png", figure=FIGURES),
         data=collect("results/data/{dataset}/{x}.csv", dataset=DATASETS, x=["samples", "rejected"]),
         cards=collect(f"{MODEL}/card.json", dataset=DATASETS, seed=SEEDS),
-        baseline_cards=collect(CARDS, dataset=DATASETS, model=LEARNERS, seed=SEEDS),
+        baseline_cards=collect(CARDS, dataset=DATASETS, model=LEARNERS.values(), seed=SEEDS),
         facts=collect(f"{MAPS}/{{shard}}.csv", dataset=DATASETS, seed=SEEDS, shard=SHARDS),
         cuts=collect(CUTS, dataset=DATASETS, cutter=CUTTERS, seed=SEEDS, shard=SHARDS),
         trials=collect(TRIALS, dataset=DATASETS, variant=VARIANTS),

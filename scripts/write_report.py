@@ -72,6 +72,8 @@ def was_run(files, study) -> dict:
     )
     # The shards of one baseline after those of the other.
     cuts = np.reshape(files["cuts"], (len(study["cutters"]), -1))
+    # The seeds of one classifier after those of the other.
+    learners = np.repeat(study["learners"], len(study["settings"]["seeds"]))
     trials = zip(study["roles"]["variants"], files["trials"], strict=True)
     return {
         "n": len(samples),
@@ -82,7 +84,9 @@ def was_run(files, study) -> dict:
         "completeness": report.completeness(explained),
         "seconds": explained.seconds.mean(),
         "cards": [card | {"origin": report.origin(card)} for card in cards],
-        "baseline_cards": baseline_cards,
+        "baseline_cards": [
+            card | {"row": row} for row, card in zip(learners, baseline_cards, strict=True)
+        ],
         "cuts": {
             row: report.cuts(pd.concat(map(read_rows, paths)))
             for row, paths in zip(study["cutters"], cuts, strict=True)

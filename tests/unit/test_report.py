@@ -47,7 +47,7 @@ ROWS = {
 TITLES = {"kvasir-seg": "Kvasir-SEG", "toy": "Toy"}
 SIDE, N = 24, 9
 NETWORK = {"architecture": "vit_small_patch16_224.dino", "pretrained": True, "weights": None}
-CUTTER = {"features": {"input_size": 448, "centre": True}, "cut": {"tau": 0.2}}
+CUTTER = {"trained": False, "features": {"input_size": 448, "centre": True}, "cut": {"tau": 0.2}}
 SETTINGS = {
     "smoothing": {"clip_percentile": 99, "sigma": 1},
     "ncut": {"sigma_distance": None},
@@ -242,6 +242,7 @@ def write_page(built, checkout, path) -> str:
             "roles": ROLES,
             "coarse": list(COARSE.values()),
             "cutters": {"TokenCut": CUTTER},
+            "learners": ["MICRA-Net"],
             "networks": {"TokenCut": NETWORK["architecture"]},
             "datasets": dict.fromkeys(TITLES, definition),
             "explainer": {"steps": 16},
