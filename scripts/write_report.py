@@ -70,8 +70,11 @@ def was_run(files, study) -> dict:
         [json.loads(Path(path).read_text()) for path in files[key]]
         for key in ("cards", "baseline_cards")
     )
-    # The shards of one baseline after those of the other.
-    cuts = np.reshape(files["cuts"], (len(study["cutters"]), -1))
+    # The cuts of one baseline after those of the other, each in as many files as the maps.
+    n_files = len(files["facts"])
+    cuts = [
+        files["cuts"][start : start + n_files] for start in range(0, len(files["cuts"]), n_files)
+    ]
     # The seeds of one classifier after those of the other.
     learners = np.repeat(study["learners"], len(study["settings"]["seeds"]))
     trials = zip(study["roles"]["variants"], files["trials"], strict=True)

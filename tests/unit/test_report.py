@@ -211,8 +211,8 @@ def write_tables(root, scores, checkout):
     return SimpleNamespace(**files)
 
 
-def write_page(built, checkout, path) -> str:
-    """Write the page and return its text."""
+def write_page(built, checkout, path, **changes) -> str:
+    """Write the page of a study, or of one with some changes, and return its text."""
     drawing = built.root / "explainseg_training.png"
     history = pd.DataFrame({"epoch": [1], "train_loss": [1.0]})
     history = history.assign(validation_loss=1.0, validation_accuracy=0.5)
@@ -243,6 +243,7 @@ def write_page(built, checkout, path) -> str:
             "coarse": list(COARSE.values()),
             "cutters": {"TokenCut": CUTTER},
             "learners": ["MICRA-Net"],
+            **changes,
             "networks": {"TokenCut": NETWORK["architecture"]},
             "datasets": dict.fromkeys(TITLES, definition),
             "explainer": {"steps": 16},
@@ -593,6 +594,19 @@ def test_page_data_feed_the_browser(study):
         for name in PICTURED:
             assert item["masks"][name]["dice"] == pytest.approx(100 * row[f"dice:{name}"], abs=0.05)
             assert item["masks"][name]["path"].startswith("M")
+
+
+def test_page_without_baselines_that_tell_of_themselves(study, checkout):
+    """Where no baseline cuts tokens or is trained, the page is made and says nothing of them."""
+    silent = {"cuts": [], "baseline_cards": []}
+    built = SimpleNamespace(
+        root=study.root,
+        tables=study.tables,
+        parts={name: files | silent for name, files in study.parts.items()},
+    )
+    html = write_page(built, checkout, study.root / "few.html", cutters={}, learners=[])
+    assert "nothing to cut" in study.html
+    assert "nothing to cut" not in html
 
 
 def test_page_is_reproducible(study, checkout):
