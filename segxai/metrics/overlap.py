@@ -34,21 +34,22 @@ def dice(prediction: np.ndarray, target: np.ndarray) -> np.ndarray:
     return _ratio(2 * intersection, p + t)
 
 
-def _counts(prediction: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, ...]:
-    prediction, target = _binary(prediction, "prediction"), _binary(target, "target")
-    if prediction.shape != target.shape:
-        raise ValueError(f"prediction is {prediction.shape}, but target is {target.shape}.")
-    masks = (prediction & target, prediction, target)
-    return tuple(mask.sum(axis=(-2, -1), dtype=np.int64) for mask in masks)
-
-
-def _binary(mask: np.ndarray, name: str) -> np.ndarray:
+def binary(mask: np.ndarray, name: str) -> np.ndarray:
+    """Give a mask of 0 and 1 as bool; ValueError with its `name` where it holds anything else."""
     mask = np.asarray(mask)
     if mask.dtype != bool:
         if not np.isin(mask, (0, 1)).all():
             raise ValueError(f"{name} must hold 0 and 1 only; threshold it first.")
         mask = mask.astype(bool)
     return mask
+
+
+def _counts(prediction: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, ...]:
+    prediction, target = binary(prediction, "prediction"), binary(target, "target")
+    if prediction.shape != target.shape:
+        raise ValueError(f"prediction is {prediction.shape}, but target is {target.shape}.")
+    masks = (prediction & target, prediction, target)
+    return tuple(mask.sum(axis=(-2, -1), dtype=np.int64) for mask in masks)
 
 
 def _ratio(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:

@@ -10,7 +10,8 @@ from scipy import stats as scipy_stats
 from torchmetrics.functional.classification import binary_f1_score, binary_jaccard_index
 
 from segxai.metrics.overlap import dice, iou
-from segxai.stats import bootstrap_mean, holm, paired_tests
+from segxai.metrics.selective import auroc
+from segxai.stats import bootstrap_mean, bootstrap_statistic, holm, mann_whitney, paired_tests
 
 masks = arrays(bool, (3, 6, 5))
 
@@ -128,3 +129,76 @@ def test_paired_tests_are_scipys_on_the_same_images():
     assert table.loc[("a", "b"), "p"] == scipy_stats.wilcoxon(rest.a, rest.b).pvalue
     assert table.loc[("a", "c"), "p"] == 1.0
     assert table.loc[("a", "b"), "mean_difference"] == pytest.approx((rest.a - rest.b).mean())
+
+
+def failures(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Draw confidences of n predictions, higher by one for the right ones, and which are right."""
+    rng = np.random.default_rng(seed)
+    correct = rng.random(n) < 0.7
+    return rng.normal(size=n) + correct, correct
+
+
+def test_bootstrap_of_the_mean_is_bootstrap_mean():
+    """With the mean as statistic both functions draw the same groups and give the same interval."""
+    values = np.random.default_rng(0).random(60)
+    groups = np.random.default_rng(1).integers(0, 25, 60)
+    expected = bootstrap_mean(values, groups, 500, 0.9, seed=3)
+    found = bootstrap_statistic(np.mean, (values,), groups, 500, 0.9, seed=3)
+    np.testing.assert_allclose(found, expected)
+
+
+def test_bootstrap_of_the_auroc_agrees_with_scipy():
+    """Rows stay whole: the interval of the AUROC equals SciPy's paired bootstrap within noise."""
+    columns = failures(150, 0)
+    value, low, high = bootstrap_statistic(auroc, columns, np.arange(150), 4000, 0.95, seed=1)
+    reference = scipy_stats.bootstrap(
+        columns,
+        auroc,
+        n_resamples=4000,
+        method="percentile",
+        paired=True,
+        vectorized=False,
+        rng=np.random.default_rng(2),
+    ).confidence_interval
+    assert value == auroc(*columns)
+    assert (low, high) == pytest.approx(tuple(reference), abs=6e-3)
+
+
+def test_bootstrap_of_a_statistic_resamples_groups():
+    """Ten copies of every image widen the interval by √10 against resampling the copies."""
+    copies = tuple(column.repeat(10) for column in failures(80, 1))
+    images = bootstrap_statistic(auroc, copies, np.arange(800), 1500, 0.95, seed=1)
+    groups = bootstrap_statistic(auroc, copies, np.arange(800) // 10, 1500, 0.95, seed=1)
+    assert groups[0] == images[0]
+    assert (groups[2] - groups[1]) / (images[2] - images[1]) == pytest.approx(np.sqrt(10), rel=0.1)
+
+
+@pytest.mark.filterwarnings("error")
+def test_bootstrap_of_an_undefined_statistic():
+    """Without any error all is NaN; with one error, resamples that miss it do not count."""
+    confidence, correct = np.arange(6.0), np.ones(6, bool)
+    assert np.isnan(bootstrap_statistic(auroc, (confidence, correct), confidence, 50, 0.9, 0)).all()
+    correct[0] = False
+    assert bootstrap_statistic(auroc, (confidence, correct), confidence, 50, 0.9, 0) == (1, 1, 1)
+
+
+def test_mann_whitney_by_hand():
+    """Six pairs, of which the first is larger in 4½; NaN scores are left out."""
+    first, second = np.array([3, 5, np.nan]), np.array([1, 3, 4])
+    effect, p = mann_whitney(first, second)
+    assert effect == pytest.approx(4.5 / 6)
+    assert p == scipy_stats.mannwhitneyu([3, 5], [1, 3, 4]).pvalue
+    effect, p = mann_whitney(np.array([7.0, 8, 9, 10]), np.array([1.0, 2, 3, 4]))
+    assert effect == 1
+    # Two of the 70 ways to choose four ranks of eight are as extreme.
+    assert p == pytest.approx(2 / 70)
+
+
+def test_mann_whitney_effect_is_the_auroc():
+    """The effect is the AUROC of telling the samples apart; p is 1 for equal scores."""
+    confidence, correct = failures(90, 4)
+    effect, p = mann_whitney(confidence[correct], confidence[~correct])
+    assert effect == pytest.approx(auroc(confidence, correct))
+    assert p < 0.01
+    assert mann_whitney(np.ones(20), np.ones(30)) == (0.5, 1.0)
+    assert np.isnan(mann_whitney(np.array([1.0, 2]), np.array([np.nan]))).all()
