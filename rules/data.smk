@@ -39,6 +39,8 @@ rule prepare_dataset:
     threads: 2
     params:
         reader=lookup("datasets/{dataset}/reader", within=config),
+        ground_truth=lookup("datasets/{dataset}/masks", within=config, default=None),
+        classes=lookup("datasets/{dataset}/classes", within=config),
         analysis_size=lookup("datasets/{dataset}/analysis_size", within=config),
         max_images=lookup("datasets/{dataset}/max_images", within=config),
         max_rejected=lookup("datasets/{dataset}/max_rejected", within=config),
@@ -46,6 +48,27 @@ rule prepare_dataset:
         code=source_digest("prepare_dataset"),
     script:
         "../scripts/prepare_dataset.py"
+
+
+rule prepare_markers:
+    """Masks of the planted shortcut, one per image of a data set that has it."""
+    input:
+        receipt="results/raw/{dataset}.json",
+        samples="results/data/{dataset}/samples.csv",
+    output:
+        markers="results/data/{dataset}/markers.npy",
+    log:
+        "logs/prepare_markers/{dataset}.log",
+    benchmark:
+        "benchmarks/prepare_markers/{dataset}.tsv"
+    conda:
+        "../envs/data.yaml"
+    params:
+        reader=lookup("datasets/{dataset}/reader", within=config),
+        analysis_size=lookup("datasets/{dataset}/analysis_size", within=config),
+        code=source_digest("prepare_markers"),
+    script:
+        "../scripts/prepare_markers.py"
 
 
 rule cut_patches:

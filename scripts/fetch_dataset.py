@@ -1,12 +1,13 @@
-"""Get the originals of a data set: from a folder on disk, its official archive or a generator."""
+"""Get the originals of a data set: from a folder on disk, official files or a generator."""
 
 import datetime
 import json
+import shutil
+import zipfile
 from pathlib import Path
 
 from segxai.data.download import download, extract, fresh_folder
-from segxai.data.phantoms import write_phantom_lesions
-from segxai.data.registry import read_records
+from segxai.data.registry import generate, read_records
 from segxai.runtime import atomic_path, job, log
 
 
@@ -19,11 +20,15 @@ def main(reader, path, source, downloads, receipt):
         folder = Path(receipt).with_suffix("")
         facts = dict(source)
         if "url" in source:
-            extract(download_archive(source, Path(downloads) / folder.name), folder)
+            extract(download_file(source, Path(downloads) / folder.name), folder)
+        elif "files" in source:
+            with fresh_folder(folder) as fresh:
+                for file in source["files"]:
+                    unpack(download_file(file, Path(downloads) / folder.name), fresh)
         else:
             with fresh_folder(folder) as fresh:
-                write_phantom_lesions(fresh, source["images"], source["size"], source["seed"])
-    n_images = len(read_records(reader, folder))
+                generate(reader, fresh, source)
+    n_images = sum(record.image.is_file() for record in read_records(reader, folder))
     log.info("%s: %d images", folder, n_images)
     facts |= {
         "folder": folder.as_posix(),
@@ -35,9 +40,18 @@ def main(reader, path, source, downloads, receipt):
         temporary.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
 
 
-def download_archive(source, folder):
-    """Download the archive, which stays in `folder`: a rerun of the rule needs no network."""
-    return download(source["url"], source["sha256"], source["bytes"], folder)
+def download_file(file, folder):
+    """Download a file, which stays in `folder`: a rerun of the rule needs no network."""
+    checksum = file.get("sha256") or f"md5:{file['md5']}"
+    return download(file["url"], checksum, file.get("bytes"), folder, name=file.get("name"))
+
+
+def unpack(file, folder):
+    """Unpack an archive into a folder of its name, and copy any other file."""
+    if zipfile.is_zipfile(file):
+        extract(file, folder / file.stem)
+    else:
+        shutil.copyfile(file, folder / file.name)
 
 
 if __name__ == "__main__":

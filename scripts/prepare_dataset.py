@@ -8,9 +8,9 @@ import pandas as pd
 
 from segxai.data.arrays import npy_rows
 from segxai.data.images import load_pair
-from segxai.data.records import SAMPLE_COLUMNS
+from segxai.data.records import SAMPLE_COLUMNS, label_columns
 from segxai.data.registry import read_records
-from segxai.data.splits import choose_subset, split_by_group
+from segxai.data.samples import select_records
 from segxai.runtime import InputError, atomic_path, job, log, progress
 
 BATCH = 16  # loaded pairs that wait in memory, per thread
@@ -19,6 +19,8 @@ BATCH = 16  # loaded pairs that wait in memory, per thread
 def main(
     receipt,
     reader,
+    ground_truth,
+    classes,
     analysis_size,
     max_images,
     max_rejected,
@@ -30,17 +32,19 @@ def main(
     rejected,
 ):
     folder = Path(json.loads(Path(receipt).read_text(encoding="utf-8"))["folder"])
-    records, sides = select(read_records(reader, folder), max_images, **split)
+    records = read_records(reader, folder, ground_truth)
+    columns = label_columns(records, classes)
+    records, sides = select_records(records, max_images, split)
     rows, failures = [], []
     shape = (analysis_size, analysis_size)
     with (
         atomic_path(images) as images_file,
         atomic_path(masks) as masks_file,
         npy_rows(images_file, (*shape, 3)) as append_image,
-        npy_rows(masks_file, shape) as append_mask,
+        npy_rows(masks_file, (len(columns), *shape) if columns else shape) as append_mask,
     ):
         pairs = progress(
-            load_pairs(records, analysis_size, threads), len(records), "images prepared"
+            load_pairs(records, analysis_size, classes, threads), len(records), "images prepared"
         )
         for record, side, pair in zip(records, sides, pairs, strict=True):
             source = record.image.relative_to(folder).as_posix()
@@ -52,35 +56,25 @@ def main(
             append_image(image)
             append_mask(mask)
             row = (record.image_id, source, height, width, record.group, side, record.label)
-            rows.append((*row, int(mask.sum())))
+            shown = [int(name in record.labels) for name in classes] if columns else []
+            rows.append((*row, *shown, int(mask.reshape(-1, *shape).max(axis=0).sum())))
         if len(failures) > max_rejected:
             raise InputError(
                 f"{failures[0][1]} In all {len(failures)} images cannot be used, and "
                 f"`max_rejected` of the data set allows {max_rejected}; the log names each."
             )
-    write_table(samples, SAMPLE_COLUMNS, rows)
+    write_table(samples, [*SAMPLE_COLUMNS, *columns, "mask_pixels"], rows)
     # Relative to the data folder, so that the table does not depend on where it lies.
     reasons = [(source, str(error).replace(f"{folder}/", "")) for source, error in failures]
     write_table(rejected, ["file", "reason"], reasons)
 
 
-def select(records, max_images, validation, seed):
-    """Split the whole data set, then draw the subset: an image is on the same side in both."""
-    labels = [record.label for record in records]
-    sides = split_by_group([record.group for record in records], labels, validation, seed)
-    if max_images is None or max_images >= len(records):
-        return records, sides
-    names = [record.image_id for record in records]
-    chosen = choose_subset(names, zip(sides, labels, strict=True), max_images, seed)
-    return [record for record, kept in zip(records, chosen, strict=True) if kept], sides[chosen]
-
-
-def load_pairs(records, size, threads):
+def load_pairs(records, size, classes, threads):
     """Load in parallel, in order, a few at a time; the error stands in for a bad pair."""
 
     def load(record):
         try:
-            return load_pair(record, size)
+            return load_pair(record, size, classes)
         except InputError as error:
             return error
 
@@ -101,6 +95,8 @@ if __name__ == "__main__":
         main(
             receipt=snakemake.input.receipt,
             reader=snakemake.params.reader,
+            ground_truth=snakemake.params.ground_truth,
+            classes=snakemake.params.classes,
             analysis_size=snakemake.params.analysis_size,
             max_images=snakemake.params.max_images,
             max_rejected=snakemake.params.max_rejected,

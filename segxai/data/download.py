@@ -47,16 +47,27 @@ DAMAGED = (
 BY_HAND = "download it by hand and let `path` of the data set name the unpacked folder"
 
 
-def download(url: str, sha256: str, n_bytes: int, folder: Path, **options) -> Path:
+def download(
+    url: str,
+    checksum: str,
+    n_bytes: int | None,
+    folder: Path,
+    name: str | None = None,
+    **options,
+) -> Path:
     """Download a file into `folder`, or take the one that is there, and check its content.
 
     Parameters
     ----------
-    url, sha256 : str
-    n_bytes : int
-        Size of the file.
+    url : str
+    checksum : str
+        SHA-256 in hexadecimal, or ``md5:`` and the MD5 where no other is published.
+    n_bytes : int or None
+        Size of the file, if it is known.
     folder : Path
-        An interrupted download stays here as ``<start of sha256>.part`` and is continued.
+        An interrupted download stays here as ``<start of checksum>.part`` and is continued.
+    name : str, optional
+        Name of the file; by default the last part of the address.
     **options
         Of :class:`ResumingDownload`.
 
@@ -70,15 +81,16 @@ def download(url: str, sha256: str, n_bytes: int, folder: Path, **options) -> Pa
         If the server does not give the file, or gives another one.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    part = folder / f"{sha256[:16]}.part"
-    missing = n_bytes - size_of(part)
+    kind, _, digest = checksum.rpartition(":")
+    part = folder / f"{digest[:16]}.part"
+    missing = (n_bytes or 0) - size_of(part)
     if shutil.disk_usage(folder).free < missing:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder))
     try:
         file = pooch.retrieve(
             url,
-            known_hash=f"sha256:{sha256}",
-            fname=Path(urlsplit(url).path).name or "archive",
+            known_hash=f"{kind or 'sha256'}:{digest}",
+            fname=name or Path(urlsplit(url).path).name or "archive",
             path=folder,
             downloader=ResumingDownload(part, n_bytes, **options),
         )
@@ -93,7 +105,7 @@ def download(url: str, sha256: str, n_bytes: int, folder: Path, **options) -> Pa
     # How pooch reports another checksum, after deleting the file.
     except ValueError as error:
         raise InputError(
-            f"{url}: is not the expected file ({n_bytes:,} bytes, sha256 {sha256[:16]}…); the "
+            f"{url}: is not the expected file ({kind or 'sha256'} {digest[:16]}…); the "
             f"server or a proxy sent something else: run the same command again, or {BY_HAND}."
         ) from error
     return Path(file)
@@ -107,8 +119,8 @@ class ResumingDownload:
     ----------
     part : Path
         The bytes received so far, kept when a download fails.
-    n_bytes : int
-        Size of the whole file.
+    n_bytes : int or None
+        Size of the whole file, if it is known.
     attempts : int
         Failures in a row without a new byte before it gives up.
     timeout : float
@@ -118,7 +130,7 @@ class ResumingDownload:
     """
 
     part: Path
-    n_bytes: int
+    n_bytes: int | None
     attempts: int = 5
     timeout: float = 60.0
     pause: float = 1.0
@@ -142,22 +154,25 @@ class ResumingDownload:
     def fetch_rest(self, url: str) -> None:
         """Ask for the bytes that are missing and append them to `part`."""
         start = size_of(self.part)
-        if start >= self.n_bytes:
+        if self.n_bytes is not None and start >= self.n_bytes:
             return
-        # Some servers refuse Python's own name; compressed transfer would shift the range.
-        headers = {"User-Agent": "segxai", "Accept-Encoding": "identity"}
+        # Some servers refuse what is no browser; compressed transfer would shift the range.
+        headers = {"User-Agent": "Mozilla/5.0 (segxai)", "Accept-Encoding": "identity"}
         if start:
             headers["Range"] = f"bytes={start}-"
         with requests.get(url, headers=headers, stream=True, timeout=self.timeout) as response:
+            # Asked for the rest of a file that is here in full: its checksum will tell.
+            if start and response.status_code == requests.codes.requested_range_not_satisfiable:
+                return
             response.raise_for_status()
             # A server without ranges answers 200 and starts afresh.
             resumed = response.status_code == requests.codes.partial_content
-            n_chunks = math.ceil((self.n_bytes - (start if resumed else 0)) / CHUNK)
+            n_chunks = math.ceil(int(response.headers.get("Content-Length", 0)) / CHUNK)
             chunks = progress(response.iter_content(CHUNK), n_chunks, "blocks of 64 KiB received")
             with self.part.open("ab" if resumed else "wb") as file:
                 for chunk in chunks:
                     file.write(chunk)
-                    if file.tell() > self.n_bytes:
+                    if self.n_bytes is not None and file.tell() > self.n_bytes:
                         return
 
 

@@ -1,11 +1,12 @@
 """Pixels: from image files to arrays at the analysis size, and their channel statistics."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageDraw, ImageOps, UnidentifiedImageError
 
-from segxai.data.records import Record
+from segxai.data.records import Finding, Record
 from segxai.runtime import InputError
 
 MASK_THRESHOLD = 127  # of 255: between the two peaks that JPEG leaves around 0 and 255
@@ -46,13 +47,23 @@ def load_mask(path: Path) -> np.ndarray:
     return decode(path, "L") > MASK_THRESHOLD
 
 
-def load_pair(record: Record, size: int) -> tuple[np.ndarray, np.ndarray, tuple[int, int]]:
+def load_pair(
+    record: Record, size: int, classes: Sequence[str] = ()
+) -> tuple[np.ndarray, np.ndarray, tuple[int, int]]:
     """Load an image and its mask at the analysis size.
+
+    Parameters
+    ----------
+    record : Record
+    size : int
+        Side in pixels.
+    classes : sequence of str, (C,)
+        Order of the masks of a record with findings.
 
     Returns
     -------
     image : ndarray of uint8, (size, size, 3)
-    mask : ndarray of uint8, (size, size)
+    mask : ndarray of uint8, (size, size), or (C, size, size) for a record with findings
         0 or 1.
     shape : tuple of int
         Height and width of the original, in pixels.
@@ -60,16 +71,52 @@ def load_pair(record: Record, size: int) -> tuple[np.ndarray, np.ndarray, tuple[
     Raises
     ------
     InputError
-        If either cannot be loaded or their sizes differ.
+        If either cannot be loaded, their sizes differ, or an outline leaves the image.
     """
-    image, mask = load_image(record.image), load_mask(record.mask)
+    image = load_image(record.image)
     shape = image.shape[:2]
-    if shape != mask.shape:
+    if record.findings is None:
+        mask = resize_mask(load_matching_mask(record.mask, shape), size)
+    else:
+        mask = np.zeros((len(classes), size, size), np.uint8)
+        for index, name in enumerate(classes):
+            of_class = [each for each in record.findings if each.label == name]
+            if of_class:
+                drawn = np.logical_or.reduce([draw(each, record, shape) for each in of_class])
+                mask[index] = resize_mask(drawn, size)
+    return resize_image(image, size), mask, shape
+
+
+def load_matching_mask(path: Path, shape: tuple[int, int]) -> np.ndarray:
+    """Load the mask of an image of `shape`: of the same size, or of a whole multiple of it.
+
+    The multiple allows for images that were made smaller: both have the same frame, and the mask
+    is resized from the size that it has.
+    """
+    mask = load_mask(path)
+    factor = mask.shape[0] // shape[0]
+    if mask.shape != (factor * shape[0], factor * shape[1]):
         raise InputError(
-            f"{record.mask}: is {mask.shape[1]}×{mask.shape[0]} pixels but its image "
+            f"{path}: is {mask.shape[1]}×{mask.shape[0]} pixels but its image "
             f"{shape[1]}×{shape[0]}; replace either by its original."
         )
-    return resize_image(image, size), resize_mask(mask, size), shape
+    return mask
+
+
+def draw(finding: Finding, record: Record, shape: tuple[int, int]) -> np.ndarray:
+    """Mask (H, W) of one finding: its file, or its polygon filled, outline included."""
+    if isinstance(finding.outline, Path):
+        return load_matching_mask(finding.outline, shape)
+    height, width = shape
+    for x, y in finding.outline:
+        if not (0 <= x < width and 0 <= y < height):
+            raise InputError(
+                f"{record.mask}: the outline of {finding.label} in {record.image.name} reaches "
+                f"x {x:g}, y {y:g} outside its {width}×{height} pixels; correct or remove it."
+            )
+    mask = Image.new("1", (width, height))
+    ImageDraw.Draw(mask).polygon(finding.outline, fill=1)
+    return np.asarray(mask)
 
 
 def resize_image(image: np.ndarray, size: int) -> np.ndarray:

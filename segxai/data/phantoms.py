@@ -120,13 +120,24 @@ def blob(rng: np.random.Generator, size: int, area: float) -> tuple[np.ndarray, 
     phase = rng.uniform(0, 2 * np.pi, order.size)
     # ½∫r² dθ = πR² (1 + ½Σaₖ²)
     radius = np.sqrt(area / (np.pi * (1 + 0.5 * (amplitude**2).sum())))
-    y, x = pixel_centres(size)
-    centre_y, centre_x = rng.uniform(radius, 1 - radius, 2)
-    y, x = y - centre_y, x - centre_x
-    waves = np.cos(order * np.arctan2(y, x)[..., None] + phase) @ amplitude
+    centre = rng.uniform(radius, 1 - radius, 2)
     facing = rng.uniform(0, 2 * np.pi)
+    y, x = (axis - origin for axis, origin in zip(pixel_centres(size), centre, strict=True))
     side = (np.cos(facing) * x + np.sin(facing) * y) / radius
-    return np.maximum(radius * (1 + waves) - np.hypot(y, x), 0), np.clip(side, -1, 1)
+    return wavy_disc(size, centre, radius, amplitude, phase), np.clip(side, -1, 1)
+
+
+def wavy_disc(
+    size: int, centre: np.ndarray, radius: float, amplitude: np.ndarray, phase: np.ndarray
+) -> np.ndarray:
+    """Depth (size, size) inside the closed outline r(θ) = R (1 + Σ aₖ cos(kθ + φₖ)), 0 outside.
+
+    The first of the amplitudes is that of k = 2; `centre` is (y, x).
+    """
+    order = np.arange(2, 2 + len(amplitude))
+    y, x = (axis - origin for axis, origin in zip(pixel_centres(size), centre, strict=True))
+    waves = np.cos(order * np.arctan2(y, x)[..., None] + phase) @ amplitude
+    return np.maximum(radius * (1 + waves) - np.hypot(y, x), 0)
 
 
 def distractors(rng: np.random.Generator, image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -186,15 +197,15 @@ def spline_basis(size: int, cells: int) -> np.ndarray:
     return basis / np.linalg.norm(basis, axis=1, keepdims=True)
 
 
-def write_phantom_lesions(folder: Path, n_images: int, size: int, seed: int = 0) -> None:
-    """Write the first `n_images` phantoms as a real data set would lie on disk.
+def write_phantom_lesions(folder: Path, images: int, size: int, seed: int = 0) -> None:
+    """Write the first phantoms as a real data set would lie on disk.
 
     Parameters
     ----------
     folder : Path
         Receives ``images/<id>.png`` (RGB), ``masks/<id>.png`` (grey, 0 or 255) and ``labels.csv``
         (``image_id,label``; label ``background`` or ``lesion``).
-    n_images : int
+    images : int
         Number of images.
     size : int
         Side of the square images in pixels.
@@ -204,7 +215,7 @@ def write_phantom_lesions(folder: Path, n_images: int, size: int, seed: int = 0)
     with atomic_path(Path(folder) / "labels.csv") as labels, labels.open("w", newline="") as file:
         table = csv.writer(file, lineterminator="\n")
         table.writerow(["image_id", "label"])
-        for index in range(n_images):
+        for index in range(images):
             image, mask = phantom_lesion(index, size, seed)
             name = image_name(index)
             for kind, pixels in (("images", image), ("masks", mask.astype(np.uint8) * 255)):

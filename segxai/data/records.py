@@ -1,5 +1,9 @@
 """What a reader tells about a data set: one record per image, and the rows made of them."""
 
+import json
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -7,19 +11,29 @@ import pandas as pd
 
 from segxai.runtime import InputError
 
-SAMPLE_COLUMNS = [
-    "image_id",
-    "source",
-    "height",
-    "width",
-    "group",
-    "split",
-    "label",
-    "mask_pixels",
-]
+SAMPLE_COLUMNS = ["image_id", "source", "height", "width", "group", "split", "label"]
 TEXT_COLUMNS = dict.fromkeys(
     ["image_id", "group", "split", "label", "segmenter", "class", "target", "rank"], str
 )
+
+
+NO_FINDING = "no finding"  # label of an image that shows none of the classes
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One outlined finding of an image that may show several.
+
+    Attributes
+    ----------
+    label : str
+        One of the data set's classes.
+    outline : Path or tuple of (x, y)
+        A mask file, or the corners of a polygon in pixels of the original, both ends included.
+    """
+
+    label: str
+    outline: Path | tuple[tuple[float, float], ...]
 
 
 @dataclass(frozen=True)
@@ -31,12 +45,17 @@ class Record:
     image_id : str
         Name of the image, unique in its data set.
     image, mask : Path
-        Where the image and its mask should be; loading tells whether they are.
+        Where the image and its mask should be; loading tells whether they are. With `findings`,
+        `mask` is the file that they were read from.
     label : str
-        One of the data set's classes.
+        One of the data set's classes; with `findings`, all of them (:func:`joined_label`).
     group : str
         Images of one group (patient, lesion) stay on one side of the split; `image_id` where
         no groups are known.
+    findings : tuple of Finding, optional
+        Where an image may show several classes, each with a mask of its own: all that it shows.
+    marker : Path, optional
+        Mask of a planted shortcut (:mod:`segxai.data.findings`).
     """
 
     image_id: str
@@ -44,6 +63,38 @@ class Record:
     mask: Path
     label: str
     group: str
+    findings: tuple[Finding, ...] | None = None
+    marker: Path | None = None
+
+    @property
+    def labels(self) -> set[str]:
+        """The classes that the image shows."""
+        return {self.label} if self.findings is None else {each.label for each in self.findings}
+
+
+def joined_label(labels: Iterable[str]) -> str:
+    """All classes of an image in one text, such as "Effusion + Nodule"."""
+    return " + ".join(sorted(set(labels))) or NO_FINDING
+
+
+def label_columns(records: Sequence[Record], classes: Sequence[str]) -> list[str]:
+    """Columns of ``samples.csv`` that say for each class whether an image shows it.
+
+    Where images show one class each, `label` says it all and there are none.
+
+    Raises
+    ------
+    InputError
+        If an image shows a class that is not among `classes`.
+    """
+    for record in records:
+        if unknown := sorted(record.labels - set(classes)):
+            raise InputError(
+                f"{record.image_id}: its label '{unknown[0]}' is not among the classes "
+                f"{', '.join(classes)}; add it to `classes` of the data set."
+            )
+    several = any(record.findings is not None for record in records)
+    return [f"label_{name}" for name in classes] if several else []
 
 
 def find_root(folder: Path, name: str) -> Path:
@@ -93,7 +144,90 @@ def pair_by_name(root: Path) -> list[tuple[str, Path, Path]]:
         if stem in pairs:
             raise InputError(f"{root}: two files are called '{stem}' ({name}); remove one.")
         pairs[stem] = (stem, root / "images" / name, root / "masks" / name)
-    return list(pairs.values())
+    return [pairs[stem] for stem in sorted(pairs)]
+
+
+def index_files(folder: Path, pattern: str, parents: str = ".*") -> dict[str, Path]:
+    """Find files up to two folders deep by their names, which must be unique.
+
+    Hidden files, which macOS adds to archives, are passed over.
+
+    Parameters
+    ----------
+    folder : Path
+    pattern : str
+        Of the names, such as ``*.png``.
+    parents : str
+        Regular expression for the names of the folders that hold them, in any case.
+
+    Raises
+    ------
+    InputError
+        If two files have the same name.
+    """
+    found: dict[str, Path] = {}
+    for depth in ("", "*/", "*/*/"):
+        for path in sorted(folder.glob(depth + pattern)):
+            hidden = path.name.startswith(".")
+            if hidden or not re.fullmatch(parents, path.parent.name, re.IGNORECASE):
+                continue
+            if other := found.get(path.name):
+                raise InputError(f"{path}: has the name of {other}; remove one of the two.")
+            found[path.name] = path
+    return found
+
+
+def require_unique(names: Iterable[str], source: Path) -> None:
+    """Refuse an image that `source` lists twice."""
+    for name, count in Counter(names).most_common(1):
+        if count > 1:
+            raise InputError(f"{source}: lists {name} {count} times; remove all of them but one.")
+
+
+def read_table(path: Path, columns: Sequence[str]) -> pd.DataFrame:
+    """Read columns of a data set's own table as text.
+
+    Raises
+    ------
+    InputError
+        If it is missing, empty or no CSV, lacks a column, or a row lacks a value in them.
+    """
+    try:
+        table = pd.read_csv(path, dtype=str, keep_default_na=False, na_values=[""])
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file; restore it from the original.") from None
+    except ValueError as error:  # of which pandas' own errors are kinds
+        raise InputError(
+            f"{path}: is no CSV table ({error}); replace it by an intact copy."
+        ) from None
+    if missing := [name for name in columns if name not in table]:
+        raise InputError(
+            f"{path}: has no column '{missing[0]}' (it has {', '.join(table)}); "
+            "replace it by the original."
+        )
+    gaps = table.index[table[columns].isna().any(axis=1)]
+    if len(gaps) or table.empty:
+        row = gaps[0] + 2 if len(gaps) else 2
+        raise InputError(f"{path}: line {row} is incomplete; replace it by an intact copy.")
+    return table[columns]
+
+
+def read_json(path: Path) -> object:
+    """Read a data set's own JSON file.
+
+    Raises
+    ------
+    InputError
+        If it is missing or no complete JSON.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file; restore it from the original.") from None
+    except ValueError as error:
+        raise InputError(
+            f"{path}: is no complete JSON ({error}); replace it by an intact copy."
+        ) from None
 
 
 def read_rows(path: str | Path) -> pd.DataFrame:

@@ -1,11 +1,61 @@
-"""Which rows of a data set a job works on."""
+"""Which images of a data set a job works on, and which classes they show."""
+
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 
 from segxai.data.arrays import read_array
-from segxai.data.splits import choose_subset
+from segxai.data.records import Record
+from segxai.data.splits import choose_subset, split_images
 from segxai.runtime import InputError, shard_rows
+
+
+def select_records(
+    records: list[Record], max_images: int | None, split: dict
+) -> tuple[list[Record], np.ndarray]:
+    """Split the whole data set, then draw a subset: an image is on the same side in both.
+
+    Parameters
+    ----------
+    records
+        All images, in the published order.
+    max_images
+        Size of a seeded subset that keeps the shares of split and label; None for all images.
+    split
+        Arguments of :func:`segxai.data.splits.split_images`.
+
+    Returns
+    -------
+    records : list of Record, (n,)
+    split : ndarray of str, (n,)
+    """
+    labels = [record.label for record in records]
+    sides = split_images([record.group for record in records], labels, **split)
+    if max_images is None or max_images >= len(records):
+        return records, sides
+    names = [record.image_id for record in records]
+    chosen = choose_subset(names, zip(sides, labels, strict=True), max_images, split["seed"])
+    return [record for record, kept in zip(records, chosen, strict=True) if kept], sides[chosen]
+
+
+def label_matrix(samples: pd.DataFrame, classes: Sequence[str]) -> np.ndarray:
+    """Which of the K classes each image shows, whether it may show one or several.
+
+    Parameters
+    ----------
+    samples
+        ``samples.csv``.
+    classes
+        `classes` of the data set.
+
+    Returns
+    -------
+    ndarray of bool, (N, K)
+    """
+    if f"label_{classes[0]}" in samples:
+        return samples[[f"label_{name}" for name in classes]].to_numpy() == 1
+    return samples["label"].to_numpy()[:, None] == np.array(classes)
 
 
 def explained_rows(

@@ -8,12 +8,76 @@ import pandas as pd
 
 from segxai.runtime import InputError
 
-TRAIN, VALIDATION = "train", "validation"
+TRAIN, VALIDATION, TEST = "train", "validation", "test"
 
 
 def seeded_key(name: str, seed: int) -> str:
     """Random sort key of a name: it depends on no other name, nor on a library's version."""
     return hashlib.sha256(f"{seed}:{name}".encode()).hexdigest()
+
+
+def split_images(
+    groups: Sequence[str],
+    labels: Sequence[str],
+    validation: int,
+    seed: int,
+    test: int = 0,
+    by: str = "group",
+) -> np.ndarray:
+    """Split images into training, validation and test.
+
+    Parameters
+    ----------
+    groups, labels : sequence of str, (N,)
+    validation, test : int
+        Number of images.
+    seed : int
+    by : {"group", "image"}
+        "group": :func:`split_by_group`, test first, then validation from the rest. "image":
+        :func:`split_by_order`, which knows neither groups nor labels.
+
+    Returns
+    -------
+    split : ndarray of str, (N,)
+        "train", "validation" or "test".
+
+    Raises
+    ------
+    InputError
+        If training, or one of the sides asked for, is left empty.
+    """
+    n = len(groups)
+    if validation + test >= n:
+        raise InputError(
+            f"{validation} validation and {test} test images of {n} leave none for training; "
+            "change `split: validation` or `split: test` of the data set."
+        )
+    if by == "image":
+        return split_by_order(n, validation, test, seed)
+    if not test:
+        return split_by_group(groups, labels, validation, seed)
+    groups, labels = np.asarray(groups, dtype=str), np.asarray(labels, dtype=str)
+    rest = split_by_group(groups, labels, test, seed) == TRAIN
+    split = np.full(n, TEST, dtype=f"<U{len(VALIDATION)}")
+    split[rest] = split_by_group(groups[rest], labels[rest], validation, seed)
+    return split
+
+
+def split_by_order(n: int, validation: int, test: int, seed: int) -> np.ndarray:
+    """Split `n` images in their order by NumPy's shuffle: training, validation, test.
+
+    The split of the SegX authors' public code. NumPy keeps the numbers of this generator the
+    same in all versions; it depends on the order of the images.
+
+    Returns
+    -------
+    split : ndarray of str, (n,)
+    """
+    order = np.random.RandomState(seed).permutation(n)
+    split = np.full(n, TRAIN, dtype=f"<U{len(VALIDATION)}")
+    split[order[n - test - validation : n - test]] = VALIDATION
+    split[order[n - test :]] = TEST
+    return split
 
 
 def split_by_group(

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import requests
 
 from segxai.data.download import download, extract, fresh_folder
 from segxai.runtime import InputError
@@ -98,6 +99,38 @@ def test_dropped_connections_are_continued(server, tmp_path):
     starts = [int(asked[6:-1]) for asked in server.asked[1:]]
     assert len(starts) == 2 and 0 < starts[0] <= 1_200_000
     assert starts[0] < starts[1] <= 1_700_000
+
+
+def test_md5_and_a_name_of_our_own(server, tmp_path):
+    """A file may be checked by its MD5 and called other than its address ends."""
+    digest = hashlib.md5(CONTENT).hexdigest()
+    file = fetch(server, tmp_path, f"md5:{digest}", name="images.zip")
+    assert file == tmp_path / "images.zip" and file.read_bytes() == CONTENT
+    file.unlink()
+    server.content = CONTENT[::-1]
+    with pytest.raises(InputError, match=f"is not the expected file \\(md5 {digest[:16]}"):
+        fetch(server, tmp_path, f"md5:{digest}", name="images.zip")
+
+
+def test_unknown_size_is_continued_too(server, tmp_path):
+    """Without a published size a cut download is continued, and a complete part is enough."""
+    server.drops = [1_200_000]
+    options = {"pause": 0.01, "timeout": 5.0}
+    assert download(server.address, SHA256, None, tmp_path, **options).read_bytes() == CONTENT
+    assert len(server.asked) == 2
+    (tmp_path / "data.zip").rename(tmp_path / f"{SHA256[:16]}.part")
+    server.statuses = [416]
+    assert download(server.address, SHA256, None, tmp_path, **options).read_bytes() == CONTENT
+
+
+def test_servers_see_a_browser(server, tmp_path, monkeypatch):
+    """Requests name a browser: Harvard's Dataverse refuses Python's own name."""
+    seen, get = [], requests.get
+    monkeypatch.setattr(
+        requests, "get", lambda url, headers, **rest: seen.append(headers) or get(url, **rest)
+    )
+    fetch(server, tmp_path)
+    assert seen[0]["User-Agent"].startswith("Mozilla/")
 
 
 def test_interrupted_run_is_continued_by_the_next(server, tmp_path):

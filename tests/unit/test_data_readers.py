@@ -11,10 +11,12 @@ import pytest
 from PIL import Image
 from scipy import ndimage
 
+from segxai.data.findings import phantom_findings
 from segxai.data.images import load_mask, resize_mask
 from segxai.data.patches import window_means
 from segxai.data.records import read_rows
 from segxai.data.registry import read_records
+from segxai.data.samples import label_matrix
 from segxai.data.splits import split_by_group
 from segxai.runtime import InputError
 
@@ -57,10 +59,12 @@ def prepare(script, tmp_path, folder, **changes):
     receipt = fetch(script, tmp_path, folder)
     out = tmp_path / "results" / "data"
     settings = {"analysis_size": 16, "max_images": None, "max_rejected": 0, "threads": 2}
+    settings["classes"] = ["background", "lesion"]
     names = {"samples": "csv", "images": "npy", "masks": "npy", "rejected": "csv"}
     script("prepare_dataset")(
         receipt=receipt,
         reader="phantom_lesions",
+        ground_truth=None,
         split={"validation": 4, "seed": 1},
         **settings | changes,
         **{name: out / f"{name}.{suffix}" for name, suffix in names.items()},
@@ -195,6 +199,18 @@ def test_phantoms_are_generated(script, tmp_path):
     assert all(load_mask(r.mask).any() == (r.label == "lesion") for r in records)
 
 
+def test_a_source_without_address_needs_a_generator(script, tmp_path):
+    """A data set with neither address nor generator names the keys to add."""
+    with pytest.raises(InputError, match="reader 'kvasir_seg' has no generator and `source`"):
+        script("fetch_dataset")(
+            reader="kvasir_seg",
+            path=None,
+            source={},
+            downloads=tmp_path,
+            receipt=tmp_path / "raw" / "kvasir.json",
+        )
+
+
 def test_patches_and_statistics_of_prepared_data(script, tmp_path, lesions):
     """The last two scripts write balanced windows and the statistics of the training rows."""
     out = prepare(script, tmp_path, lesions)
@@ -228,7 +244,7 @@ def test_missing_folders_and_labels_are_one_sentence(tmp_path, lesions):
         read_records("phantom_lesions", tmp_path / "nowhere")
     with pytest.raises(InputError, match="holds no folders 'images' and 'masks'"):
         read_records("kvasir_seg", tmp_path)
-    with pytest.raises(InputError, match="reader 'kvasir' is unknown; choose one of kvasir_seg"):
+    with pytest.raises(InputError, match=r"reader 'kvasir' is unknown; choose .* kvasir_seg"):
         read_records("kvasir", lesions)
     labels = lesions / "labels.csv"
     labels.write_text(labels.read_text().replace("0005,", "5005,"))
@@ -246,6 +262,104 @@ def test_unpaired_and_doubled_files_are_noticed(lesions):
     (lesions / "images" / "0002.jpg").touch()
     with pytest.raises(InputError, match="two files are called '0002'"):
         read_records("kvasir_seg", lesions)
+
+
+def test_unknown_labels_are_refused(script, tmp_path, lesions):
+    """A label that `classes` does not list stops the run and names the key."""
+    with pytest.raises(InputError, match=r"0001: its label 'lesion' is not among .*`classes`"):
+        prepare(script, tmp_path, lesions, classes=["background", "polyp"])
+
+
+def test_several_labels_and_masks_per_image(script, tmp_path):
+    """Findings give a column and a mask per class, in the order of `classes`, and markers."""
+    receipt, out = tmp_path / "raw" / "phantoms.json", tmp_path / "data"
+    classes = ["opacity", "nodule", "fibrosis", "cyst"]
+    source = {"images": 24, "size": 64, "seed": 0, "shortcut": {"class": "cyst", "share": 1.0}}
+    script("fetch_dataset")(
+        reader="phantom_findings", path=None, source=source, downloads=tmp_path, receipt=receipt
+    )
+    script("prepare_dataset")(
+        receipt=receipt,
+        reader="phantom_findings",
+        ground_truth=None,
+        classes=classes,
+        analysis_size=64,
+        max_images=None,
+        max_rejected=0,
+        split={"by": "image", "validation": 4, "test": 6, "seed": 1},
+        threads=2,
+        samples=out / "samples.csv",
+        images=out / "images.npy",
+        masks=out / "masks.npy",
+        rejected=out / "rejected.csv",
+    )
+    script("prepare_markers")(
+        receipt=receipt,
+        samples=out / "samples.csv",
+        reader="phantom_findings",
+        analysis_size=64,
+        markers=out / "markers.npy",
+    )
+    samples = read_rows(out / "samples.csv")
+    masks = np.load(out / "masks.npy", allow_pickle=False)
+    markers = np.load(out / "markers.npy", allow_pickle=False)
+    assert list(samples)[6:] == ["label", *(f"label_{name}" for name in classes), "mask_pixels"]
+    assert masks.shape == (24, 4, 64, 64) and masks.dtype == np.uint8
+    shown = label_matrix(samples, classes)
+    np.testing.assert_array_equal(shown, masks.any(axis=(2, 3)))
+    np.testing.assert_array_equal(markers.any(axis=(1, 2)), shown[:, 3])
+    assert samples.mask_pixels.tolist() == masks.any(axis=1).sum(axis=(1, 2)).tolist()
+    assert ((samples.label == "no finding") == (samples.mask_pixels == 0)).all()
+    assert samples.split.value_counts().to_dict() == {"train": 14, "test": 6, "validation": 4}
+    for index, name in enumerate(samples.image_id):
+        drawn, _ = phantom_findings(int(name[-4:]), 64, 0, source["shortcut"])[1:]
+        np.testing.assert_array_equal(masks[index], drawn[[2, 0, 3, 1]])
+
+
+def test_markers_of_a_set_without_shortcut_are_refused(script, tmp_path, lesions):
+    """A data set without marker has no array of markers, which is said."""
+    out = prepare(script, tmp_path, lesions)
+    with pytest.raises(InputError, match="no image has a marker"):
+        script("prepare_markers")(
+            receipt=tmp_path / "results" / "raw" / "lesions.json",
+            samples=out / "samples.csv",
+            reader="phantom_lesions",
+            analysis_size=16,
+            markers=out / "markers.npy",
+        )
+    assert not (out / "markers.npy").exists()
+
+
+def test_labels_of_one_class_each_make_the_same_matrix():
+    """Without columns of their own, labels give one class per image; "no finding" gives none."""
+    samples = pd.DataFrame({"label": ["b", "a", "no finding"]})
+    assert label_matrix(samples, ["a", "b"]).tolist() == [[0, 1], [1, 0], [0, 0]]
+
+
+def test_several_files_are_downloaded_and_unpacked(script, tmp_path, lesions):
+    """Archives get a folder of their name, other files lie beside it, SHA-256 or MD5 checked."""
+    downloads = tmp_path / "downloads" / "lesions"
+    downloads.mkdir(parents=True)
+    shutil.copy(lesions / "labels.csv", downloads)
+    for part in ("images", "masks"):
+        shutil.make_archive(str(downloads / part), "zip", lesions / part)
+    files = [
+        {"name": path.name, "url": f"http://127.0.0.1:9/{path.name[0]}?format=original"}
+        for path in sorted(downloads.iterdir())
+    ]
+    for kind, file in zip(("md5", "sha256", "md5"), files, strict=True):
+        content = (downloads / file["name"]).read_bytes()
+        file[kind] = hashlib.new(kind, content).hexdigest()
+    receipt = tmp_path / "raw" / "lesions.json"
+    script("fetch_dataset")(
+        reader="phantom_lesions",
+        path=None,
+        source={"files": files},
+        downloads=tmp_path / "downloads",
+        receipt=receipt,
+    )
+    facts = json.loads(receipt.read_text())
+    assert facts["files"] == files and facts["n_files"] == 25 and facts["n_images"] == 12
 
 
 @pytest.fixture(scope="session")

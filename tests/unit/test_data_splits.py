@@ -8,7 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from segxai.data.splits import choose_subset, pick_groups, split_by_group
+from segxai.data.splits import (
+    choose_subset,
+    pick_groups,
+    split_by_group,
+    split_by_order,
+    split_images,
+)
 from segxai.runtime import InputError
 
 NAMES = [f"image-{i}" for i in range(200)]
@@ -104,6 +110,53 @@ def test_one_large_group_is_refused():
     """Images that all belong to one group cannot be split."""
     with pytest.raises(InputError, match="1 groups"):
         split_by_group(["g"] * 9, ["x"] * 9, 3, 1)
+
+
+@given(st.integers(1, 80), st.integers(1, 80), st.integers(0, 99))
+@settings(max_examples=30, deadline=None)
+def test_three_sides_have_the_sizes_asked_for(validation, test, seed):
+    """By image and by groups of one, validation and test have exactly their numbers."""
+    for by in ("image", "group"):
+        split = split_images(NAMES, ["x"] * 200, validation, seed, test, by)
+        sizes = Counter(split.tolist())
+        assert sizes == {"train": 200 - validation - test, "validation": validation, "test": test}
+
+
+@given(st.lists(st.integers(0, 15), min_size=30, max_size=60), st.integers(0, 9))
+@settings(max_examples=40, deadline=None)
+def test_no_group_is_on_two_of_three_sides(group_numbers, seed):
+    """With a test set too, each group lies wholly on one side."""
+    groups = [f"g{number}" for number in group_numbers]
+    try:
+        split = split_images(groups, ["x"] * len(groups), 6, seed, test=9)
+    except InputError:
+        return
+    assert set(Counter(group for group, _ in set(zip(groups, split, strict=True))).values()) == {1}
+
+
+def test_split_by_order_is_numpys_shuffle():
+    """The sides are cut from the order that seeding and shuffling give: 70, 10, 20 %."""
+    order = np.arange(50)
+    np.random.RandomState(1).shuffle(order)
+    split = split_by_order(50, 5, 10, seed=1)
+    assert (split[order[:35]] == "train").all()
+    assert (split[order[35:40]] == "validation").all()
+    assert (split[order[40:]] == "test").all()
+
+
+def test_a_test_set_leaves_the_old_split_alone():
+    """Without `test` and `by`, the split is the one by group as it always was."""
+    labels = ["a", "b"] * 100
+    np.testing.assert_array_equal(
+        split_images(NAMES, labels, 20, 1), split_by_group(NAMES, labels, 20, 1)
+    )
+
+
+@pytest.mark.parametrize("by", ["image", "group"])
+def test_too_many_held_out_are_refused(by):
+    """Validation and test that leave nothing for training name both keys."""
+    with pytest.raises(InputError, match="150 validation and 50 test images of 200 leave none"):
+        split_images(NAMES, ["x"] * 200, 150, 1, 50, by)
 
 
 @given(st.integers(2, 200), st.integers(0, 9))

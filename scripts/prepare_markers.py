@@ -1,0 +1,40 @@
+"""Masks of the planted shortcut, in the order of the images."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+
+from segxai.data.arrays import npy_rows
+from segxai.data.images import load_mask, resize_mask
+from segxai.data.records import read_rows
+from segxai.data.registry import read_records
+from segxai.runtime import InputError, atomic_path, job
+
+
+def main(receipt, samples, reader, analysis_size, markers):
+    folder = Path(json.loads(Path(receipt).read_text(encoding="utf-8"))["folder"])
+    marked = {
+        record.image_id: record.marker
+        for record in read_records(reader, folder)
+        if record.marker is not None
+    }
+    if not marked:
+        raise InputError(f"{folder}: no image has a marker; set `source: shortcut`.")
+    shape = (analysis_size, analysis_size)
+    unmarked = np.zeros(shape, np.uint8)
+    with atomic_path(markers) as temporary, npy_rows(temporary, shape) as append:
+        for name in read_rows(samples)["image_id"]:
+            mask = marked.get(name)
+            append(unmarked if mask is None else resize_mask(load_mask(mask), analysis_size))
+
+
+if __name__ == "__main__":
+    with job(snakemake):
+        main(
+            receipt=snakemake.input.receipt,
+            samples=snakemake.input.samples,
+            reader=snakemake.params.reader,
+            analysis_size=snakemake.params.analysis_size,
+            markers=snakemake.output.markers,
+        )

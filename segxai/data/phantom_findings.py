@@ -1,0 +1,42 @@
+"""Phantom findings as they lie on disk (:mod:`segxai.data.findings` makes them)."""
+
+from pathlib import Path
+
+from segxai.data.findings import CLASSES
+from segxai.data.records import Finding, Record, joined_label, read_table, require_unique
+from segxai.runtime import InputError
+
+
+def read(folder: Path) -> list[Record]:
+    """List the images of ``labels.csv``, in its order.
+
+    Beside it lie ``images/<id>.png``, ``masks/<class>/<id>.png`` and ``markers/<id>.png``.
+
+    Raises
+    ------
+    InputError
+        If the table is missing, damaged, lists an image twice, or holds anything but 0 and 1.
+    """
+    source = folder / "labels.csv"
+    table = read_table(source, ["image_id", *CLASSES, "marker"])
+    require_unique(table["image_id"], source)
+    flags = table.drop(columns="image_id")
+    if not flags.isin(["0", "1"]).all(axis=None):
+        row = (~flags.isin(["0", "1"])).any(axis=1).idxmax()
+        raise InputError(f"{source}: line {row + 2} holds more than 0 and 1; correct it.")
+    records = []
+    for row in table.to_dict("records"):
+        name = f"{row['image_id']}.png"
+        shown = [kind for kind in CLASSES if row[kind] == "1"]
+        records.append(
+            Record(
+                row["image_id"],
+                folder / "images" / name,
+                source,
+                joined_label(shown),
+                row["image_id"],
+                tuple(Finding(kind, folder / "masks" / kind / name) for kind in shown),
+                folder / "markers" / name if row["marker"] == "1" else None,
+            )
+        )
+    return records
