@@ -8,9 +8,9 @@ import torch
 
 from segxai.data.arrays import npy_rows, read_array
 from segxai.data.records import read_rows
-from segxai.data.samples import explained_rows
+from segxai.data.samples import background_rows, explained_rows
 from segxai.explain.integrated_gradients import completeness_error
-from segxai.explain.registry import EXPLAINERS
+from segxai.explain.registry import explain
 from segxai.explain.relevance import relevance
 from segxai.models.classifier import Classifier
 from segxai.runtime import (
@@ -47,9 +47,11 @@ def main(
     pixels = read_array(images)
     classifier = Classifier.load(weights, statistics, model, len(classes), device)
     targets = read_rows(predictions).query("predicted == 1").set_index("image_id")["class"]
-    settings = dict(explainer)
-    method = EXPLAINERS[settings.pop("method")]
-    precision = usable_precision(settings.pop("precision"), device)
+    settings, background = dict(explainer), None
+    settings["precision"] = usable_precision(settings["precision"], device)
+    if count := settings.pop("background", None):
+        others = background_rows(table, count, seed)
+        background = torch.cat([classifier.inputs(pixels[row], grid) for row in others])
 
     facts = []
     shape = pixels.shape[1:3]
@@ -57,10 +59,11 @@ def main(
         for row in progress(chosen, len(chosen), "images explained"):
             started = time.perf_counter()
             name = table.image_id[row]
-            attribution, gain = method(
-                classifier.score(classes.index(targets[name]), precision),
+            attribution, gain = explain(
+                classifier,
                 classifier.inputs(pixels[row], grid),
-                classifier.black(),
+                classes.index(targets[name]),
+                background,
                 torch.Generator().manual_seed(image_seed(seed, name)),
                 **settings,
             )

@@ -37,8 +37,10 @@ def main(
         split: read_patches(pixels, rows_of, table, classes, model["input_size"], device)
         for split, table in read_rows(patches).groupby("split", sort=False)
     }
-    start = model["architecture"], model["arguments"], len(classes)
-    network = build_classifier(*start, model["pretrained"], model["weights"], seed).to(device)
+    network = build_classifier(
+        *(model["architecture"], model["arguments"], len(classes)),
+        *(model["pretrained"], model["weights"], seed, model["head_features"]),
+    ).to(device)
     channel = json.loads(Path(statistics).read_text())
     epochs = train_classifier(
         network,

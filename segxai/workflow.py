@@ -193,10 +193,9 @@ def _sentence(error) -> str:
         return f"Config key {'.'.join([*path, unknown])} is unknown{hint}."
     if rule == "required":
         missing = next(key for key in schema["required"] if key not in got)
-        return (
-            f"Config key {'.'.join([*path, missing])} is missing: "
-            f"it must be {_allowed(known.get(missing, {}))}."
-        )
+        # Keys that only some methods need are described elsewhere in the schema.
+        remedy = f"it must be {_allowed(known[missing])}" if missing in known else "add it"
+        return f"Config key {'.'.join([*path, missing])} is missing: {remedy}."
     hint = ""
     if rule == "enum" and isinstance(got, str):
         hint = _nearest(got, [value for value in schema["enum"] if isinstance(value, str)])

@@ -7,7 +7,7 @@ import pandas as pd
 
 from segxai.data.arrays import read_array
 from segxai.data.records import Record
-from segxai.data.splits import choose_subset, split_images
+from segxai.data.splits import VALIDATION, choose_subset, seeded_key, split_images
 from segxai.runtime import InputError, shard_rows
 
 
@@ -85,6 +85,23 @@ def explained_rows(
         strata = zip(samples.split, samples.label, strict=True)
         rows = rows[choose_subset(samples.image_id, strata, count, seed)]
     return rows[shard_rows(len(rows), shard, shards)]
+
+
+def background_rows(samples: pd.DataFrame, count: int, seed: int) -> np.ndarray:
+    """Rows of at most `count` validation images, drawn by seed: what SHAP compares images with.
+
+    Parameters
+    ----------
+    samples
+        ``samples.csv``.
+
+    Returns
+    -------
+    ndarray of int, increasing
+    """
+    rows = np.flatnonzero(samples.split == VALIDATION)
+    keys = [seeded_key(samples.image_id[row], seed) for row in rows]
+    return np.sort(rows[np.argsort(keys)[:count]])
 
 
 def sharded(rows: np.ndarray, files: list) -> np.ndarray:

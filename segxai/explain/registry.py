@@ -1,5 +1,56 @@
-"""The explainers by the name that `explainers.<name>.method` gives."""
+"""The explainers, asked in one way by the name that `explainers.<name>.method` gives."""
 
+import torch
+
+from segxai.explain.grad_cam import grad_cam
+from segxai.explain.gradient_shap import gradient_shap
 from segxai.explain.integrated_gradients import integrated_gradients
+from segxai.models.classifier import Classifier
 
-EXPLAINERS = {"integrated_gradients": integrated_gradients}
+
+def explain(
+    classifier: Classifier,
+    inputs: torch.Tensor,
+    target: int,
+    background: torch.Tensor | None,
+    generator: torch.Generator,
+    method: str,
+    precision: str,
+    **settings,
+) -> tuple[torch.Tensor, float]:
+    """Attribute one class's score of one image to its pixels.
+
+    Parameters
+    ----------
+    classifier
+    inputs : Tensor of shape (W, 3, S, S)
+        The windows of one image.
+    target
+        Index of the explained class.
+    background : Tensor of shape (M, 3, S, S)
+        Other images, for methods that compare with them; None for the others.
+    generator
+        CPU generator of all that is drawn for this image.
+    method, precision, settings
+        ``explainers.<name>`` of the configuration.
+
+    Returns
+    -------
+    attribution : Tensor of shape (W, 3 or 1, S, S)
+    gain : float
+        What it must sum to; NaN for methods that promise no sum.
+
+    Raises
+    ------
+    ValueError
+        If there is no such method.
+    """
+    score = classifier.score(target, precision)
+    match method:
+        case "integrated_gradients":
+            return integrated_gradients(score, inputs, classifier.black(), generator, **settings)
+        case "gradient_shap":
+            return gradient_shap(score, inputs, background, generator, **settings)
+        case "grad_cam":
+            return grad_cam(score, classifier.network, inputs, **settings), float("nan")
+    raise ValueError(f"there is no explainer '{method}'.")

@@ -13,8 +13,9 @@ def augment(
 
     Parameters
     ----------
-    x : Tensor of shape (B, 3, H, W)
-        Intensities in 0…1.
+    x : Tensor of shape (B, 3 + C, H, W)
+        Intensities in 0…1. Channels after the third are masks: they move with their image, and
+        jitter leaves them alone.
     flip
         Probability of a horizontal flip.
     jitter
@@ -26,7 +27,7 @@ def augment(
 
     Returns
     -------
-    Tensor of shape (B, 3, H, W), in 0…1
+    Tensor of shape (B, 3 + C, H, W), in 0…1
     """
     n = len(x)
     draws = torch.rand(n, 5, generator=generator).to(x.device)
@@ -37,8 +38,9 @@ def augment(
         theta = torch.stack([cos, -sin, zero, sin, cos, zero], dim=1).view(n, 2, 3)
         grid = F.affine_grid(theta, list(x.shape), align_corners=False)
         x = F.grid_sample(x, grid, padding_mode="reflection", align_corners=False)
+    x, masks = x[:, :3], x[:, 3:]
     factors = (1 + (2 * draws[:, 2:] - 1) * jitter).view(n, 3, 1, 1, 1)
     x = x * factors[:, 0]
     x = torch.lerp(x.mean(dim=(1, 2, 3), keepdim=True), x, factors[:, 1])
     x = torch.lerp(x.mean(dim=1, keepdim=True), x, factors[:, 2])
-    return x.clamp(0, 1)
+    return torch.cat([x, masks], dim=1).clamp(0, 1)

@@ -1,4 +1,4 @@
-"""Classifiers from timm with a trainable linear head, and what is read from them."""
+"""Classifiers from timm with a trainable head, and what is read from them."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -25,8 +25,9 @@ def build_classifier(
     pretrained: bool,
     weights: str | None,
     seed: int,
+    head_features: int | None = None,
 ) -> nn.Module:
-    """Build a timm classifier with a fresh head G (ExplainSeg §3.2).
+    """Build a timm classifier with a fresh head (ExplainSeg §3.2).
 
     Parameters
     ----------
@@ -40,6 +41,8 @@ def build_classifier(
         Local file for the body instead of the download; wins over `pretrained`.
     seed
         Seed of everything initialised at random; the global generators are left as they were.
+    head_features
+        Hidden features of a head Linear–ReLU–Linear (SegX's code has 256); None for one Linear.
 
     Raises
     ------
@@ -68,9 +71,19 @@ def build_classifier(
                 f"the pretrained weights of {architecture} could not be downloaded ({error}); "
                 "set `weights` to a local file, or `pretrained: false` to train from scratch."
             ) from error
+        if head_features is not None:
+            _deepen_head(model, head_features)
     if weights is not None:
         load_backbone(model, read_state_dict(weights), weights)
     return model
+
+
+def _deepen_head(model: nn.Module, features: int) -> None:
+    last = model.get_classifier()
+    head = nn.Sequential(
+        nn.Linear(last.in_features, features), nn.ReLU(), nn.Linear(features, last.out_features)
+    )
+    model.set_submodule(model.pretrained_cfg["classifier"], head)
 
 
 @dataclass(frozen=True)
@@ -98,7 +111,9 @@ class Classifier:
             If the weights are unreadable, not finite, or of another model.
         """
         architecture = model["architecture"]
-        network = build_classifier(architecture, model["arguments"], n_classes, False, None, 0)
+        network = build_classifier(
+            architecture, model["arguments"], n_classes, False, None, 0, model["head_features"]
+        )
         try:
             network.load_state_dict(read_state_dict(weights))
         except RuntimeError as error:

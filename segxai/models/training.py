@@ -1,4 +1,4 @@
-"""Fine-tuning of a classifier: ExplainSeg's recipe (§3.2, §4.1), early best by validation loss."""
+"""The training loop of all models, early best by validation loss, and classifiers trained by it."""
 
 import copy
 from collections.abc import Callable, Iterator
@@ -14,11 +14,15 @@ from torchmetrics.functional.classification import (
     multiclass_f1_score,
 )
 
+from segxai.metrics.classification import best_thresholds, multilabel_scores
 from segxai.models.augment import augment
 from segxai.models.classifier import intensities
 from segxai.runtime import InputError, progress
 
 OPTIMISERS = {
+    "adam": lambda parameters, s: torch.optim.Adam(
+        parameters, s["learning_rate"], weight_decay=s["weight_decay"]
+    ),
     "sgd": lambda parameters, s: torch.optim.SGD(
         parameters, s["learning_rate"], momentum=s["momentum"], weight_decay=s["weight_decay"]
     ),
@@ -27,19 +31,25 @@ OPTIMISERS = {
     ),
 }
 
+LOSSES = {
+    "cross_entropy": F.cross_entropy,
+    "bce": lambda logits, labels: F.binary_cross_entropy_with_logits(
+        logits, _multi_hot(labels, logits)
+    ),
+    # SegX's code hands sigmoid outputs to a loss that takes them for logits.
+    "paper_code": lambda logits, labels: F.cross_entropy(
+        logits.sigmoid(), _multi_hot(labels, logits)
+    ),
+}
 
-def freeze(model: nn.Module, unfreeze_blocks: int | None) -> list[nn.Parameter]:
+
+def freeze(model: nn.Module, unfreeze_blocks: int | None) -> None:
     """Freeze all but the head, the last `unfreeze_blocks` blocks and the final norm after them.
 
     Parameters
     ----------
     unfreeze_blocks
         0 trains the head alone (linear probe); None trains everything.
-
-    Returns
-    -------
-    list of Parameter
-        The parameters left to train.
 
     Raises
     ------
@@ -57,23 +67,24 @@ def freeze(model: nn.Module, unfreeze_blocks: int | None) -> list[nn.Parameter]:
         for part in (*blocks[-unfreeze_blocks:], model.norm):
             part.requires_grad_(True)
     model.get_classifier().requires_grad_(True)
-    return [parameter for parameter in model.parameters() if parameter.requires_grad]
 
 
 class Patches:
-    """Labelled patches on a device.
+    """Labelled patches, or whole images, on a device.
 
     Parameters
     ----------
     pixels : ndarray of shape (N, H, W, 3), uint8
-    labels : ndarray of shape (N,), integer class indices
+    labels : ndarray of shape (N,), (N, C) or (N, C, H, W)
+        Class indices (int64); 0 or 1 for each class, where an image may show several; or masks of
+        0 and 1 (uint8).
     size
         Side in pixels at which batches are given.
     """
 
     def __init__(self, pixels: np.ndarray, labels: np.ndarray, size: int, device: torch.device):
         self.pixels = torch.from_numpy(pixels).to(device)
-        self.labels = torch.tensor(np.asarray(labels), dtype=torch.int64).to(device)
+        self.labels = torch.tensor(np.asarray(labels)).to(device)
         self.size = size
 
     def __len__(self) -> int:
@@ -98,11 +109,11 @@ def train_classifier(
     settings: dict,
     seed: int,
 ) -> pd.DataFrame:
-    """Train a classifier with cross-entropy and keep the epoch of least validation loss.
+    """Train a classifier and keep the epoch of least validation loss.
 
     With a frozen body and ``cached_views: v`` the body sees v augmented views of each patch once
     and the head is trained on their features, which is exact for the head and saves the body's
-    passes in all later epochs; without, each epoch draws new augmentations as the paper does.
+    passes in all later epochs; without, each epoch draws new augmentations as ExplainSeg does.
 
     Parameters
     ----------
@@ -113,7 +124,9 @@ def train_classifier(
     normalise
         Map from intensities in 0…1 to the model's input.
     settings
-        ``models.<name>.training`` of the configuration.
+        ``models.<name>.training`` of the configuration. ``loss: cross_entropy`` is for classes
+        that exclude each other (softmax), ``bce`` and ``paper_code`` for those that may share an
+        image (sigmoid); to these a class index stands for the one class that it names.
     seed
         Of batches, augmentation and dropping layers; the global generators are left as they were.
 
@@ -121,14 +134,14 @@ def train_classifier(
     -------
     DataFrame
         One row per epoch: epoch, learning_rate, train_loss, validation_loss,
-        validation_accuracy, validation_auroc, validation_f1 (macro averages over classes).
+        validation_accuracy, validation_auroc, validation_f1 (macro averages over classes). With
+        sigmoid losses F1 and accuracy are those at the thresholds of best validation F1.
     """
-    parameters = freeze(model, unfreeze_blocks)
+    freeze(model, unfreeze_blocks)
     generator = torch.Generator().manual_seed(seed)
     views, size = settings["cached_views"], settings["batch_size"]
-    if unfreeze_blocks == 0:
-        # Norm layers and dropout of a frozen body must not move either.
-        model.eval()
+    # Norm layers and dropout of a frozen body must not move either.
+    model.train(unfreeze_blocks != 0)
     if unfreeze_blocks == 0 and views:
         forward = model.get_classifier()
         epochs = _cached_epochs(model, training, normalise, settings, generator)
@@ -137,10 +150,16 @@ def train_classifier(
         forward = model
         epochs = _augmented_epochs(training, normalise, settings, generator)
         held_out = [(normalise(x), y) for x, y in validation.batches(size)]
-    # Layers that drop (dropout, timm's patch drop) draw from the global generator and no other.
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        return _fit(model, forward, parameters, epochs, held_out, settings, unfreeze_blocks != 0)
+    loss = LOSSES[settings["loss"]]
+
+    def validate() -> dict[str, float]:
+        logits = torch.cat([forward(x) for x, _ in held_out]).float()
+        labels = torch.cat([y for _, y in held_out])
+        if settings["loss"] == "cross_entropy":
+            return classification_scores(logits, labels)
+        return {"loss": loss(logits, labels).item()} | _sigmoid_scores(logits, labels)
+
+    return fit(model, epochs, lambda x, y: loss(forward(x), y), validate, settings, seed)
 
 
 def classification_scores(logits: torch.Tensor, labels: torch.Tensor) -> dict[str, float]:
@@ -155,37 +174,98 @@ def classification_scores(logits: torch.Tensor, labels: torch.Tensor) -> dict[st
     }
 
 
-def _fit(model, forward, parameters, epochs, held_out, settings, body_trains) -> pd.DataFrame:
-    optimiser = OPTIMISERS[settings["optimiser"]](parameters, settings)
+def _sigmoid_scores(logits: torch.Tensor, labels: torch.Tensor) -> dict[str, float]:
+    probabilities = logits.double().sigmoid().cpu().numpy()
+    labels = _multi_hot(labels, logits).cpu().numpy()
+    thresholds = best_thresholds(probabilities, labels)
+    return multilabel_scores(probabilities, labels, thresholds).mean().to_dict()
+
+
+def _multi_hot(labels: torch.Tensor, logits: torch.Tensor) -> torch.Tensor:
+    """Labels as 0 or 1 for each class, (N, C), of the type of `logits`."""
+    if labels.ndim == 1:
+        labels = F.one_hot(labels, logits.shape[1])
+    return labels.to(logits.dtype)
+
+
+def fit(
+    model: nn.Module,
+    epochs: Iterator,
+    batch_loss: Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
+    validate: Callable[[], dict[str, float]],
+    settings: dict,
+    seed: int,
+) -> pd.DataFrame:
+    """Train what asks for gradients in a model, and keep the epoch of least validation loss.
+
+    Parameters
+    ----------
+    model
+        Changed in place; ends in the best epoch's state. It is trained in the mode, training or
+        evaluation, that it is given in.
+    epochs
+        Endless; each epoch yields batches (inputs, labels).
+    batch_loss
+        Loss of one batch.
+    validate
+        Gives the scores of the validation subset, `loss` among them; called in evaluation mode.
+    settings
+        `optimiser` with `learning_rate`, `momentum` and `weight_decay`; the number of `epochs`;
+        `decay_every`, `decay_factor`: the learning rate is multiplied by the factor every so many
+        epochs, counted from `decay_after` (warm-up) on; `patience`: training stops after so many
+        epochs without improvement, null never.
+    seed
+        Of dropping layers.
+
+    Returns
+    -------
+    DataFrame
+        One row per epoch: epoch, learning_rate, train_loss, and a column ``validation_…`` per
+        score.
+
+    Raises
+    ------
+    InputError
+        If the training loss or a weight is no longer a finite number.
+    """
+    optimised = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    optimiser = OPTIMISERS[settings["optimiser"]](optimised, settings)
     schedule = torch.optim.lr_scheduler.StepLR(
         optimiser, settings["decay_every"], settings["decay_factor"]
     )
-    rows, best = [], None
-    for epoch in progress(range(1, settings["epochs"] + 1), settings["epochs"], "training epochs"):
-        model.train(body_trains)
-        losses = []
-        for x, y in next(epochs):
-            loss = F.cross_entropy(forward(x), y)
-            optimiser.zero_grad()
-            loss.backward()
-            optimiser.step()
-            losses.append(loss.detach())
-        model.eval()
-        with torch.no_grad():
-            logits = torch.cat([forward(x) for x, _ in held_out]).float()
-        scores = classification_scores(logits, torch.cat([y for _, y in held_out]))
-        row = {"epoch": epoch, "learning_rate": optimiser.param_groups[0]["lr"]}
-        row["train_loss"] = torch.stack(losses).mean().item()
-        rows.append(row | {f"validation_{name}": value for name, value in scores.items()})
-        if not np.isfinite(row["train_loss"]):
-            raise InputError(
-                f"training diverged in epoch {epoch} (loss {row['train_loss']}); lower "
-                "`training.learning_rate`."
-            )
-        if best is None or scores["loss"] < best[0]:
-            best = scores["loss"], copy.deepcopy(model.state_dict())
-        schedule.step()
-    model.load_state_dict(best[1])
+    mode, rows, best = model.training, [], None
+    # Layers that drop (dropout, timm's patch drop) draw from the global generator and no other.
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        n = settings["epochs"]
+        for epoch in progress(range(1, n + 1), n, "training epochs"):
+            model.train(mode)
+            losses = []
+            for x, y in next(epochs):
+                loss = batch_loss(x, y)
+                optimiser.zero_grad()
+                loss.backward()
+                optimiser.step()
+                losses.append(loss.detach())
+            row = {"epoch": epoch, "learning_rate": optimiser.param_groups[0]["lr"]}
+            row["train_loss"] = torch.stack(losses).mean().item()
+            finite = all(parameter.isfinite().all() for parameter in optimised)
+            if not (finite and np.isfinite(row["train_loss"])):
+                raise InputError(
+                    f"training diverged in epoch {epoch} (loss {row['train_loss']}); lower "
+                    "`training.learning_rate`."
+                )
+            model.eval()
+            with torch.no_grad():
+                scores = validate()
+            rows.append(row | {f"validation_{name}": value for name, value in scores.items()})
+            if best is None or scores["loss"] < best[0]:
+                best = scores["loss"], epoch, copy.deepcopy(model.state_dict())
+            if epoch - best[1] == settings["patience"]:
+                break
+            if epoch > settings["decay_after"]:
+                schedule.step()
+    model.load_state_dict(best[2])
     return pd.DataFrame(rows)
 
 

@@ -12,17 +12,21 @@ from hypothesis import strategies as st
 
 from segxai.models.augment import augment
 from segxai.models.classifier import (
+    Classifier,
     build_classifier,
     image_probabilities,
     intensities,
     join_windows,
     normalise,
+    save_classifier,
     split_windows,
 )
 from segxai.models.training import (
+    LOSSES,
     Patches,
     _features,
     classification_scores,
+    fit,
     freeze,
     train_classifier,
 )
@@ -32,13 +36,16 @@ from segxai.runtime import InputError
 ARCHITECTURE = "vit_tiny_patch16_224"
 ARGUMENTS = {"img_size": 32, "patch_size": 8, "embed_dim": 48, "depth": 2, "num_heads": 3}
 TRAINING = {
+    "loss": "cross_entropy",
     "optimiser": "adamw",
     "learning_rate": 0.003,
     "momentum": 0.9,
     "weight_decay": 0.0,
     "decay_every": 50,
+    "decay_after": 0,
     "decay_factor": 0.1,
     "epochs": 12,
+    "patience": None,
     "batch_size": 16,
     "augmentation": {"flip": 0.5, "jitter": 0.1, "rotation": 15},
     "cached_views": None,
@@ -162,13 +169,148 @@ def test_training_is_reproducible():
     assert histories[0].equals(histories[1])
 
 
-def test_diverging_training_is_stopped_with_a_sentence():
-    """A loss that is no number ends the run and names the learning rate."""
-    settings = TRAINING | {"optimiser": "sgd", "learning_rate": 1e30}
+@pytest.mark.parametrize("loss", LOSSES)
+def test_diverging_training_is_stopped_with_a_sentence(loss):
+    """A loss or weight that is no number ends the run and names the learning rate."""
+    settings = TRAINING | {"optimiser": "sgd", "learning_rate": 1e38, "loss": loss}
     with pytest.raises(InputError, match="learning_rate"):
         train_classifier(
             tiny(), coloured_patches(32, 0), coloured_patches(16, 1), lambda x: x, None, settings, 0
         )
+
+
+def constant_fit(losses: list[float], **changes):
+    """Train a single weight with given validation losses, one for each epoch."""
+    model = torch.nn.Linear(1, 1, bias=False)
+    torch.nn.init.zeros_(model.weight)
+    epochs = ([(torch.ones(1, 1), None)] for _ in losses)
+    remaining = iter(losses)
+    settings = TRAINING | {"optimiser": "sgd", "momentum": 0.0, "learning_rate": 1.0} | changes
+    history = fit(
+        model,
+        epochs,
+        lambda x, _: -model(x).sum(),
+        lambda: {"loss": next(remaining)},
+        settings | {"epochs": len(losses)},
+        seed=0,
+    )
+    return history, model.weight.item()
+
+
+def test_learning_rate_decays_after_the_warm_up():
+    """SegX's schedule: the first rate for warm-up and one more epoch, then × 0.95 per epoch."""
+    changes = {"decay_every": 1, "decay_factor": 0.95, "decay_after": 10}
+    history, _ = constant_fit([1.0] * 14, **changes)
+    expected = [1.0] * 11 + [0.95, 0.95**2, 0.95**3]
+    np.testing.assert_allclose(history.learning_rate, expected)
+    history, _ = constant_fit([1.0] * 5, decay_every=2, decay_factor=0.1, decay_after=0)
+    np.testing.assert_allclose(history.learning_rate, [1, 1, 0.1, 0.1, 0.01])
+
+
+@pytest.mark.parametrize(("patience", "ran"), [(2, 5), (3, 8), (None, 8)])
+def test_training_stops_when_validation_no_longer_improves(patience, ran):
+    """It ends `patience` epochs after the best one, whose weights are kept."""
+    losses = [3.0, 2.0, 1.0, 1.0, 1.5, 0.5, 0.6, 0.7]
+    changes = {"decay_every": 100, "decay_after": 0, "patience": patience}
+    history, weight = constant_fit(losses, **changes)
+    assert len(history) == ran
+    # Each epoch adds the learning rate of 1 to the weight.
+    assert weight == history.validation_loss.idxmin() + 1
+
+
+def test_losses_of_known_logits():
+    """One image of two classes, the second present: each loss worked out by hand."""
+    logits, labels = torch.tensor([[0.5, -1.0]]), torch.tensor([[0, 1]])
+    p = 1 / (1 + np.exp([-0.5, 1.0]))
+    expected = {
+        "cross_entropy": np.log(1 + np.exp(1.5)),
+        "bce": -(np.log(1 - p[0]) + np.log(p[1])) / 2,
+        "paper_code": np.log(1 + np.exp(p[0] - p[1])),
+    }
+    for name, value in expected.items():
+        assert LOSSES[name](logits, torch.tensor([1])).item() == pytest.approx(value, rel=1e-6)
+        if name != "cross_entropy":
+            assert LOSSES[name](logits, labels).item() == pytest.approx(value, rel=1e-6)
+
+
+def test_losses_of_an_image_without_finding():
+    """All-zero labels cost BCE what the logits claim, and the paper's loss nothing at all."""
+    logits, none = torch.tensor([[0.0, 0.0]]), torch.tensor([[0, 0]])
+    assert LOSSES["bce"](logits, none).item() == pytest.approx(np.log(2))
+    assert LOSSES["paper_code"](logits, none).item() == 0
+
+
+@pytest.mark.parametrize("loss", ["bce", "paper_code"])
+def test_classes_that_share_an_image_are_learnt(loss):
+    """Red and green patches, patches with both and with neither: each class is recognised."""
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 2, (160, 2))
+    pixels = rng.integers(60, 120, (160, 32, 32, 3))
+    pixels[..., :2] += 60 * labels[:, None, None]
+    patches = [
+        Patches(pixels[part].astype(np.uint8), labels[part], 32, torch.device("cpu"))
+        for part in (slice(0, 96), slice(96, 160))
+    ]
+    to_input = partial(normalise, mean=[0.4] * 3, std=[0.2] * 3)
+    model = tiny()
+    history = train_classifier(model, *patches, to_input, None, TRAINING | {"loss": loss}, seed=1)
+    best = history.loc[history.validation_loss.idxmin()]
+    assert min(best.validation_auroc, best.validation_f1) > (0.95 if loss == "bce" else 0.75)
+    x, y = next(patches[1].batches(64))
+    with torch.no_grad():
+        again = LOSSES[loss](model(to_input(x)), y).item()
+    assert again == pytest.approx(best.validation_loss, rel=1e-4)
+
+
+def test_class_indices_train_sigmoids_as_one_hot_labels_do():
+    """To a sigmoid loss a class index stands for the one class that it names."""
+    histories = []
+    for one_hot in (False, True):
+        pair = coloured_patches(32, 0), coloured_patches(16, 1)
+        for patches in pair if one_hot else ():
+            patches.labels = torch.eye(2, dtype=torch.int64)[patches.labels]
+        settings = TRAINING | {"loss": "bce", "epochs": 2}
+        histories.append(train_classifier(tiny(), *pair, lambda x: x, None, settings, seed=4))
+    assert histories[0].equals(histories[1])
+
+
+@pytest.mark.parametrize(
+    ("architecture", "width"), [("resnet50", 2048), ("densenet121", 1024), ("convnext_atto", 320)]
+)
+def test_segx_head_has_a_hidden_layer(architecture, width):
+    """Linear(·, 256)–ReLU–Linear on the pooled features, where timm has its Linear, and seeded."""
+    model, again = (
+        build_classifier(architecture, {}, 7, False, None, 3, head_features=256) for _ in range(2)
+    )
+    head = model.get_classifier()
+    shapes = [tuple(parameter.shape) for parameter in head.parameters()]
+    assert shapes == [(256, width), (256,), (7, 256), (7,)]
+    assert isinstance(head[1], torch.nn.ReLU)
+    assert torch.equal(head[2].weight, again.get_classifier()[2].weight)
+    with torch.no_grad():
+        x = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+        pooled = _features(model.eval(), x)
+        by_hand = head[2].weight @ (head[0].weight @ pooled[0] + head[0].bias).relu() + head[2].bias
+        torch.testing.assert_close(model(x)[0], by_hand, rtol=1e-4, atol=1e-5)
+    freeze(model, 0)
+    assert sum(p.requires_grad for p in model.parameters()) == 4
+
+
+def test_weights_of_the_body_fit_under_another_head(tmp_path):
+    """`weights` gives the body, whatever head its file has; a saved deep head is read back."""
+    path = tmp_path / "resnet.safetensors"
+    deep = build_classifier("resnet10t", {}, 5, False, None, 1, head_features=8)
+    save_classifier(deep, path)
+    plain = build_classifier("resnet10t", {}, 2, False, str(path), 2)
+    assert torch.equal(plain.conv1[0].weight, deep.conv1[0].weight)
+    statistics = tmp_path / "statistics.json"
+    statistics.write_text('{"mean": [0, 0, 0], "std": [1, 1, 1]}')
+    model = {"architecture": "resnet10t", "arguments": {}, "input_size": 32}
+    cpu = torch.device("cpu")
+    loaded = Classifier.load(path, statistics, model | {"head_features": 8}, 5, cpu)
+    assert torch.equal(loaded.network.fc[2].weight, deep.fc[2].weight)
+    with pytest.raises(InputError, match="not weights of resnet10t"):
+        Classifier.load(path, statistics, model | {"head_features": None}, 5, cpu)
 
 
 def dino_names(state: dict) -> dict:

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from segxai.data.arrays import read_array
-from segxai.data.samples import explained_rows, sharded
+from segxai.data.samples import background_rows, explained_rows, sharded
 from segxai.runtime import (
     InputError,
     atomic_path,
@@ -72,6 +72,19 @@ def test_explained_rows_are_the_same_for_every_shard_count(count, shards, seed):
     held_out = (table.split[whole] == "validation").sum()
     assert abs(held_out - count / 5) <= 1
     np.testing.assert_array_equal(explained_rows(table, None, seed), np.arange(60))
+
+
+@given(count=st.integers(1, 30), seed=st.integers(0, 9))
+def test_background_is_a_seeded_part_of_validation(count, seed):
+    """Only validation images, as many as asked for or all there are, the fewer among the more."""
+    table = samples(60)
+    rows = background_rows(table, count, seed)
+    assert len(rows) == min(count, 12)
+    assert (np.diff(rows) > 0).all()
+    assert set(table.split[rows]) == {"validation"}
+    assert set(rows) <= set(background_rows(table, count + 1, seed))
+    others = {tuple(background_rows(table, 4, other)) for other in range(10)}
+    assert len(others) > 5
 
 
 def test_shards_join_and_a_missing_image_is_noticed(tmp_path):

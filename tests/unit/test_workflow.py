@@ -134,6 +134,11 @@ TRAINING = {
         "optimiser": {"enum": ["sgd", "adamw"]},
         "weights": {"type": ["string", "null"]},
     },
+    "if": {"properties": {"optimiser": {"const": "sgd"}}, "required": ["optimiser"]},
+    "then": {
+        "required": ["learning_rate"],
+        "propertyNames": {"enum": ["epochs", "learning_rate", "optimiser"]},
+    },
 }
 SCHEMA = {
     "type": "object",
@@ -167,6 +172,19 @@ def test_valid_config_has_no_problem():
         (
             {"models": {"vit": {}}},
             "Config key models.vit.epochs is missing: it must be a whole number, at least 1.",
+        ),
+        (
+            {"models": {"vit": {"epochs": 3, "optimiser": "sgd"}}},
+            "Config key models.vit.learning_rate is missing: add it.",
+        ),
+        (
+            {
+                "models": {
+                    "vit": {"epochs": 3, "optimiser": "sgd", "learning_rate": 1, "weights": None}
+                }
+            },
+            'Config key models.vit got "weights" but must be one of "epochs", "learning_rate",'
+            ' "optimiser".',
         ),
         (
             {"models": {"vit": {"epochs": "ten"}}},
