@@ -104,3 +104,19 @@ def trained_body(wildcards):
         dataset=wildcards.dataset,
         seed=wildcards.seed,
     )
+
+
+def scores(segmenters):
+    """Score files of some segmenters, each with its data set and segmenter."""
+    return [
+        (f"results/scores/overlap/{dataset}/{segmenter}/seed-{seed}.csv", dataset, segmenter)
+        for dataset in STUDY["datasets"]
+        for segmenter in segmenters
+        for seed in config["seeds"]
+    ]
+
+
+def shown(caption, what, kind):
+    """How Snakemake's own report shows a table or a figure."""
+    labels = {"shows": what, "as": kind}
+    return {"caption": f"../report/{caption}.rst", "category": "ExplainSeg", "labels": labels}

@@ -26,22 +26,6 @@ for name in BASELINES:
     NETWORKS[METHODS[name]] = config["models"][config["baselines"][name]["model"]]
 
 
-def shown(caption, what):
-    """How Snakemake's report shows a table."""
-    labels = {"shows": what, "as": "table"}
-    return {"caption": f"../report/{caption}.rst", "category": "ExplainSeg", "labels": labels}
-
-
-def scores(segmenters):
-    """Score files of some segmenters, each with its data set and segmenter."""
-    return [
-        (f"results/scores/overlap/{dataset}/{segmenter}/seed-{seed}.csv", dataset, segmenter)
-        for dataset in STUDY["datasets"]
-        for segmenter in segmenters
-        for seed in config["seeds"]
-    ]
-
-
 rule score_masks:
     """Overlap of each mask of a segmenter with the ground truth, one row per image."""
     input:
@@ -73,11 +57,12 @@ rule make_tables:
         scores=lambda wildcards: [path for path, *_ in scores(TABLES[wildcards.table]["rows"])],
         published=PUBLISHED,
     output:
-        csv=report("results/tables/{table}.csv", **shown("explainseg_means", "{table}")),
+        csv=report("results/tables/{table}.csv", **shown("explainseg_means", "{table}", "table")),
         md="results/tables/{table}.md",
         tex="results/tables/{table}.tex",
         tests=report(
-            "results/tables/{table}_tests.csv", **shown("explainseg_tests", "{table}, tests")
+            "results/tables/{table}_tests.csv",
+            **shown("explainseg_tests", "{table}, tests", "table"),
         ),
     log:
         "logs/make_tables/{table}.log",
@@ -104,7 +89,7 @@ rule check_claims:
         samples=collect("results/data/{dataset}/samples.csv", dataset=STUDY["datasets"]),
         published=PUBLISHED,
     output:
-        claims=report("results/tables/claims.csv", **shown("claims", "published numbers")),
+        claims=report("results/tables/claims.csv", **shown("claims", "published numbers", "table")),
     log:
         "logs/check_claims.log",
     benchmark:

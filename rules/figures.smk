@@ -9,13 +9,6 @@ PICTURED = [*REFINED, *BASELINES]
 FIGURES = ["examples", "variants", "distributions", "training"]
 
 
-def drawn(figure):
-    """How Snakemake's report shows a figure."""
-    labels = {"shows": figure, "as": "figure"}
-    caption = f"../report/explainseg_{figure}.rst"
-    return {"caption": caption, "category": "ExplainSeg", "labels": labels}
-
-
 rule choose_examples:
     """Worst, median and best images of a data set, with everything that was made of them."""
     input:
@@ -49,9 +42,15 @@ rule draw_examples:
     input:
         examples=collect(f"{EXAMPLES}.{{suffix}}", dataset=DATASETS, suffix=["npz", "csv"]),
     output:
-        report("results/figures/explainseg_examples.png", **drawn("examples")),
+        report(
+            "results/figures/explainseg_examples.png",
+            **shown("explainseg_examples", "examples", "figure"),
+        ),
         "results/figures/explainseg_examples.pdf",
-        report("results/figures/explainseg_variants.png", **drawn("variants")),
+        report(
+            "results/figures/explainseg_variants.png",
+            **shown("explainseg_variants", "variants", "figure"),
+        ),
         "results/figures/explainseg_variants.pdf",
     log:
         "logs/draw_examples/explainseg.log",
@@ -76,7 +75,10 @@ rule draw_distributions:
         scores=[path for path, *_ in scores(METHODS)],
         tables=collect("results/tables/{table}.csv", table=TABLES),
     output:
-        png=report("results/figures/explainseg_distributions.png", **drawn("distributions")),
+        png=report(
+            "results/figures/explainseg_distributions.png",
+            **shown("explainseg_distributions", "distributions", "figure"),
+        ),
         pdf="results/figures/explainseg_distributions.pdf",
     log:
         "logs/draw_distributions/explainseg.log",
@@ -99,7 +101,10 @@ rule draw_training:
     input:
         histories=collect(f"{MODEL}/history.csv", dataset=STUDY["datasets"], seed=SEEDS),
     output:
-        png=report("results/figures/explainseg_training.png", **drawn("training")),
+        png=report(
+            "results/figures/explainseg_training.png",
+            **shown("explainseg_training", "training", "figure"),
+        ),
         pdf="results/figures/explainseg_training.pdf",
     log:
         "logs/draw_training/explainseg.log",

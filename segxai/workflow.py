@@ -160,6 +160,15 @@ def selection_problem(config: dict) -> str | None:
                     f"Config key explainseg.{role} got '{name}', whose source is {source}: "
                     "variants are cut from relevance or fusion, controls from anything else."
                 )
+    for name in study["datasets"]:
+        dataset = config["datasets"][name]
+        if dataset["explain_on"] == "patches" and dataset["patches"] is None:
+            return f'Config key datasets.{name}.explain_on got "patches" but patches is null.'
+    return _network_problem(config)
+
+
+def _network_problem(config: dict) -> str | None:
+    """Name the first network that is neither trained here nor has weights from elsewhere."""
     for name, model in config["models"].items():
         if model["training"] is not None:
             continue
@@ -168,12 +177,8 @@ def selection_problem(config: dict) -> str | None:
                 f"Config key models.{name}.training is null, so the network is used as published: "
                 "set pretrained or weights."
             )
-        if name in (study["model"], config["baselines"]["micranet"]["model"]):
+        if name in (config["explainseg"]["model"], config["baselines"]["micranet"]["model"]):
             return f"Config key models.{name}.training is null, but it is the study's classifier."
-    for name in study["datasets"]:
-        dataset = config["datasets"][name]
-        if dataset["explain_on"] == "patches" and dataset["patches"] is None:
-            return f'Config key datasets.{name}.explain_on got "patches" but patches is null.'
     return None
 
 

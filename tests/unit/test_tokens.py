@@ -25,6 +25,7 @@ VIT = {
     "pretrained": False,
     "weights": None,
     "input_size": 32,
+    "head_features": None,
 }
 
 
