@@ -54,7 +54,7 @@ def test_tolerated_images_are_listed_with_their_reason(run_study, copy, tmp_path
     ("changes", "sentence"),
     [
         ({"path": "/no/such/folder"}, "/no/such/folder: no such folder; check `path`"),
-        ({"split": {"validation": 4000}}, "leave one side of the split empty"),
+        ({"split": {"validation": 4000}}, "leave none for training"),
         ({"grid": 2}, "Config key datasets.phantom-lesions.grid is unknown"),
         ({"max_images": "many"}, 'max_images got "many" but must be'),
     ],
