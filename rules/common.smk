@@ -20,6 +20,7 @@ TRAINED_MODELS = [name for name, model in config["models"].items() if model["tra
 SHARDS = range(config["shards"])
 MODEL = f"results/models/{{dataset}}/{STUDY['model']}/seed-{{seed}}"
 MAPS = f"results/maps/{{dataset}}/{STUDY['model']}/{STUDY['explainer']}/seed-{{seed}}"
+OVERLAP = "results/scores/overlap/{dataset}/{segmenter}/seed-{seed}.csv"
 FEATURES = f"results/features/{{dataset}}/{STUDY['model']}/seed-{{seed}}"
 # Printed name of each method. Its role gives it its colour in every figure.
 METHODS = {f"{name}-crf": config["segmenters"][name]["row"] for name in VARIANTS}
@@ -109,7 +110,7 @@ def trained_body(wildcards):
 def scores(segmenters):
     """Score files of some segmenters, each with its data set and segmenter."""
     return [
-        (f"results/scores/overlap/{dataset}/{segmenter}/seed-{seed}.csv", dataset, segmenter)
+        (OVERLAP.format(dataset=dataset, segmenter=segmenter, seed=seed), dataset, segmenter)
         for dataset in STUDY["datasets"]
         for segmenter in segmenters
         for seed in config["seeds"]

@@ -37,7 +37,7 @@ rule score_masks:
             allow_missing=True,
         ),
     output:
-        scores="results/scores/overlap/{dataset}/{segmenter}/seed-{seed}.csv",
+        scores=OVERLAP,
     log:
         "logs/score_masks/{dataset}/{segmenter}/seed-{seed}.log",
     benchmark:

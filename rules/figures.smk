@@ -2,7 +2,6 @@
 
 DATASETS, SEEDS = STUDY["datasets"], config["seeds"]
 MASKS = "results/masks/{dataset}/{segmenter}/seed-{seed}/{shard}.npy"
-OVERLAP = "results/scores/overlap/{dataset}/{segmenter}/seed-{seed}.csv"
 # Pictures are of the first seed.
 EXAMPLES = f"results/examples/{{dataset}}/seed-{SEEDS[0]}"
 PICTURED = [*REFINED, *BASELINES]
