@@ -1,5 +1,7 @@
 """What all rules share: the checked configuration and the names that wildcards may take."""
 
+from itertools import product
+
 import yaml
 
 from segxai.workflow import config_problem, selection_problem, source_digest
@@ -14,9 +16,10 @@ VARIANTS, CONTROLS, BASELINES = STUDY["variants"], STUDY["controls"], STUDY["bas
 REFINED = [f"{variant}-crf" for variant in VARIANTS]
 # The variant that Table 2 compares with the baselines.
 HEADLINE = REFINED[-1]
-SEGMENTERS = [*VARIANTS, *REFINED, *CONTROLS, *config["baselines"]]
+SEGMENTERS = [*VARIANTS, *REFINED, *CONTROLS, *config["baselines"], config["segx"]["segmenter"]]
 TOKEN_BASELINES = [name for name, one in config["baselines"].items() if "features" in one]
 TRAINED_MODELS = [name for name, model in config["models"].items() if model["training"]]
+MASK_MODELS = [name for name in TRAINED_MODELS if config["models"][name]["architecture"] == "unet"]
 SHARDS = range(config["shards"])
 MODEL = f"results/models/{{dataset}}/{STUDY['model']}/seed-{{seed}}"
 MAPS = f"results/maps/{{dataset}}/{STUDY['model']}/{STUDY['explainer']}/seed-{{seed}}"
@@ -32,6 +35,13 @@ ROLES = {
     "controls": [METHODS[name] for name in CONTROLS],
 }
 TITLES = {name: config["datasets"][name]["title"] for name in STUDY["datasets"]}
+ALIGNED = config["segx"]
+# Rows of Tables 3 and 4: each explainer of each classifier.
+EXPLAINED = list(product(ALIGNED["models"], ALIGNED["explainers"]))
+ALIGNED_TITLES = {name: config["datasets"][name]["title"] for name in ALIGNED["datasets"]}
+SHORTCUTS = [
+    name for name in ALIGNED["datasets"] if config["datasets"][name]["source"].get("shortcut")
+]
 PUBLISHED = f"{workflow.basedir}/config/published.csv"
 
 
@@ -59,6 +69,7 @@ def selection(wildcards):
     """Which images are explained: arguments of `segxai.data.samples.explained_rows`."""
     chosen = config["datasets"][wildcards.dataset]
     return {
+        "split": chosen["explained_split"],
         "count": chosen["explained_images"],
         "seed": chosen["split"]["seed"],
         "shards": config["shards"],
@@ -68,6 +79,13 @@ def selection(wildcards):
 def all_selected(wildcards):
     """The explained images of all shards together."""
     return selection(wildcards) | {"shards": 1}
+
+
+def model(wildcards):
+    """Definition of the wildcard's model, trained as the wildcard's data set asks."""
+    chosen = config["models"][wildcards.model]
+    own = chosen.get("by_dataset", {}).get(wildcards.dataset, {})
+    return chosen | {"training": chosen["training"] | own}
 
 
 def segmenter(key):
@@ -117,7 +135,21 @@ def scores(segmenters):
     ]
 
 
-def shown(caption, what, kind):
+def aligned(kind, datasets=ALIGNED["datasets"]):
+    """Files of one kind of SegX scores, each with its data set and its row."""
+    return [
+        (
+            f"results/scores/{kind}/{dataset}/{model}/{explainer}/seed-{seed}.csv",
+            dataset,
+            f"{model} {explainer}",
+        )
+        for dataset in datasets
+        for model, explainer in EXPLAINED
+        for seed in config["seeds"]
+    ]
+
+
+def shown(caption, what, kind, category="ExplainSeg"):
     """How Snakemake's own report shows a table or a figure."""
     labels = {"shows": what, "as": kind}
-    return {"caption": f"../report/{caption}.rst", "category": "ExplainSeg", "labels": labels}
+    return {"caption": f"../report/{caption}.rst", "category": category, "labels": labels}

@@ -134,24 +134,42 @@ def selection_problem(config: dict) -> str | None:
     A selected name has a definition, a variant sees an explanation and a control none, and a
     network that is not trained here has weights from elsewhere.
     """
-    study = config["explainseg"]
-    chosen = {
-        "datasets": study["datasets"],
-        "models": [
-            study["model"],
-            *(config["baselines"][name]["model"] for name in study["baselines"]),
-        ],
-        "explainers": [study["explainer"]],
-        "segmenters": [*study["variants"], *study["controls"]],
+    if not (config["explainseg"]["datasets"] or config["segx"]["datasets"]):
+        return "Config keys explainseg.datasets and segx.datasets are both empty: name a data set."
+    for part, chosen in _selections(config).items():
+        for section, names in chosen.items():
+            for name in names:
+                if name not in config[section]:
+                    known = ", ".join(config[section])
+                    return (
+                        f"Config key {part} selects '{name}', but {section} has only {known}"
+                        f"{_nearest(name, config[section])}."
+                    )
+    return _study_problem(config) or _segx_problem(config) or _network_problem(config)
+
+
+def _selections(config: dict) -> dict[str, dict[str, list[str]]]:
+    """Names that each part of the study selects from each section of definitions."""
+    study, aligned = config["explainseg"], config["segx"]
+    baselines = (config["baselines"][name]["model"] for name in study["baselines"])
+    return {
+        "explainseg": {
+            "datasets": study["datasets"],
+            "models": [study["model"], *baselines],
+            "explainers": [study["explainer"]],
+            "segmenters": [*study["variants"], *study["controls"]],
+        },
+        "segx": {
+            "datasets": aligned["datasets"],
+            "models": [*aligned["models"], aligned["segmenter"]],
+            "explainers": aligned["explainers"],
+        },
     }
-    for section, names in chosen.items():
-        for name in names:
-            if name not in config[section]:
-                hint = _nearest(name, config[section])
-                known = ", ".join(config[section])
-                return (
-                    f"Config key explainseg selects '{name}', but {section} has only {known}{hint}."
-                )
+
+
+def _study_problem(config: dict) -> str | None:
+    """Name the first segmenter in a role that it cannot have, or patches that are missing."""
+    study = config["explainseg"]
     for role, names in (("variants", study["variants"]), ("controls", study["controls"])):
         for name in names:
             source = config["segmenters"][name]["source"]
@@ -164,7 +182,23 @@ def selection_problem(config: dict) -> str | None:
         dataset = config["datasets"][name]
         if dataset["explain_on"] == "patches" and dataset["patches"] is None:
             return f'Config key datasets.{name}.explain_on got "patches" but patches is null.'
-    return _network_problem(config)
+    return None
+
+
+def _segx_problem(config: dict) -> str | None:
+    """Name the first network of SegX that is not of the kind that its place asks for."""
+    aligned = config["segx"]
+    for key, names, wanted in (
+        ("models", aligned["models"], False),
+        ("segmenter", [aligned["segmenter"]], True),
+    ):
+        for name in names:
+            model = config["models"][name]
+            segments = (model["training"] or {}).get("loss") == "segmentation"
+            if (model["architecture"] == "unet") != wanted or segments != wanted:
+                kind = "a unet with loss segmentation" if wanted else "a classifier with its loss"
+                return f"Config key segx.{key} got '{name}', which is not {kind}."
+    return None
 
 
 def _network_problem(config: dict) -> str | None:

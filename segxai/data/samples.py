@@ -59,7 +59,12 @@ def label_matrix(samples: pd.DataFrame, classes: Sequence[str]) -> np.ndarray:
 
 
 def explained_rows(
-    samples: pd.DataFrame, count: int | None, seed: int, shard: int = 0, shards: int = 1
+    samples: pd.DataFrame,
+    count: int | None,
+    seed: int,
+    shard: int = 0,
+    shards: int = 1,
+    split: str | None = None,
 ) -> np.ndarray:
     """Rows of `samples` that are explained and segmented, those of one shard.
 
@@ -75,15 +80,28 @@ def explained_rows(
         Seed of the subset.
     shard, shards
         Which contiguous part of the rows, of how many.
+    split
+        Images of this subset only; None for all.
 
     Returns
     -------
     ndarray of int, increasing
+
+    Raises
+    ------
+    InputError
+        If there are none.
     """
-    rows = np.arange(len(samples))
-    if count is not None and count < len(samples):
-        strata = zip(samples.split, samples.label, strict=True)
-        rows = rows[choose_subset(samples.image_id, strata, count, seed)]
+    rows = np.arange(len(samples)) if split is None else np.flatnonzero(samples.split == split)
+    if len(rows) == 0:
+        raise InputError(
+            f"no image is in the subset '{split}' that `explained_split` of the data set asks for; "
+            f"give it images by `split: {split}`, or set `explained_split: null`."
+        )
+    if count is not None and count < len(rows):
+        some = samples.iloc[rows]
+        strata = zip(some.split, some.label, strict=True)
+        rows = rows[choose_subset(some.image_id, strata, count, seed)]
     return rows[shard_rows(len(rows), shard, shards)]
 
 
