@@ -20,6 +20,7 @@ SEGMENTERS = [*VARIANTS, *REFINED, *CONTROLS, *config["baselines"], config["segx
 TOKEN_BASELINES = [name for name, one in config["baselines"].items() if "features" in one]
 TRAINED_MODELS = [name for name, model in config["models"].items() if model["training"]]
 MASK_MODELS = [name for name in TRAINED_MODELS if config["models"][name]["architecture"] == "unet"]
+CLASSIFIERS = [name for name in TRAINED_MODELS if name not in MASK_MODELS]
 SHARDS = range(config["shards"])
 MODEL = f"results/models/{{dataset}}/{STUDY['model']}/seed-{{seed}}"
 MAPS = f"results/maps/{{dataset}}/{STUDY['model']}/{STUDY['explainer']}/seed-{{seed}}"

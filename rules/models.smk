@@ -16,13 +16,15 @@ rule train_model:
         "logs/train_model/{dataset}/{model}/seed-{seed}.log",
     benchmark:
         "benchmarks/train_model/{dataset}/{model}/seed-{seed}.tsv"
+    wildcard_constraints:
+        model="|".join(CLASSIFIERS),
     conda:
         "../envs/torch.yaml"
     threads: config["threads"]["train"]
     resources:
         gpu=1,
     params:
-        model=lookup("models/{model}", within=config),
+        model=model,
         classes=dataset("classes"),
         threads=config["threads"]["train"],
         code=source_digest("train_model"),

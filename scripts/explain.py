@@ -1,4 +1,4 @@
-"""Relevance maps of one shard of the explained images, each for its predicted class."""
+"""Relevance maps of one shard of the explained images, one for each predicted label."""
 
 import time
 
@@ -46,34 +46,38 @@ def main(
     chosen = explained_rows(table, **selection)
     pixels = read_array(images)
     classifier = Classifier.load(weights, statistics, model, len(classes), device)
-    targets = read_rows(predictions).query("predicted == 1").set_index("image_id")["class"]
+    targets = read_rows(predictions).query("predicted == 1").groupby("image_id")["class"].agg(list)
     settings, background = dict(explainer), None
     settings["precision"] = usable_precision(settings["precision"], device)
     if count := settings.pop("background", None):
         others = background_rows(table, count, seed)
         background = torch.cat([classifier.inputs(pixels[row], grid) for row in others])
 
-    facts = []
+    facts, unpredicted = [], 0
     shape = pixels.shape[1:3]
     with atomic_path(maps) as path, npy_rows(path, shape, np.float16) as append:
         for row in progress(chosen, len(chosen), "images explained"):
-            started = time.perf_counter()
             name = table.image_id[row]
-            attribution, gain = explain(
-                classifier,
-                classifier.inputs(pixels[row], grid),
-                classes.index(targets[name]),
-                background,
-                torch.Generator().manual_seed(image_seed(seed, name)),
-                **settings,
-            )
-            refuse_nan(attribution, weights, name)
-            append(relevance(attribution, grid, shape).astype(np.float16))
-            error = completeness_error(attribution, gain)
-            facts.append((name, targets[name], error, time.perf_counter() - started))
+            unpredicted += name not in targets
+            for target in targets.get(name, []):
+                started = time.perf_counter()
+                attribution, gain = explain(
+                    classifier,
+                    classifier.inputs(pixels[row], grid),
+                    classes.index(target),
+                    background,
+                    torch.Generator().manual_seed(image_seed(seed, name)),
+                    **settings,
+                )
+                refuse_nan(attribution, weights, name)
+                append(relevance(attribution, grid, shape).astype(np.float16))
+                error = completeness_error(attribution, gain)
+                facts.append((name, target, error, time.perf_counter() - started))
     facts = pd.DataFrame(facts, columns=["image_id", "target", "completeness_error", "seconds"])
-    means = facts.completeness_error.median(), facts.seconds.mean()
-    log.info("median completeness error %.3f, %.2f s per image", *means)
+    means = len(facts), facts.completeness_error.median(), facts.seconds.mean()
+    log.info("%d maps: median completeness error %.3f, %.2f s per map", *means)
+    if unpredicted:
+        log.warning("%d images have no map: no label is predicted for them", unpredicted)
     with atomic_path(rows) as path:
         facts.to_csv(path, index=False, float_format="%.6g")
 

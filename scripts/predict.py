@@ -6,6 +6,9 @@ import torch
 
 from segxai.data.arrays import read_array
 from segxai.data.records import read_rows
+from segxai.data.samples import label_matrix
+from segxai.data.splits import VALIDATION
+from segxai.metrics.classification import best_thresholds
 from segxai.models.classifier import Classifier, image_probabilities
 from segxai.runtime import atomic_path, job, log, progress, torch_device
 
@@ -15,33 +18,54 @@ def main(samples, images, statistics, weights, model, classes, grid, threads, pr
     table = read_rows(samples)
     pixels = read_array(images)
     classifier = Classifier.load(weights, statistics, model, len(classes), device)
-    parts = []
-    for row, sample in progress(enumerate(table.itertuples()), len(table), "images predicted"):
+    loss = model["training"]["loss"]
+    p = np.empty((len(table), len(classes)))
+    for row in progress(range(len(table)), len(table), "images predicted"):
         with torch.no_grad():
             logits = classifier.network(classifier.inputs(pixels[row], grid))
-        p = image_probabilities(logits.double().softmax(dim=1).cpu().numpy())
-        predicted = np.arange(len(classes)) == p.argmax()
-        parts.append(
-            pd.DataFrame(
-                {
-                    "image_id": sample.image_id,
-                    "split": sample.split,
-                    "class": classes,
-                    "probability": p.round(6),
-                    # The most probable class is predicted, so no class has a threshold.
-                    "threshold": np.nan,
-                    "predicted": predicted.astype(int),
-                    "correct": (predicted == [name == sample.label for name in classes]).astype(
-                        int
-                    ),
-                }
-            )
-        )
-    result = pd.concat(parts)
-    right = result[result.predicted == 1].groupby("split").correct.mean()
-    log.info("accuracy on whole images: %s", right.round(3).to_dict())
+        p[row] = image_probabilities(logits, loss)
+    # What is written is what is decided on.
+    p = p.round(9)
+    labels = label_matrix(table, classes)
+    if loss == "cross_entropy":
+        # The most probable class is predicted, so no class has a threshold.
+        thresholds = np.full(len(classes), np.nan)
+        predicted = np.arange(len(classes)) == p.argmax(axis=1, keepdims=True)
+    else:
+        held_out = (table.split == VALIDATION).to_numpy()
+        thresholds = best_thresholds(p[held_out], labels[held_out])
+        predicted = p > thresholds
+    tell(table.split, classes, thresholds, predicted, labels)
+    n = len(table)
+    result = pd.DataFrame(
+        {
+            "image_id": table.image_id.repeat(len(classes)),
+            "split": table.split.repeat(len(classes)),
+            "class": np.tile(classes, n),
+            "probability": p.ravel(),
+            "threshold": np.tile(thresholds, n),
+            "predicted": predicted.ravel().astype(int),
+            "correct": (predicted == labels).ravel().astype(int),
+        }
+    )
     with atomic_path(predictions) as path:
         result.to_csv(path, index=False)
+
+
+def tell(split, classes, thresholds, predicted, labels):
+    """Log how many labels are right, and the classes and images that are never predicted."""
+    for name, rows in split.groupby(split, sort=False).groups.items():
+        marked = predicted[rows]
+        log.info(
+            "%s: %.1f %% of the predicted labels are right; %d of %d images have none",
+            name,
+            100 * labels[rows][marked].mean() if marked.any() else np.nan,
+            (~marked.any(axis=1)).sum(),
+            len(rows),
+        )
+    if np.isnan(thresholds).any() and not np.isnan(thresholds).all():
+        for name in np.array(classes)[np.isnan(thresholds)]:
+            log.warning("%s is never predicted: no validation image gives it a threshold", name)
 
 
 if __name__ == "__main__":

@@ -5,13 +5,15 @@ from segxai.data.records import read_rows
 from segxai.data.samples import explained_rows, sharded
 from segxai.metrics.overlap import dice, iou
 from segxai.runtime import atomic_path, job, log
+from segxai.segment.scope import scoped
 
 
 def main(samples, truth, masks, selection, segmenter, seed, scores):
     table = read_rows(samples)
     rows = explained_rows(table, **selection)
-    predictions = sharded(rows, masks)
-    truth = read_array(truth)[rows]
+    # Of masks per class, those of an image together.
+    predictions = scoped(sharded(rows, masks), "union")
+    truth = scoped(read_array(truth)[rows], "union")
     result = table.loc[rows, ["image_id", "group", "split", "label"]].assign(
         segmenter=segmenter,
         seed=seed,

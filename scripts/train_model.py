@@ -3,7 +3,6 @@
 import json
 import time
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -11,9 +10,16 @@ import torch
 
 from segxai.data.arrays import read_array
 from segxai.data.records import read_rows
-from segxai.models.classifier import build_classifier, normalise, save_classifier
+from segxai.data.samples import label_matrix
+from segxai.data.splits import TRAIN, VALIDATION
+from segxai.models.classifier import (
+    build_classifier,
+    channel_statistics,
+    normalise,
+    save_classifier,
+)
 from segxai.models.training import Patches, train_classifier
-from segxai.runtime import atomic_path, job, log, torch_device
+from segxai.runtime import InputError, atomic_path, job, log, torch_device
 
 
 def main(
@@ -31,17 +37,19 @@ def main(
 ):
     started = time.perf_counter()
     device = torch_device(threads)
-    pixels, names = read_array(images), read_rows(samples).image_id
-    rows_of = pd.Series(range(len(names)), index=names)
+    pixels, table, windows = read_array(images), read_rows(samples), read_rows(patches)
     subsets = {
-        split: read_patches(pixels, rows_of, table, classes, model["input_size"], device)
-        for split, table in read_rows(patches).groupby("split", sort=False)
+        split: read_patches(
+            *(pixels, table, windows[windows.split == split]),
+            *(classes, model["training"]["loss"], model["input_size"], device),
+        )
+        for split in (TRAIN, VALIDATION)
     }
     network = build_classifier(
         *(model["architecture"], model["arguments"], len(classes)),
         *(model["pretrained"], model["weights"], seed, model["head_features"]),
     ).to(device)
-    channel = json.loads(Path(statistics).read_text())
+    channel = channel_statistics(model, statistics)
     epochs = train_classifier(
         network,
         subsets["train"],
@@ -78,13 +86,23 @@ def best_epoch(epochs) -> dict:
     return best
 
 
-def read_patches(pixels, rows_of, table, classes, size, device) -> Patches:
-    """Gather the windows of images that `table` lists, with their class indices."""
-    windows = [
-        pixels[rows_of[row.image_id], row.y : row.y + row.height, row.x : row.x + row.width]
-        for row in table.itertuples()
+def read_patches(pixels, samples, windows, classes, loss, size, device) -> Patches:
+    """Gather the `windows` of images with their classes: an index, or 0 and 1 for each class."""
+    rows = pd.Index(samples.image_id).get_indexer(windows.image_id)
+    cut = [
+        pixels[row, window.y : window.y + window.height, window.x : window.x + window.width]
+        for row, window in zip(rows, windows.itertuples(), strict=True)
     ]
-    return Patches(np.stack(windows), table.label.map(classes.index), size, device)
+    if f"label_{classes[0]}" in samples:
+        if loss == "cross_entropy":
+            raise InputError(
+                "models.training.loss: cross_entropy is for classes that exclude each other, and "
+                "images of this data set may show several; set `loss: bce`."
+            )
+        labels = label_matrix(samples, classes)[rows].astype(np.uint8)
+    else:
+        labels = windows.label.map(classes.index)
+    return Patches(np.stack(cut), labels, size, device)
 
 
 if __name__ == "__main__":

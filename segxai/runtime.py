@@ -123,8 +123,12 @@ def map_images(
     One BLAS thread per process keeps small cuts fast (an oversubscribed 196-node cut took 190
     times as long) and makes results independent of the number of workers. Items are taken a block
     at a time, while the workers rest: memory stays flat in their number, and whatever computes
-    them (a network, say) has all cores.
+    them (a network, say) has all cores. One worker is this process itself, whose BLAS Snakemake
+    has given the threads of the job.
     """
+    if workers == 1:
+        yield from progress(map(function, items), total, what)
+        return
     for variable in BLAS_THREADS:
         os.environ[variable] = "1"
     chunk = max(1, min(8, total // (4 * workers)))

@@ -23,6 +23,20 @@ from segxai.metrics.overlap import binary, iou
 from segxai.segment.grey import unit_range
 
 FRACTION = 0.05
+ALIGNMENT_SCORES = (
+    "iou_original",
+    "iou_segx",
+    "iou_segx_threshold_first",
+    "auitc_original",
+    "auitc_segx",
+    "auitc_segx_threshold_first",
+    "auitc_quantile_original",
+    "auitc_quantile_segx",
+    "iou_segmentation",
+    "ceiling",
+    "ceiling_sparse",
+)
+CERTAINTY_SCORES = ("c_iou", "c_auitc")
 
 
 def top_fraction(saliency: np.ndarray, fraction: float = FRACTION) -> np.ndarray:
@@ -203,6 +217,68 @@ def auitc(
     shared = _count_above(saliency[explained & reference], thresholds)
     union = reference.sum() + marked - shared
     return float(np.mean(shared / np.maximum(union, 1))) if union.any() else np.nan
+
+
+def share_on(saliency: np.ndarray, region: np.ndarray) -> float:
+    """Share of a map's sum that lies in a region, such as a planted shortcut.
+
+    Parameters
+    ----------
+    saliency : ndarray of shape (H, W), ≥ 0
+        A mask is a map of 0 and 1.
+    region : ndarray of shape (H, W), bool or 0/1
+
+    Returns
+    -------
+    float in 0…1
+        NaN where the map is zero everywhere.
+    """
+    total = np.sum(saliency)
+    return float(saliency[binary(region, "region")].sum() / total) if total > 0 else np.nan
+
+
+def alignment_scores(
+    saliency: np.ndarray, segmentation: np.ndarray, truth: np.ndarray
+) -> dict[str, float]:
+    """Score one explanation, as it is and refined by SegX, against the ground truth (Table 3).
+
+    Parameters
+    ----------
+    saliency : ndarray of shape (H, W), ≥ 0
+    segmentation, truth : ndarray of shape (H, W), bool or 0/1
+
+    Returns
+    -------
+    dict
+        iou_original, iou_segx, iou_segx_threshold_first (:func:`iou_at`; SegX in the orders ``map``
+        and ``mask``), auitc_original, auitc_segx, auitc_segx_threshold_first,
+        auitc_quantile_original, auitc_quantile_segx (:func:`auitc`), iou_segmentation (of the
+        segmentation alone), ceiling and ceiling_sparse (:func:`iou_ceiling`). All NaN where the
+        truth is empty: an explanation cannot be aligned with what is not there.
+    """
+    refined = segx(saliency, segmentation)
+    if not binary(truth, "truth").any():
+        return dict.fromkeys(ALIGNMENT_SCORES, np.nan)
+    scores = (
+        iou_at(saliency, truth),
+        iou_at(refined, truth),
+        float(iou(explanation_mask(saliency, segmentation, "mask"), truth)),
+        auitc(saliency, truth),
+        auitc(refined, truth),
+        auitc(saliency, truth, within=segmentation),
+        auitc(saliency, truth, "quantile"),
+        auitc(refined, truth, "quantile"),
+        float(iou(segmentation, truth)),
+        iou_ceiling(truth),
+        iou_ceiling(truth, sparse=True),
+    )
+    return dict(zip(ALIGNMENT_SCORES, scores, strict=True))
+
+
+def certainty_scores(saliency: np.ndarray, segmentation: np.ndarray) -> dict[str, float]:
+    """SegU of one explanation: c_iou (eq. 9) and c_auitc (eq. 10); see :func:`iou_at`."""
+    scores = iou_at(saliency, segmentation), auitc(saliency, segmentation)
+    return dict(zip(CERTAINTY_SCORES, scores, strict=True))
 
 
 def _count_above(values: np.ndarray, thresholds: np.ndarray) -> np.ndarray:

@@ -211,6 +211,11 @@ def _network_problem(config: dict) -> str | None:
                 f"Config key models.{name}.training is null, so the network is used as published: "
                 "set pretrained or weights."
             )
+        if model["normalisation"] != "pretraining":
+            return (
+                f"Config key models.{name}.normalisation got {_shown(model['normalisation'])}, but "
+                'a network that is used as published (training: null) needs "pretraining".'
+            )
         if name in (config["explainseg"]["model"], config["baselines"]["micranet"]["model"]):
             return f"Config key models.{name}.training is null, but it is the study's classifier."
     return None

@@ -105,6 +105,41 @@ def explained_rows(
     return rows[shard_rows(len(rows), shard, shards)]
 
 
+def explained_labels(
+    samples: pd.DataFrame, chosen: np.ndarray, facts: pd.DataFrame, classes: Sequence[str]
+) -> pd.DataFrame:
+    """What each relevance map is of: one row per explained image and predicted label.
+
+    Parameters
+    ----------
+    samples
+        ``samples.csv``.
+    chosen
+        All explained rows (:func:`explained_rows`).
+    facts
+        Rows of the maps of all shards: image_id, target.
+    classes
+        `classes` of the data set.
+
+    Returns
+    -------
+    DataFrame
+        In the order of the maps: image_id, group, split, target; row in `samples`, place in
+        `chosen`, label (index of the target among the classes), and present, 1 where the image
+        shows the target: the prediction is correct.
+    """
+    place = pd.Index(samples.image_id.iloc[chosen]).get_indexer(facts.image_id)
+    rows, labels = chosen[place], pd.Index(classes).get_indexer(facts.target)
+    known = samples.iloc[rows][["image_id", "group", "split"]].reset_index(drop=True)
+    return known.assign(
+        target=facts.target.to_numpy(),
+        row=rows,
+        place=place,
+        label=labels,
+        present=label_matrix(samples, classes)[rows, labels].astype(int),
+    )
+
+
 def background_rows(samples: pd.DataFrame, count: int, seed: int) -> np.ndarray:
     """Rows of at most `count` validation images, drawn by seed: what SHAP compares images with.
 

@@ -163,6 +163,37 @@ def entropy_confidence(distribution: np.ndarray) -> np.ndarray:
     return 1 - entropy / np.log(distribution.shape[-1])
 
 
+def label_confidences(
+    probabilities: np.ndarray, thresholds: np.ndarray, labels: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Confidence in one predicted label of each image, by probability and by entropy.
+
+    Parameters
+    ----------
+    probabilities : ndarray of shape (n, C), in 0…1
+    thresholds : ndarray of shape (C,)
+        See :func:`two_outcomes`; NaN for a class without one. All NaN: the probabilities are those
+        of classes that exclude each other.
+    labels : ndarray of int, (n,)
+        Index of the predicted class.
+
+    Returns
+    -------
+    maximum : ndarray of shape (n,), in 0…1
+        :func:`maximum_probability` of the label, or of the classes.
+    entropy : ndarray of shape (n,), in 0…1
+        :func:`entropy_confidence`, averaged over the labels that have a threshold, or of the
+        classes.
+    """
+    if np.isnan(thresholds).all():
+        return maximum_probability(probabilities), entropy_confidence(probabilities)
+    known = ~np.isnan(thresholds)
+    outcomes = two_outcomes(probabilities[:, known], thresholds[known])
+    place = np.cumsum(known)[labels] - 1
+    own = outcomes[np.arange(len(labels)), place]
+    return maximum_probability(own), entropy_confidence(outcomes).mean(axis=1)
+
+
 def segmentation_confidence(probability: np.ndarray) -> np.ndarray:
     """Confidence of a segmenter in its own mask: mean over the predicted foreground of 1 − H.
 

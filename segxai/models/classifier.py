@@ -10,6 +10,7 @@ import numpy as np
 import safetensors.torch
 import timm
 import torch
+from timm.data.constants import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
 from torch import nn
 from torch.nn import functional as F
 
@@ -121,7 +122,7 @@ class Classifier:
                 f"{weights}: not weights of {architecture} with {n_classes} classes; delete the "
                 "file and run again to train it anew."
             ) from error
-        channel = json.loads(Path(statistics).read_text())
+        channel = channel_statistics(model, statistics)
         return cls._frozen(network, model, channel["mean"], channel["std"], device)
 
     @classmethod
@@ -132,8 +133,8 @@ class Classifier:
         """
         start = model["architecture"], model["arguments"], 0
         network = build_classifier(*start, model["pretrained"], model["weights"], seed=0)
-        facts = network.pretrained_cfg
-        return cls._frozen(network, model, facts["mean"], facts["std"], device)
+        channel = channel_statistics(model, None)
+        return cls._frozen(network, model, channel["mean"], channel["std"], device)
 
     @classmethod
     def _frozen(cls, network: nn.Module, model: dict, mean, std, device) -> "Classifier":
@@ -163,6 +164,29 @@ class Classifier:
                 return self.network(x)[:, target].float()
 
         return logit
+
+
+def channel_statistics(model: dict, statistics: str | None) -> dict[str, list[float]]:
+    """Mean and deviation of intensities, by channel, that a model's inputs are standardised by.
+
+    Parameters
+    ----------
+    model
+        ``models.<name>``; its `normalisation` decides.
+    statistics
+        ``statistics.json`` of the training images (`normalisation: training`).
+
+    Returns
+    -------
+    dict
+        mean and std, three numbers each. Of the pretraining: what timm says of the architecture,
+        ImageNet's for any that it does not know.
+    """
+    if model["normalisation"] == "training":
+        return json.loads(Path(statistics).read_text())
+    facts = timm.get_pretrained_cfg(model["architecture"])
+    mean, std = (facts.mean, facts.std) if facts else (IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD)
+    return {"mean": list(mean), "std": list(std)}
 
 
 def save_classifier(model: nn.Module, path: str | Path) -> None:
@@ -203,15 +227,31 @@ def join_windows(windows: np.ndarray, grid: int) -> np.ndarray:
     return joined.reshape(grid * h, grid * w, *rest)
 
 
-def image_probabilities(windows: np.ndarray) -> np.ndarray:
-    """Class probabilities (C,) of an image from those of its windows (W, C).
+def image_probabilities(logits: torch.Tensor, loss: str) -> np.ndarray:
+    """Class probabilities of an image from the logits of its windows.
 
-    An image shows a class where any of its windows does, and shows nothing (class 0) only where
-    none does: the maximum over windows, the minimum for class 0. One window is left as it is.
+    An image shows a class where any of its windows does: the maximum over windows. Of classes that
+    exclude each other, the first is the one without finding, which an image shows only where all
+    windows do: its minimum. One window is left as it is.
+
+    Parameters
+    ----------
+    logits : Tensor of shape (W, C)
+    loss
+        What the classifier was trained with: ``cross_entropy`` for classes that exclude each other
+        (softmax), any other for labels that may share an image (sigmoid).
+
+    Returns
+    -------
+    ndarray of shape (C,), float64
     """
-    probabilities = windows.max(axis=0)
+    logits = logits.double().cpu()
+    if loss != "cross_entropy":
+        return logits.sigmoid().amax(dim=0).numpy()
+    windows = logits.softmax(dim=1)
+    probabilities = windows.amax(dim=0)
     probabilities[0] = windows[:, 0].min()
-    return probabilities
+    return probabilities.numpy()
 
 
 @torch.no_grad()

@@ -15,11 +15,11 @@ from segxai.models.training import Patches, fit
 from segxai.models.weights import read_state_dict
 from segxai.runtime import InputError
 
-WIDTHS = (32, 64, 128, 256, 512)
+LEVELS = 5
 
 
 class UNet(nn.Module):
-    """U-Net of five levels, 32 features at the first and twice as many at each deeper one.
+    """U-Net of five levels, `width` features at the first and twice as many at each deeper one.
 
     A level is two 3×3 convolutions, each with batch norm and ReLU; levels are joined by 2×2
     max-pooling on the way down, 2×2 transposed convolutions and skip connections on the way up.
@@ -34,19 +34,22 @@ class UNet(nn.Module):
         overlap, so each channel has a sigmoid of its own.
     in_channels
         Input channels.
+    width
+        Features of the first level; SegX's code has 32.
 
     References
     ----------
     Ronneberger et al., MICCAI 2015, arXiv:1505.04597.
     """
 
-    def __init__(self, n_masks: int, in_channels: int = 3):
+    def __init__(self, n_masks: int, in_channels: int = 3, width: int = 32):
         super().__init__()
-        upwards = list(pairwise(reversed(WIDTHS)))
-        self.encoders = nn.ModuleList(_level(*pair) for pair in pairwise((in_channels, *WIDTHS)))
+        widths = [width * 2**level for level in range(LEVELS)]
+        upwards = list(pairwise(reversed(widths)))
+        self.encoders = nn.ModuleList(_level(*pair) for pair in pairwise((in_channels, *widths)))
         self.upsamplers = nn.ModuleList(nn.ConvTranspose2d(*pair, 2, stride=2) for pair in upwards)
         self.decoders = nn.ModuleList(_level(2 * width, width) for _, width in upwards)
-        self.head = nn.Conv2d(WIDTHS[0], n_masks, 1)
+        self.head = nn.Conv2d(width, n_masks, 1)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Logits (B, n_masks, H, W) of inputs (B, in_channels, H, W), H and W multiples of 16."""
@@ -74,14 +77,30 @@ def _level(channels: int, width: int) -> nn.Sequential:
     return nn.Sequential(*parts)
 
 
-def build_unet(n_masks: int, seed: int) -> UNet:
-    """Build a U-Net from `seed`; the global generators are left as they were."""
+def build_unet(n_masks: int, seed: int, arguments: dict) -> UNet:
+    """Build a U-Net from `seed`; the global generators are left as they were.
+
+    Parameters
+    ----------
+    arguments
+        Further arguments of :class:`UNet`.
+
+    Raises
+    ------
+    InputError
+        If it knows them not.
+    """
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        return UNet(n_masks)
+        try:
+            return UNet(n_masks, **arguments)
+        except TypeError as error:
+            raise InputError(
+                f"models.arguments of unet: {error}; it takes `width` and `in_channels`."
+            ) from error
 
 
-def load_unet(weights: str, n_masks: int, device: torch.device) -> UNet:
+def load_unet(weights: str, n_masks: int, arguments: dict, device: torch.device) -> UNet:
     """Load a U-Net trained by this study, frozen and in evaluation mode.
 
     Raises
@@ -89,7 +108,7 @@ def load_unet(weights: str, n_masks: int, device: torch.device) -> UNet:
     InputError
         If the weights are unreadable, not finite, or of another network.
     """
-    network = UNet(n_masks)
+    network = build_unet(n_masks, 0, arguments)
     try:
         network.load_state_dict(read_state_dict(weights))
     except RuntimeError as error:

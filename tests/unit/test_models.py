@@ -14,6 +14,7 @@ from segxai.models.augment import augment
 from segxai.models.classifier import (
     Classifier,
     build_classifier,
+    channel_statistics,
     image_probabilities,
     intensities,
     join_windows,
@@ -66,12 +67,29 @@ def test_windows_join_to_the_image(grid, side):
     np.testing.assert_array_equal(join_windows(windows, grid), image)
 
 
-def test_image_probabilities_of_one_window_are_its_own():
+def test_softmax_of_windows_by_hand():
     """One window is left as it is; of many, any finding counts and class 0 needs all windows."""
-    p = np.array([[0.3, 0.7]])
-    np.testing.assert_array_equal(image_probabilities(p), p[0])
-    many = np.array([[0.9, 0.1], [0.2, 0.8], [0.95, 0.05]])
-    np.testing.assert_allclose(image_probabilities(many), [0.2, 0.8])
+    p = torch.tensor([[0.3, 0.7]], dtype=torch.float64)
+    np.testing.assert_allclose(image_probabilities(p.log(), "cross_entropy"), p[0])
+    many = torch.tensor([[0.9, 0.1], [0.2, 0.8], [0.95, 0.05]], dtype=torch.float64)
+    np.testing.assert_allclose(image_probabilities(many.log(), "cross_entropy"), [0.2, 0.8])
+
+
+def test_sigmoids_of_windows_by_hand():
+    """Labels with a sigmoid each have no class 0: every one counts where any window shows it."""
+    p = torch.tensor([[0.9, 0.1, 0.4], [0.2, 0.8, 0.4]], dtype=torch.float64)
+    for loss in ("bce", "paper_code"):
+        np.testing.assert_allclose(image_probabilities(p.logit(), loss), [0.9, 0.8, 0.4])
+
+
+def test_channel_statistics_of_a_pretraining():
+    """Training statistics come from the file, others from timm, ImageNet's where it knows none."""
+    assert channel_statistics(
+        {"architecture": "tf_efficientnet_lite0", "normalisation": "pretraining"}, None
+    ) == {"mean": [0.5] * 3, "std": [0.5] * 3}
+    for architecture in ("unet", "resnet50.tv_in1k"):
+        model = {"architecture": architecture, "normalisation": "pretraining"}
+        assert channel_statistics(model, None)["mean"] == [0.485, 0.456, 0.406]
 
 
 def test_normalised_intensities_of_known_pixels():
@@ -305,7 +323,12 @@ def test_weights_of_the_body_fit_under_another_head(tmp_path):
     assert torch.equal(plain.conv1[0].weight, deep.conv1[0].weight)
     statistics = tmp_path / "statistics.json"
     statistics.write_text('{"mean": [0, 0, 0], "std": [1, 1, 1]}')
-    model = {"architecture": "resnet10t", "arguments": {}, "input_size": 32}
+    model = {
+        "architecture": "resnet10t",
+        "arguments": {},
+        "input_size": 32,
+        "normalisation": "training",
+    }
     cpu = torch.device("cpu")
     loaded = Classifier.load(path, statistics, model | {"head_features": 8}, 5, cpu)
     assert torch.equal(loaded.network.fc[2].weight, deep.fc[2].weight)

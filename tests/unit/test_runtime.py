@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from segxai.data.arrays import read_array
-from segxai.data.samples import background_rows, explained_rows, sharded
+from segxai.data.samples import background_rows, explained_labels, explained_rows, sharded
 from segxai.runtime import (
     InputError,
     atomic_path,
@@ -72,6 +72,37 @@ def test_explained_rows_are_the_same_for_every_shard_count(count, shards, seed):
     held_out = (table.split[whole] == "validation").sum()
     assert abs(held_out - count / 5) <= 1
     np.testing.assert_array_equal(explained_rows(table, None, seed), np.arange(60))
+
+
+def test_only_the_asked_subset_is_explained():
+    """With a split the rows, and a subset drawn from them, are of that split alone, or an error."""
+    table = samples(60)
+    held_out = np.arange(0, 60, 5)
+    np.testing.assert_array_equal(explained_rows(table, None, 1, split="validation"), held_out)
+    some = explained_rows(table, 5, 1, split="validation")
+    assert len(some) == 5
+    assert set(some) < set(held_out)
+    with pytest.raises(InputError, match=r"subset 'test'.*`explained_split: null`"):
+        explained_rows(table, None, 1, split="test")
+
+
+def test_explained_labels_by_hand():
+    """Maps find their image, its place, the class, and whether the image shows it."""
+    table = samples(6).assign(group=list("abcdef"), label_x=[0, 1, 1, 0, 0, 1], label_y=1)
+    facts = pd.DataFrame({"image_id": ["i2", "i2", "i5", "i4"], "target": list("yxxx")})
+    found = explained_labels(table, np.array([2, 4, 5]), facts, ["x", "y"])
+    assert found.row.tolist() == [2, 2, 5, 4]
+    assert found.place.tolist() == [0, 0, 2, 1]
+    assert found.label.tolist() == [1, 0, 0, 0]
+    assert found.present.tolist() == [1, 1, 1, 0]
+    assert found.group.tolist() == list("ccfe")
+    alone = explained_labels(samples(6).assign(group="g"), np.arange(6), facts[:1], ["x", "y"])
+    assert alone.present.tolist() == [0]
+
+
+def test_one_worker_is_this_process():
+    """With one worker functions that cannot be sent to another process work, in order."""
+    assert list(map_images(lambda x: x * x, range(5), 5, 1, "squares")) == [0, 1, 4, 9, 16]
 
 
 @given(count=st.integers(1, 30), seed=st.integers(0, 9))

@@ -11,7 +11,19 @@ from skimage.morphology import disk
 from segxai.metrics.overlap import iou
 from segxai.segment.degrade import degrade
 from segxai.segment.disc import centred_disc
-from segxai.segx import auitc, explanation_mask, iou_at, iou_ceiling, segx, top_fraction
+from segxai.segment.scope import mask_of, scoped
+from segxai.segx import (
+    ALIGNMENT_SCORES,
+    alignment_scores,
+    auitc,
+    certainty_scores,
+    explanation_mask,
+    iou_at,
+    iou_ceiling,
+    segx,
+    share_on,
+    top_fraction,
+)
 
 # Small integers: many ties, and transforms of them are exact.
 maps = arrays(np.int64, (7, 9), elements=st.integers(0, 30)).map(lambda x: x.astype(float))
@@ -305,3 +317,65 @@ def test_unknown_degradations_are_refused(kind, radius, words):
     """Another kind, or a negative radius, is refused."""
     with pytest.raises(ValueError, match=words):
         degrade(np.ones((4, 4), bool), kind, radius, 0)
+
+
+def test_alignment_of_a_map_that_sees_the_marker():
+    """A map on lesion and marker by hand: SegX with the true mask drops the marker alone."""
+    truth, saliency = np.zeros((2, 20, 20), bool)
+    truth[5:10, 5:9] = True  # 20 pixels: the top 5 % of 400
+    saliency = np.where(truth, 0.5, 0.0)
+    saliency[0, :10] = 1.0
+    scores = alignment_scores(saliency, truth, truth)
+    assert list(scores) == list(ALIGNMENT_SCORES)
+    # 10 marker pixels, then 10 of the lesion.
+    assert scores["iou_original"] == 10 / 30
+    assert scores["iou_segx"] == scores["iou_segmentation"] == scores["ceiling"] == 1
+    assert scores["iou_segx_threshold_first"] == 10 / 20
+    # Below 0.5 both show, above it the marker alone.
+    assert scores["auitc_original"] == pytest.approx(0.5 * 20 / 30)
+    assert scores["auitc_segx"] == 1
+    assert scores["auitc_segx_threshold_first"] == 0.5
+    certainty = certainty_scores(saliency, truth)
+    assert certainty == {"c_iou": scores["iou_original"], "c_auitc": scores["auitc_original"]}
+
+
+def test_alignment_without_truth_is_undefined():
+    """Where nothing is to be found, no score says how well an explanation found it."""
+    saliency = np.arange(100.0).reshape(10, 10)
+    scores = alignment_scores(saliency, saliency > 50, np.zeros((10, 10), bool))
+    assert set(scores) == set(ALIGNMENT_SCORES)
+    assert np.isnan(list(scores.values())).all()
+
+
+def test_empty_segmentation_leaves_no_explanation():
+    """Without a segmentation SegX and SegU are 0, and the map's own scores stay."""
+    truth = np.zeros((10, 10), bool)
+    truth[2:5, 2:5] = True
+    saliency = truth + 0.1
+    scores = alignment_scores(saliency, np.zeros_like(truth), truth)
+    assert scores["iou_segx"] == scores["auitc_segx"] == scores["iou_segmentation"] == 0
+    assert scores["iou_original"] > 0.5
+    assert certainty_scores(saliency, np.zeros_like(truth)) == {"c_iou": 0, "c_auitc": 0}
+
+
+@given(maps, masks)
+def test_shares_of_a_map_add_up(saliency, region):
+    """The shares on a region and off it sum to one; a map of zeros has none."""
+    if saliency.any():
+        assert share_on(saliency, region) + share_on(saliency, ~region) == pytest.approx(1)
+    else:
+        assert np.isnan(share_on(saliency, region))
+
+
+def test_scopes_of_masks():
+    """A union holds what any class holds; a class finds its mask, or the only one there is."""
+    masks = np.zeros((2, 3, 4, 4), np.uint8)
+    masks[0, 0, 0, 0] = masks[0, 2, 1, 1] = masks[1, 1, 2, 2] = 1
+    assert scoped(masks, "union").sum(axis=(1, 2)).tolist() == [2, 1]
+    assert scoped(masks, "per_class") is masks
+    single = masks[:, 0]
+    assert scoped(single, "union") is scoped(single, "per_class") is single
+    np.testing.assert_array_equal(mask_of(masks[0], 2), masks[0, 2])
+    np.testing.assert_array_equal(mask_of(single[0], 2), single[0])
+    with pytest.raises(ValueError, match="scope must be"):
+        scoped(masks, "both")

@@ -16,6 +16,7 @@ from segxai.metrics.selective import (
     aurc,
     auroc,
     entropy_confidence,
+    label_confidences,
     maximum_probability,
     risk_coverage,
     segmentation_confidence,
@@ -213,3 +214,22 @@ def test_segmentation_confidence_by_hand():
     np.testing.assert_allclose(scores, [1, 1 - quarter / 2, 0])
     assert segmentation_confidence(sure) == 1
     assert segmentation_confidence(sure.astype(np.float16)) == 1
+
+
+def test_label_confidences_with_thresholds():
+    """The predicted label's distance from its threshold; entropy over the labels that have one."""
+    p, thresholds = np.array([[0.3, 0.9, 0.2], [0.6, 0.5, 0.9]]), np.array([0.2, np.nan, 0.4])
+    maximum, mean_entropy = label_confidences(p, thresholds, np.array([0, 2]))
+    # Odds 3/7 over 1/4, and 9 over 2/3.
+    np.testing.assert_allclose(maximum, [12 / 19, 27 / 29])
+    known = two_outcomes(p[:, [0, 2]], thresholds[[0, 2]])
+    bits = 1 - entropy(known, base=2, axis=-1)
+    np.testing.assert_allclose(mean_entropy, bits.mean(axis=1))
+
+
+def test_label_confidences_of_a_softmax():
+    """Without any threshold the classes are one distribution."""
+    p = np.array([[0.7, 0.2, 0.1]])
+    maximum, own = label_confidences(p, np.full(3, np.nan), np.array([0]))
+    assert maximum.item() == 0.7
+    assert own.item() == pytest.approx(1 - entropy(p[0], base=3))

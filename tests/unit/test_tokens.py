@@ -25,6 +25,7 @@ VIT = {
     "pretrained": False,
     "weights": None,
     "input_size": 32,
+    "normalisation": "pretraining",
     "head_features": None,
 }
 
@@ -112,6 +113,7 @@ def test_trained_network_is_cut_at_another_size(tmp_path):
     larger = VIT | {
         "arguments": VIT["arguments"] | {"dynamic_img_size": True},
         "input_size": 64,
+        "normalisation": "training",
     }
     classifier = Classifier.load(weights, statistics, larger, 2, torch.device("cpu"))
     found = key_features(classifier.network, classifier.inputs(IMAGE))

@@ -81,7 +81,7 @@ def test_masks_are_as_large_as_images():
 
 def test_skip_connections_carry_detail():
     """A pixel's logit answers to that very pixel although the bottom sees 16×16 cells alone."""
-    model = build_unet(1, 0).eval().requires_grad_(False)
+    model = build_unet(1, 0, {}).eval().requires_grad_(False)
     for upsampler in model.upsamplers:
         upsampler.weight.zero_()
     x = torch.rand(1, 3, 32, 32, generator=torch.Generator().manual_seed(0)).requires_grad_()
@@ -95,7 +95,7 @@ def test_skip_connections_carry_detail():
 def test_seed_decides_the_weights():
     """One seed, one network; the global random state is untouched."""
     state = torch.random.get_rng_state()
-    a, b, c = build_unet(1, 1), build_unet(1, 1), build_unet(1, 2)
+    a, b, c = build_unet(1, 1, {}), build_unet(1, 1, {}), build_unet(1, 2, {})
     assert torch.equal(state, torch.random.get_rng_state())
     assert torch.equal(a.head.weight, b.head.weight)
     assert not torch.equal(a.head.weight, c.head.weight)
@@ -144,7 +144,7 @@ def test_four_phantoms_are_learnt_by_heart(weight, n_masks):
     images, lesions = phantoms(4)
     masks = np.concatenate([lesions, np.ones_like(lesions)], axis=1)[:, :n_masks]
     both = Patches(images, masks, 32, CPU)
-    model = build_unet(n_masks, 0)
+    model = build_unet(n_masks, 0, {})
     settings = TRAINING | {"cross_entropy_weight": weight}
     history = train_segmenter(model, both, both, TO_INPUT, settings, seed=0)
     x, _ = next(both.batches(4))
@@ -163,7 +163,7 @@ def test_best_epoch_is_kept_whatever_the_batches():
         Patches(images[:4], masks[:4], 32, CPU),
         Patches(images[4:], masks[4:], 32, CPU),
     )
-    model = build_unet(1, 0)
+    model = build_unet(1, 0, {})
     settings = TRAINING | {"epochs": 4, "batch_size": 2}
     history = train_segmenter(model, train, held_out, TO_INPUT, settings, seed=0)
     x, y = next(held_out.batches(3))
@@ -184,7 +184,9 @@ def test_training_is_reproducible():
     histories = []
     for earlier_draws in (1, 2):
         torch.manual_seed(earlier_draws)
-        histories.append(train_segmenter(build_unet(1, 3), both, both, TO_INPUT, settings, seed=4))
+        histories.append(
+            train_segmenter(build_unet(1, 3, {}), both, both, TO_INPUT, settings, seed=4)
+        )
     assert histories[0].equals(histories[1])
 
 
@@ -209,17 +211,22 @@ def test_masks_of_another_size_are_resized():
     for labels in (masks, fine):
         both = Patches(images, labels, 32, CPU)
         settings = TRAINING | {"epochs": 2}
-        histories.append(train_segmenter(build_unet(1, 0), both, both, TO_INPUT, settings, seed=0))
+        histories.append(
+            train_segmenter(build_unet(1, 0, {}), both, both, TO_INPUT, settings, seed=0)
+        )
     assert histories[0].equals(histories[1])
     x, _ = next(both.batches(4))
-    assert mask_probabilities(build_unet(1, 0).eval(), TO_INPUT(x), (50, 60)).shape[2:] == (50, 60)
+    assert mask_probabilities(build_unet(1, 0, {}).eval(), TO_INPUT(x), (50, 60)).shape[2:] == (
+        50,
+        60,
+    )
 
 
 def test_validation_without_any_mask_has_no_dice():
     """Where all masks, true and found, are empty, Dice is undefined and training goes on."""
     images, masks = phantoms(2)
     empty = Patches(images, np.zeros_like(masks), 32, CPU)
-    model = build_unet(1, 0)
+    model = build_unet(1, 0, {})
     nn.init.constant_(model.head.bias, -20.0)
     history = train_segmenter(model, empty, empty, TO_INPUT, TRAINING | {"epochs": 1}, seed=0)
     assert history.validation_dice.isna().all()
@@ -229,16 +236,16 @@ def test_validation_without_any_mask_has_no_dice():
 def test_weights_survive_a_round_trip(tmp_path):
     """What the study saves gives the same masks when loaded; another network is refused."""
     path = tmp_path / "unet.safetensors"
-    model = build_unet(2, 0)
+    model = build_unet(2, 0, {})
     save_classifier(model, path)
-    loaded = load_unet(path, 2, CPU)
+    loaded = load_unet(path, 2, {}, CPU)
     x = torch.rand(1, 3, 32, 32, generator=torch.Generator().manual_seed(0))
     expected = mask_probabilities(model.eval(), x, (32, 32))
     torch.testing.assert_close(mask_probabilities(loaded, x, (32, 32)), expected, rtol=0, atol=0)
     assert not loaded.training
     assert not any(p.requires_grad for p in loaded.parameters())
     with pytest.raises(InputError, match=r"unet\.safetensors.*U-Net with 1 masks"):
-        load_unet(path, 1, CPU)
+        load_unet(path, 1, {}, CPU)
     safetensors.torch.save_file({"a": torch.ones(1)}, path)
     with pytest.raises(InputError, match="not weights"):
-        load_unet(path, 2, CPU)
+        load_unet(path, 2, {}, CPU)

@@ -238,9 +238,16 @@ def test_problem_names_key_value_and_remedy(config, sentence):
 STUDY = {
     "datasets": {"lesions": {"explain_on": "image", "patches": None}},
     "models": {
-        "vit": {"training": {}},
-        "micranet": {"training": {}},
-        "dino": {"training": None, "pretrained": True, "weights": None},
+        "vit": {"architecture": "vit", "training": {"loss": "cross_entropy"}},
+        "unet": {"architecture": "unet", "training": {"loss": "segmentation"}},
+        "micranet": {"architecture": "micranet", "training": {"loss": "cross_entropy"}},
+        "dino": {
+            "architecture": "vit",
+            "training": None,
+            "pretrained": True,
+            "weights": None,
+            "normalisation": "pretraining",
+        },
     },
     "baselines": {"tokencut": {"model": "dino"}, "micranet": {"model": "micranet"}},
     "explainers": {"ig": {}},
@@ -253,13 +260,28 @@ STUDY = {
         "controls": ["disc"],
         "baselines": ["tokencut", "micranet"],
     },
+    "segx": {
+        "datasets": ["lesions"],
+        "models": ["vit"],
+        "explainers": ["ig"],
+        "segmenter": "unet",
+    },
 }
-UNTRAINED = {"training": None, "pretrained": False, "weights": None}
+UNTRAINED = {"architecture": "vit", "training": None, "pretrained": False, "weights": None}
+OWN_CHANNELS = UNTRAINED | {"pretrained": True, "normalisation": "training"}
 
 
 def test_defined_selection_has_no_problem():
     """A study that selects only what is defined, each in its role, gives None."""
     assert selection_problem(STUDY) is None
+
+
+def test_a_study_needs_one_of_its_parts():
+    """Either part may be left out by naming no data set, but not both."""
+    without = {part: STUDY[part] | {"datasets": []} for part in ("explainseg", "segx")}
+    for part, empty in without.items():
+        assert selection_problem(STUDY | {part: empty}) is None
+    assert "are both empty" in selection_problem(STUDY | without)
 
 
 @pytest.mark.parametrize(
@@ -269,6 +291,11 @@ def test_defined_selection_has_no_problem():
         ("explainseg", {"model": "vat"}, "'vat', but models has only vit"),
         ("baselines", {"tokencut": {"model": "dina"}}, "'dina'.*did you mean 'dino'"),
         ("models", {"dino": UNTRAINED}, "models.dino.training is null.*set pretrained or weights"),
+        ("models", {"dino": OWN_CHANNELS}, 'models.dino.normalisation got "training", but'),
+        ("segx", {"datasets": ["lesion"]}, "key segx selects 'lesion'.*did you mean 'lesions'"),
+        ("segx", {"models": ["vit", "unet"]}, "segx.models got 'unet', which is not a classifier"),
+        ("segx", {"segmenter": "vit"}, "segx.segmenter got 'vit', which is not a unet"),
+        ("segx", {"explainers": ["shape"]}, "'shape', but explainers has only ig"),
         ("explainseg", {"model": "dino"}, "models.dino.training is null.*the study's classifier"),
         ("baselines", {"micranet": {"model": "dino"}}, "models.dino.training is null, but"),
         ("explainseg", {"explainer": "zzz"}, "'zzz', but explainers has only ig"),

@@ -1,0 +1,144 @@
+"""SegX and SegU: a segmenter's masks refine each explanation and say how far to trust it."""
+
+UNET = ALIGNED["segmenter"]
+UNET_MASKS = f"results/masks/{{dataset}}/{UNET}/seed-{{seed}}/{{shard}}"
+LABEL_MAPS = "results/maps/{dataset}/{model}/{explainer}/seed-{seed}/{shard}"
+
+
+rule train_segmenter:
+    """Train a U-Net on the masks of a data set; keep the epoch of least validation loss."""
+    input:
+        samples="results/data/{dataset}/samples.csv",
+        images="results/data/{dataset}/images.npy",
+        masks="results/data/{dataset}/masks.npy",
+        statistics="results/data/{dataset}/statistics.json",
+    output:
+        weights="results/models/{dataset}/{model}/seed-{seed}/weights.safetensors",
+        history="results/models/{dataset}/{model}/seed-{seed}/history.csv",
+        card="results/models/{dataset}/{model}/seed-{seed}/card.json",
+    log:
+        "logs/train_segmenter/{dataset}/{model}/seed-{seed}.log",
+    benchmark:
+        "benchmarks/train_segmenter/{dataset}/{model}/seed-{seed}.tsv"
+    wildcard_constraints:
+        model="|".join(MASK_MODELS),
+    conda:
+        "../envs/torch.yaml"
+    threads: config["threads"]["train"]
+    resources:
+        gpu=1,
+    params:
+        model=model,
+        scope=ALIGNED["mask_scope"],
+        threads=config["threads"]["train"],
+        code=source_digest("train_segmenter"),
+    script:
+        "../scripts/train_segmenter.py"
+
+
+rule segment_network:
+    """Masks of one shard by the U-Net, with its confidence in each."""
+    input:
+        samples="results/data/{dataset}/samples.csv",
+        images="results/data/{dataset}/images.npy",
+        statistics="results/data/{dataset}/statistics.json",
+        weights=f"results/models/{{dataset}}/{UNET}/seed-{{seed}}/weights.safetensors",
+        card=f"results/models/{{dataset}}/{UNET}/seed-{{seed}}/card.json",
+    output:
+        masks=f"{UNET_MASKS}.npy",
+        facts=f"{UNET_MASKS}.csv",
+    log:
+        "logs/segment_network/{dataset}/seed-{seed}/{shard}.log",
+    benchmark:
+        "benchmarks/segment_network/{dataset}/seed-{seed}/{shard}.tsv"
+    conda:
+        "../envs/torch.yaml"
+    threads: config["threads"]["explain"]
+    resources:
+        gpu=1,
+    params:
+        model=config["models"][UNET],
+        selection=selection,
+        threads=config["threads"]["explain"],
+        code=source_digest("segment_network"),
+    script:
+        "../scripts/segment_network.py"
+
+
+rule score_segx:
+    """SegX and SegU of each explained label by the U-Net's masks."""
+    input:
+        samples="results/data/{dataset}/samples.csv",
+        truth="results/data/{dataset}/masks.npy",
+        predictions="results/predictions/{dataset}/{model}/seed-{seed}.csv",
+        maps=collect(f"{LABEL_MAPS}.npy", shard=SHARDS, allow_missing=True),
+        facts=collect(f"{LABEL_MAPS}.csv", shard=SHARDS, allow_missing=True),
+        masks=collect(f"{UNET_MASKS}.npy", shard=SHARDS, allow_missing=True),
+        mask_facts=collect(f"{UNET_MASKS}.csv", shard=SHARDS, allow_missing=True),
+    output:
+        scores="results/scores/segx/{dataset}/{model}/{explainer}/seed-{seed}.csv",
+    log:
+        "logs/score_segx/{dataset}/{model}/{explainer}/seed-{seed}.log",
+    benchmark:
+        "benchmarks/score_segx/{dataset}/{model}/{explainer}/seed-{seed}.tsv"
+    conda:
+        "../envs/segment.yaml"
+    threads: config["threads"]["segment"]
+    params:
+        classes=dataset("classes"),
+        selection=all_selected,
+        code=source_digest("score_segx"),
+    script:
+        "../scripts/score_segx.py"
+
+
+rule score_doses:
+    """SegX and SegU of each explained label by true masks that are worsened by known doses."""
+    input:
+        samples="results/data/{dataset}/samples.csv",
+        truth="results/data/{dataset}/masks.npy",
+        maps=collect(f"{LABEL_MAPS}.npy", shard=SHARDS, allow_missing=True),
+        facts=collect(f"{LABEL_MAPS}.csv", shard=SHARDS, allow_missing=True),
+    output:
+        scores="results/scores/doses/{dataset}/{model}/{explainer}/seed-{seed}.csv",
+    log:
+        "logs/score_doses/{dataset}/{model}/{explainer}/seed-{seed}.log",
+    benchmark:
+        "benchmarks/score_doses/{dataset}/{model}/{explainer}/seed-{seed}.tsv"
+    conda:
+        "../envs/segment.yaml"
+    threads: config["threads"]["segment"]
+    params:
+        classes=dataset("classes"),
+        scope=ALIGNED["mask_scope"],
+        doses=ALIGNED["doses"],
+        selection=all_selected,
+        code=source_digest("score_doses"),
+    script:
+        "../scripts/score_doses.py"
+
+
+rule score_shortcut:
+    """How much of each explanation lies on the planted shortcut, before and after SegX."""
+    input:
+        samples="results/data/{dataset}/samples.csv",
+        markers="results/data/{dataset}/markers.npy",
+        scores="results/scores/segx/{dataset}/{model}/{explainer}/seed-{seed}.csv",
+        maps=collect(f"{LABEL_MAPS}.npy", shard=SHARDS, allow_missing=True),
+        facts=collect(f"{LABEL_MAPS}.csv", shard=SHARDS, allow_missing=True),
+        masks=collect(f"{UNET_MASKS}.npy", shard=SHARDS, allow_missing=True),
+    output:
+        scores="results/scores/shortcut/{dataset}/{model}/{explainer}/seed-{seed}.csv",
+    log:
+        "logs/score_shortcut/{dataset}/{model}/{explainer}/seed-{seed}.log",
+    benchmark:
+        "benchmarks/score_shortcut/{dataset}/{model}/{explainer}/seed-{seed}.tsv"
+    conda:
+        "../envs/segment.yaml"
+    params:
+        classes=dataset("classes"),
+        selection=all_selected,
+        shortcut=lookup("datasets/{dataset}/source/shortcut/class", within=config),
+        code=source_digest("score_shortcut"),
+    script:
+        "../scripts/score_shortcut.py"
