@@ -19,6 +19,7 @@ report: "report/workflow.rst"
 
 
 include: "rules/common.smk"
+include: "rules/wildcards.smk"
 include: "rules/data.smk"
 include: "rules/models.smk"
 include: "rules/explain.smk"

@@ -105,3 +105,32 @@ rule segment_control:
         code=source_digest("segment_control"),
     script:
         "../scripts/segment_control.py"
+
+
+rule segment_network:
+    """Masks of one shard by the U-Net, with its confidence in each."""
+    input:
+        samples="results/data/{dataset}/samples.csv",
+        images="results/data/{dataset}/images.npy",
+        statistics="results/data/{dataset}/statistics.json",
+        weights=f"results/models/{{dataset}}/{UNET}/seed-{{seed}}/weights.safetensors",
+        card=f"results/models/{{dataset}}/{UNET}/seed-{{seed}}/card.json",
+    output:
+        masks=f"results/masks/{{dataset}}/{UNET}/seed-{{seed}}/{{shard}}.npy",
+        facts=f"results/masks/{{dataset}}/{UNET}/seed-{{seed}}/{{shard}}.csv",
+    log:
+        "logs/segment_network/{dataset}/seed-{seed}/{shard}.log",
+    benchmark:
+        "benchmarks/segment_network/{dataset}/seed-{seed}/{shard}.tsv"
+    conda:
+        "../envs/torch.yaml"
+    threads: config["threads"]["explain"]
+    resources:
+        gpu=1,
+    params:
+        model=config["models"][UNET],
+        selection=selection,
+        threads=config["threads"]["explain"],
+        code=source_digest("segment_network"),
+    script:
+        "../scripts/segment_network.py"

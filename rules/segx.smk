@@ -1,68 +1,7 @@
 """SegX and SegU: a segmenter's masks refine each explanation and say how far to trust it."""
 
-UNET = ALIGNED["segmenter"]
 UNET_MASKS = f"results/masks/{{dataset}}/{UNET}/seed-{{seed}}/{{shard}}"
 LABEL_MAPS = "results/maps/{dataset}/{model}/{explainer}/seed-{seed}/{shard}"
-
-
-rule train_segmenter:
-    """Train a U-Net on the masks of a data set; keep the epoch of least validation loss."""
-    input:
-        samples="results/data/{dataset}/samples.csv",
-        images="results/data/{dataset}/images.npy",
-        masks="results/data/{dataset}/masks.npy",
-        statistics="results/data/{dataset}/statistics.json",
-    output:
-        weights="results/models/{dataset}/{model}/seed-{seed}/weights.safetensors",
-        history="results/models/{dataset}/{model}/seed-{seed}/history.csv",
-        card="results/models/{dataset}/{model}/seed-{seed}/card.json",
-    log:
-        "logs/train_segmenter/{dataset}/{model}/seed-{seed}.log",
-    benchmark:
-        "benchmarks/train_segmenter/{dataset}/{model}/seed-{seed}.tsv"
-    wildcard_constraints:
-        model="|".join(MASK_MODELS),
-    conda:
-        "../envs/torch.yaml"
-    threads: config["threads"]["train"]
-    resources:
-        gpu=1,
-    params:
-        model=model,
-        scope=ALIGNED["mask_scope"],
-        threads=config["threads"]["train"],
-        code=source_digest("train_segmenter"),
-    script:
-        "../scripts/train_segmenter.py"
-
-
-rule segment_network:
-    """Masks of one shard by the U-Net, with its confidence in each."""
-    input:
-        samples="results/data/{dataset}/samples.csv",
-        images="results/data/{dataset}/images.npy",
-        statistics="results/data/{dataset}/statistics.json",
-        weights=f"results/models/{{dataset}}/{UNET}/seed-{{seed}}/weights.safetensors",
-        card=f"results/models/{{dataset}}/{UNET}/seed-{{seed}}/card.json",
-    output:
-        masks=f"{UNET_MASKS}.npy",
-        facts=f"{UNET_MASKS}.csv",
-    log:
-        "logs/segment_network/{dataset}/seed-{seed}/{shard}.log",
-    benchmark:
-        "benchmarks/segment_network/{dataset}/seed-{seed}/{shard}.tsv"
-    conda:
-        "../envs/torch.yaml"
-    threads: config["threads"]["explain"]
-    resources:
-        gpu=1,
-    params:
-        model=config["models"][UNET],
-        selection=selection,
-        threads=config["threads"]["explain"],
-        code=source_digest("segment_network"),
-    script:
-        "../scripts/segment_network.py"
 
 
 rule score_segx:

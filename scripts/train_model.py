@@ -1,12 +1,10 @@
 """Fine-tune a classifier on the labelled patches of a data set."""
 
-import json
 import time
 from functools import partial
 
 import numpy as np
 import pandas as pd
-import torch
 
 from segxai.data.arrays import read_array
 from segxai.data.records import read_rows
@@ -16,10 +14,10 @@ from segxai.models.classifier import (
     build_classifier,
     channel_statistics,
     normalise,
-    save_classifier,
 )
+from segxai.models.saving import save_model
 from segxai.models.training import Patches, train_classifier
-from segxai.runtime import InputError, atomic_path, job, log, torch_device
+from segxai.runtime import InputError, job, log, torch_device
 
 
 def main(
@@ -63,27 +61,11 @@ def main(
         **model,
         "classes": classes,
         "seed": seed,
-        "parameters": sum(parameter.numel() for parameter in network.parameters()),
         "patches": {split: len(subset) for split, subset in subsets.items()},
-        "best": best_epoch(epochs),
         "device": str(device),
-        "torch": torch.__version__,
         "seconds": round(time.perf_counter() - started, 1),
     }
-    with atomic_path(weights) as path:
-        save_classifier(network, path)
-    with atomic_path(history) as path:
-        epochs.to_csv(path, index=False, float_format="%.6g")
-    with atomic_path(card) as path:
-        path.write_text(json.dumps(facts, indent=2) + "\n")
-
-
-def best_epoch(epochs) -> dict:
-    """Row of the history whose weights were kept."""
-    best = epochs.loc[epochs.validation_loss.idxmin()].round(6).to_dict()
-    shown = (f"{name} {best[f'validation_{name}']:.3f}" for name in ("accuracy", "auroc", "f1"))
-    log.info("best epoch %d on validation patches: %s", best["epoch"], ", ".join(shown))
-    return best
+    log.info("epoch kept: %s", save_model(network, epochs, facts, weights, history, card))
 
 
 def read_patches(pixels, samples, windows, classes, loss, size, device) -> Patches:

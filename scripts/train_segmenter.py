@@ -1,19 +1,18 @@
 """Train a U-Net on the images and masks of a data set."""
 
-import json
 import time
 from functools import partial
 
 import numpy as np
-import torch
 
 from segxai.data.arrays import read_array
 from segxai.data.records import read_rows
 from segxai.data.splits import TRAIN, VALIDATION
-from segxai.models.classifier import channel_statistics, normalise, save_classifier
+from segxai.models.classifier import channel_statistics, normalise
+from segxai.models.saving import save_model
 from segxai.models.training import Patches
 from segxai.models.unet import build_unet, train_segmenter
-from segxai.runtime import atomic_path, job, log, torch_device
+from segxai.runtime import job, log, torch_device
 from segxai.segment.scope import scoped
 
 
@@ -40,27 +39,15 @@ def main(samples, images, masks, statistics, model, scope, seed, threads, weight
         model["training"],
         seed,
     )
-    best = epochs.loc[epochs.validation_loss.idxmin()].round(6).to_dict()
-    log.info(
-        "best epoch %d on validation images: Dice %.3f", best["epoch"], best["validation_dice"]
-    )
     facts = {
         **model,
         "masks": n_masks,
         "seed": seed,
-        "parameters": sum(parameter.numel() for parameter in network.parameters()),
-        "images": {name: len(subset) for name, subset in subsets.items()},
-        "best": best,
+        "patches": {split: len(subset) for split, subset in subsets.items()},
         "device": str(device),
-        "torch": torch.__version__,
         "seconds": round(time.perf_counter() - started, 1),
     }
-    with atomic_path(weights) as path:
-        save_classifier(network, path)
-    with atomic_path(history) as path:
-        epochs.to_csv(path, index=False, float_format="%.6g")
-    with atomic_path(card) as path:
-        path.write_text(json.dumps(facts, indent=2) + "\n")
+    log.info("epoch kept: %s", save_model(network, epochs, facts, weights, history, card))
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ from difflib import get_close_matches
 from pathlib import Path
 
 import numpy as np
-import safetensors.torch
 import timm
 import torch
 from timm.data.constants import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
@@ -187,12 +186,6 @@ def channel_statistics(model: dict, statistics: str | None) -> dict[str, list[fl
     facts = timm.get_pretrained_cfg(model["architecture"])
     mean, std = (facts.mean, facts.std) if facts else (IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD)
     return {"mean": list(mean), "std": list(std)}
-
-
-def save_classifier(model: nn.Module, path: str | Path) -> None:
-    """Save all weights, body and head, as safetensors."""
-    state = {key: value.detach().cpu().contiguous() for key, value in model.state_dict().items()}
-    safetensors.torch.save_file(state, path)
 
 
 def intensities(pixels: torch.Tensor, size: int) -> torch.Tensor:

@@ -15,7 +15,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from segxai.explain.grad_cam import level_maps
-from segxai.models.classifier import build_classifier, normalise, save_classifier
+from segxai.models.classifier import build_classifier, normalise
+from segxai.models.saving import save_weights
 from segxai.models.training import Patches, _features, freeze, train_classifier
 from segxai.models.weights import read_state_dict
 from segxai.runtime import InputError
@@ -116,7 +117,7 @@ def test_dropout_acts_in_training_alone():
 def test_weights_survive_a_round_trip(tmp_path, network):
     """What the study saves gives the same logits when loaded, statistics of the norms included."""
     path = tmp_path / "weights.safetensors"
-    save_classifier(network, path)
+    save_weights(network, path)
     loaded = build(seed=3)
     loaded.load_state_dict(read_state_dict(path))
     torch.testing.assert_close(loaded.eval()(image(2)), network(image(2)), rtol=0, atol=0)
@@ -125,7 +126,7 @@ def test_weights_survive_a_round_trip(tmp_path, network):
 def test_local_checkpoint_gives_the_body(tmp_path, network):
     """`weights` loads every level from a file of this study; the head starts afresh."""
     path = tmp_path / "body.safetensors"
-    save_classifier(network, path)
+    save_weights(network, path)
     model = build(str(path), seed=4).eval()
     torch.testing.assert_close(
         model.forward_features(image(3)), network.forward_features(image(3)), rtol=0, atol=0

@@ -19,9 +19,9 @@ from segxai.models.classifier import (
     intensities,
     join_windows,
     normalise,
-    save_classifier,
     split_windows,
 )
+from segxai.models.saving import save_weights
 from segxai.models.training import (
     LOSSES,
     Patches,
@@ -318,7 +318,7 @@ def test_weights_of_the_body_fit_under_another_head(tmp_path):
     """`weights` gives the body, whatever head its file has; a saved deep head is read back."""
     path = tmp_path / "resnet.safetensors"
     deep = build_classifier("resnet10t", {}, 5, False, None, 1, head_features=8)
-    save_classifier(deep, path)
+    save_weights(deep, path)
     plain = build_classifier("resnet10t", {}, 2, False, str(path), 2)
     assert torch.equal(plain.conv1[0].weight, deep.conv1[0].weight)
     statistics = tmp_path / "statistics.json"

@@ -14,7 +14,8 @@ from torch import nn
 from segxai.data.phantoms import phantom_lesion
 from segxai.metrics.overlap import dice
 from segxai.models.augment import augment
-from segxai.models.classifier import normalise, save_classifier
+from segxai.models.classifier import normalise
+from segxai.models.saving import save_weights
 from segxai.models.training import Patches
 from segxai.models.unet import (
     UNet,
@@ -237,7 +238,7 @@ def test_weights_survive_a_round_trip(tmp_path):
     """What the study saves gives the same masks when loaded; another network is refused."""
     path = tmp_path / "unet.safetensors"
     model = build_unet(2, 0, {})
-    save_classifier(model, path)
+    save_weights(model, path)
     loaded = load_unet(path, 2, {}, CPU)
     x = torch.rand(1, 3, 32, 32, generator=torch.Generator().manual_seed(0))
     expected = mask_probabilities(model.eval(), x, (32, 32))
