@@ -51,7 +51,13 @@ def main(
         ],
         axis=1,
     )
-    tell(result)
+    log.info(
+        "%d labels, %d right, %d without a true mask, %d without a segmentation",
+        *(len(result), result.present.sum(), result.ceiling.isna().sum()),
+        (result.mask_fraction == 0).sum(),
+    )
+    means = result.iou_original.mean(), result.iou_segx.mean()
+    log.info("mean IoU@5 %% %.3f, with SegX %.3f", *means)
     with atomic_path(scores) as path:
         result.to_csv(path, index=False, float_format="%.9g")
 
@@ -90,20 +96,6 @@ def own_confidence(facts, explained) -> pd.Series:
     confidence = facts.confidence.to_numpy().reshape(-1, per_image)
     mask = explained.label if per_image > 1 else 0
     return pd.Series(confidence[explained.place, mask], name="segmentation_confidence")
-
-
-def tell(result):
-    """Log the key figures."""
-    log.info(
-        "%d labels of %d images, %.1f %% of them right; IoU@5 %% %.3f, with SegX %.3f",
-        len(result),
-        result.image_id.nunique(),
-        100 * result.present.mean(),
-        result.iou_original.mean(),
-        result.iou_segx.mean(),
-    )
-    log.info("no true mask to score against: %d labels", result.iou_original.isna().sum())
-    log.info("nothing segmented: %d labels", (result.mask_fraction == 0).sum())
 
 
 if __name__ == "__main__":

@@ -28,3 +28,11 @@ def run_study(checkout: Path) -> Callable[..., subprocess.CompletedProcess]:
         return done
 
     return run
+
+
+@pytest.fixture(scope="session")
+def demo(run_study, tmp_path_factory) -> Path:
+    """Run the demo once and return its results."""
+    folder = tmp_path_factory.mktemp("demo")
+    run_study(folder, "config/demo.yaml")
+    return folder / "results"

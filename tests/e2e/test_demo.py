@@ -16,14 +16,6 @@ MAPS = "maps/phantom-lesions/vit-tiny-phantom/integrated-gradients/seed-1"
 
 
 @pytest.fixture(scope="module")
-def demo(run_study, tmp_path_factory) -> Path:
-    """Run the demo once and return its results."""
-    folder = tmp_path_factory.mktemp("demo")
-    run_study(folder, "config/demo.yaml")
-    return folder / "results"
-
-
-@pytest.fixture(scope="module")
 def explained(demo) -> np.ndarray:
     """Return the rows of samples.csv that were explained."""
     samples = pd.read_csv(demo / "data/phantom-lesions/samples.csv").image_id
