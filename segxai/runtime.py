@@ -124,7 +124,13 @@ def map_images(
     times as long) and makes results independent of the number of workers. Items are taken a block
     at a time, while the workers rest: memory stays flat in their number, and whatever computes
     them (a network, say) has all cores.
+
+    One worker is this process itself, if it was started with one BLAS thread, as by a rule of one
+    thread: loading the libraries again can take longer than the work.
     """
+    if workers == 1 and all(os.environ.get(variable) == "1" for variable in BLAS_THREADS):
+        yield from progress(map(function, items), total, what)
+        return
     for variable in BLAS_THREADS:
         os.environ[variable] = "1"
     chunk = max(1, min(8, total // (4 * workers)))
@@ -148,6 +154,8 @@ def torch_device(threads: int):
 
     torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(True, warn_only=True)
+    # By default each new array is filled with NaN then, to show programs that read before writing.
+    torch.utils.deterministic.fill_uninitialized_memory = False
     if torch.cuda.is_available():
         return torch.device("cuda")
     log.info("no GPU found: running on the CPU with %d threads", threads)
