@@ -123,10 +123,12 @@ def map_images(
     One BLAS thread per process keeps small cuts fast (an oversubscribed 196-node cut took 190
     times as long) and makes results independent of the number of workers. Items are taken a block
     at a time, while the workers rest: memory stays flat in their number, and whatever computes
-    them (a network, say) has all cores. One worker is this process itself, whose BLAS Snakemake
-    has given the threads of the job.
+    them (a network, say) has all cores.
+
+    One worker is this process itself, if it was started with one BLAS thread, as by a rule of one
+    thread: loading the libraries again can take longer than the work.
     """
-    if workers == 1:
+    if workers == 1 and all(os.environ.get(variable) == "1" for variable in BLAS_THREADS):
         yield from progress(map(function, items), total, what)
         return
     for variable in BLAS_THREADS:

@@ -282,6 +282,7 @@ def _number_hint(text: str) -> str:
     return ""
 
 
+@cache
 def _imported_modules(importer: str, path: Path, root: Path) -> set[str]:
     """Names of the segxai modules that one file imports, with the packages they lie in."""
     package = importer if path.name == "__init__.py" else importer.rpartition(".")[0]

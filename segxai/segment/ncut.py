@@ -133,9 +133,10 @@ def relevance_affinity(
     r = cells.ravel() / (np.ptp(cells) * sigma_relevance)
     exponent = (r[:, None] - r) ** 2
     if sigma_distance is not None:
-        positions = np.indices(cells.shape).reshape(2, -1) / (max(cells.shape) * sigma_distance)
-        exponent += ((positions[:, :, None] - positions[:, None, :]) ** 2).sum(axis=0)
-    return np.exp(-exponent)
+        axes = (np.arange(side) / (max(cells.shape) * sigma_distance) for side in cells.shape)
+        y, x = ((axis[:, None] - axis) ** 2 for axis in axes)
+        exponent += (y[:, None, :, None] + x[:, None, :]).reshape(exponent.shape)
+    return np.exp(np.negative(exponent, out=exponent), out=exponent)
 
 
 def ncut(

@@ -14,6 +14,7 @@ def run_study(checkout: Path) -> Callable[..., subprocess.CompletedProcess]:
 
     def run(folder: Path, *overlays, cores: int = 2, targets=(), fails: bool = False):
         command = [sys.executable, "-m", "snakemake", "--cores", str(cores)]
+        command += ["--resources", "gpu=4"]
         command += ["--snakefile", str(checkout / "Snakefile"), "--directory", str(folder)]
         command += ["--configfile", *(str(checkout / overlay) for overlay in overlays)]
         done = subprocess.run(

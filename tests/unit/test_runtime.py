@@ -2,6 +2,7 @@
 
 import errno
 import logging
+import os
 from types import SimpleNamespace
 
 import numpy as np
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from segxai.data.arrays import read_array
 from segxai.data.samples import background_rows, explained_labels, explained_rows, sharded
 from segxai.runtime import (
+    BLAS_THREADS,
     InputError,
     atomic_path,
     describe_os_error,
@@ -98,11 +100,6 @@ def test_explained_labels_by_hand():
     assert found.group.tolist() == list("ccfe")
     alone = explained_labels(samples(6).assign(group="g"), np.arange(6), facts[:1], ["x", "y"])
     assert alone.present.tolist() == [0]
-
-
-def test_one_worker_is_this_process():
-    """With one worker functions that cannot be sent to another process work, in order."""
-    assert list(map_images(lambda x: x * x, range(5), 5, 1, "squares")) == [0, 1, 4, 9, 16]
 
 
 @given(count=st.integers(1, 30), seed=st.integers(0, 9))
@@ -219,3 +216,18 @@ def test_workers_keep_the_order():
     items = [np.full(3, k) for k in range(7)]
     for workers in (1, 2):
         assert [*map_images(np.sum, items, 7, workers, "sums")] == [3 * k for k in range(7)]
+
+
+@pytest.mark.parametrize("threads", ["1", "2"])
+def test_one_worker_is_this_process_if_it_has_one_blas_thread(monkeypatch, threads):
+    """A process that may use more threads leaves the work to one that may not."""
+    for variable in BLAS_THREADS:
+        monkeypatch.setenv(variable, threads)
+    ids = {*map_images(process_id, range(3), 3, 1, "ids")}
+    assert len(ids) == 1
+    assert (os.getpid() in ids) == (threads == "1")
+
+
+def process_id(_) -> int:
+    """Identify the process that does the work."""
+    return os.getpid()
