@@ -7,20 +7,26 @@ from segxai.report.tables import claims
 from segxai.runtime import atomic_path, job, log
 
 # ExplainSeg §4.1: DINO ViT-S/16 with the weights named deitsmall16, which are TokenCut's too.
-PUBLISHED_BODY = ("vit_small_patch16_224.dino",)
-# ExplainSeg does not say which of the two networks of MaskCut's code it took.
-MASKCUT_BODIES = ("vit_base_patch8_224.dino", "vit_small_patch8_224.dino")
+EXPLAINSEG = (("vit_small_patch16_224.dino",), "DINO ViT-S/16", "DINO's")
+# By the first word of a row: architectures, their name, and whose weights training starts from.
+PUBLISHED = {
+    # ExplainSeg does not say which of the two networks of MaskCut's code it took.
+    "MaskCut": (
+        ("vit_base_patch8_224.dino", "vit_small_patch8_224.dino"),
+        "DINO ViT-B/8 or ViT-S/8",
+        "DINO's",
+    ),
+    # SegX's code takes both from torchvision.
+    "resnet50": (("resnet50.tv_in1k",), "torchvision's ResNet-50", "ImageNet's"),
+    "densenet121": (("densenet121.tv_in1k",), "torchvision's DenseNet-121", "ImageNet's"),
+}
 
 
-def main(tables, networks, samples, published, verdicts):
+def main(tables, networks, samples, subsets, published, verdicts):
     table = pd.concat(pd.read_csv(path) for path in tables)
     numbers = pd.read_csv(published)
     obstacles = {row: network_differs(row, network) for row, network in networks.items()}
-    notes = {}
-    for dataset, path in samples.items():
-        total, shown = len(read_rows(path)), table[table.dataset == dataset].n.max()
-        if shown < total:
-            notes[dataset] = f"a seeded subset of {shown} of {total} images"
+    notes = {name: subset_note(read_rows(samples[name]), **subsets[name]) for name in samples}
     result = claims(numbers, table, obstacles, notes)
     log.info("verdicts: %s", result.verdict.value_counts().to_dict())
     with atomic_path(verdicts) as path:
@@ -32,12 +38,26 @@ def network_differs(row: str, network: dict) -> str | None:
     architecture = network["architecture"]
     if row == "MICRA-Net":
         return "the paper's weights, trained on F-actin, are not named; these are not they"
-    if architecture not in (MASKCUT_BODIES if row == "MaskCut" else PUBLISHED_BODY):
-        body = "ViT-B/8 or ViT-S/8" if row == "MaskCut" else "ViT-S/16"
-        return f"the network is {architecture}, not DINO {body}"
+    architectures, name, source = PUBLISHED.get(row.split()[0], EXPLAINSEG)
+    if architecture not in architectures:
+        return f"the network is {architecture}, not {name}"
     if not network["pretrained"] and network["weights"] is None:
-        return "the network was trained from scratch, not from DINO's weights"
+        return f"the network was trained from scratch, not from {source} weights"
     return None
+
+
+def subset_note(samples, max_images, explained_split, explained_images) -> str:
+    """What part of a data set the numbers are of, where it is not all of it."""
+    notes = []
+    if max_images is not None:
+        notes.append(f"the data set is cut to {len(samples)} images")
+    total = len(samples)
+    if explained_split is not None:
+        total = int((samples.split == explained_split).sum())
+    if explained_images is not None and explained_images < total:
+        which = f"{explained_split} images" if explained_split else "images"
+        notes.append(f"a seeded subset of {explained_images} of {total} {which}")
+    return "; ".join(notes)
 
 
 if __name__ == "__main__":
@@ -45,7 +65,8 @@ if __name__ == "__main__":
         main(
             tables=snakemake.input.tables,
             networks=snakemake.params.networks,
-            samples=dict(zip(snakemake.params.datasets, snakemake.input.samples, strict=True)),
+            samples=dict(zip(snakemake.params.subsets, snakemake.input.samples, strict=True)),
+            subsets=snakemake.params.subsets,
             published=snakemake.input.published,
             verdicts=snakemake.output.claims,
         )

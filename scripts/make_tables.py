@@ -3,8 +3,10 @@
 import pandas as pd
 
 from segxai.data.records import read_rows
-from segxai.report.tables import compare, printed, summarise
+from segxai.report.tables import compare, latex, printed, summarise
 from segxai.runtime import atomic_path, job, log
+
+PRINTED = {"miou": "mIoU %", "dice": "Dice %"}
 
 
 def main(scores, published, number, rows, pairs, titles, statistics, csv, md, tex, tests):
@@ -14,13 +16,13 @@ def main(scores, published, number, rows, pairs, titles, statistics, csv, md, te
     )
     known = pd.read_csv(published, dtype={"table": str})
     table = summarise(images, "explainseg", number, known, statistics)
-    layout = printed(table, titles)
+    layout = printed(table, titles, PRINTED)
     with atomic_path(csv) as path:
         table.to_csv(path, index=False, float_format="%.4f")
     with atomic_path(md) as path:
         path.write_text(layout.to_markdown() + "\n")
     with atomic_path(tex) as path:
-        path.write_text(layout.style.to_latex(hrules=True).replace("%", r"\%"))
+        path.write_text(latex(layout))
     with atomic_path(tests) as path:
         compare(images, pairs).to_csv(path, index=False, float_format="%.6g")
     for line in layout.to_markdown().splitlines():

@@ -42,10 +42,8 @@ def bootstrap_mean(
     defined = np.isfinite(values)
     if not defined.any():
         return (np.nan,) * 3
-    codes, _ = pd.factorize(np.asarray(groups)[defined])
+    codes, draws = _drawn(np.asarray(groups)[defined], resamples, seed)
     sums, counts = np.bincount(codes, values[defined]), np.bincount(codes)
-    rng = np.random.default_rng(seed)
-    draws = rng.multinomial(len(sums), np.full(len(sums), 1 / len(sums)), size=resamples)
     # einsum adds in a fixed order, where BLAS products depend on the number of threads.
     means = np.einsum("rg,g->r", draws, sums) / np.einsum("rg,g->r", draws, counts)
     low, high = np.quantile(means, [(1 - confidence) / 2, (1 + confidence) / 2])
@@ -85,12 +83,56 @@ def bootstrap_statistic(
     value = statistic(*columns)
     if np.isnan(value):
         return (np.nan,) * 3
-    codes, names = pd.factorize(np.asarray(groups))
-    rng = np.random.default_rng(seed)
-    draws = rng.multinomial(len(names), np.full(len(names), 1 / len(names)), size=resamples)
+    codes, draws = _drawn(groups, resamples, seed)
     values = [statistic(*(np.repeat(column, draw[codes]) for column in columns)) for draw in draws]
     low, high = np.nanquantile(values, [(1 - confidence) / 2, (1 + confidence) / 2])
     return float(value), float(low), float(high)
+
+
+def bootstrap_weighted(
+    statistic: Callable[[np.ndarray], np.ndarray],
+    groups: np.ndarray,
+    resamples: int,
+    confidence: float,
+    seed: int,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Many statistics at once with their intervals, from how often each image is drawn.
+
+    What :func:`bootstrap_statistic` gives for each of them, without its loop over resamples.
+
+    Parameters
+    ----------
+    statistic
+        Called with weights, int (r, n): how often each image counts in each of r samples. Gives
+        (r, k): k statistics of each sample, NaN where one is undefined.
+    groups, resamples, confidence, seed
+        See :func:`bootstrap_mean`.
+
+    Returns
+    -------
+    value, low, high : ndarray of shape (k,)
+        As of :func:`bootstrap_statistic`.
+    """
+    value = statistic(np.ones((1, len(groups)), dtype=np.int64))[0]
+    undefined = np.isnan(value)
+    if undefined.all():
+        return value, value, value
+    codes, draws = _drawn(groups, resamples, seed)
+    # A block of samples at a time keeps the memory of large data sets small.
+    blocks = np.array_split(draws, -(-resamples // 250))
+    values = np.concatenate([statistic(block[:, codes]) for block in blocks])
+    values[:, undefined] = 0
+    low, high = np.nanquantile(values, [(1 - confidence) / 2, (1 + confidence) / 2], axis=0)
+    low[undefined] = high[undefined] = np.nan
+    return value, low, high
+
+
+def _drawn(groups: np.ndarray, resamples: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Number the groups, and count how often each is drawn in each bootstrap sample."""
+    codes, names = pd.factorize(np.asarray(groups))
+    rng = np.random.default_rng(seed)
+    draws = rng.multinomial(len(names), np.full(len(names), 1 / len(names)), size=resamples)
+    return codes, draws
 
 
 def mann_whitney(first: np.ndarray, second: np.ndarray) -> tuple[float, float]:
@@ -138,22 +180,26 @@ def paired_tests(scores: pd.DataFrame, pairs: list[tuple[str, str]]) -> pd.DataF
     -------
     DataFrame
         One row per pair: first, second, n, mean_difference (first − second), p, p_holm.
-        Both p are 1 where no image differs.
+        Both p are 1 where no image differs; the difference of no images is NaN.
     """
     rows = []
     for first, second in pairs:
         difference = (scores[first] - scores[second]).dropna().to_numpy()
         p = wilcoxon(difference).pvalue if np.any(difference) else 1.0
-        rows.append((first, second, len(difference), difference.mean(), p))
+        mean = difference.mean() if len(difference) else np.nan
+        rows.append((first, second, len(difference), mean, p))
     table = pd.DataFrame(rows, columns=["first", "second", "n", "mean_difference", "p"])
     return table.assign(p_holm=holm(table.p.to_numpy()))
 
 
 def holm(p: np.ndarray) -> np.ndarray:
-    """Adjust p values by Holm's step-down procedure (Scand. J. Statist. 6:65, 1979)."""
-    m = len(p)
-    order = np.argsort(p, kind="stable")
+    """Adjust p values by Holm's step-down procedure (Scand. J. Statist. 6:65, 1979).
+
+    NaN, a test that could not be made, stays NaN and does not count.
+    """
+    m = np.count_nonzero(~np.isnan(p))
+    order = np.argsort(p, kind="stable")[:m]
     stepped = np.maximum.accumulate(np.minimum(1.0, (m - np.arange(m)) * p[order]))
-    adjusted = np.empty(m)
+    adjusted = np.full(len(p), np.nan)
     adjusted[order] = stepped
     return adjusted

@@ -13,7 +13,7 @@ from segxai.runtime import InputError
 
 SAMPLE_COLUMNS = ["image_id", "source", "height", "width", "group", "split", "label"]
 TEXT_COLUMNS = dict.fromkeys(
-    ["image_id", "group", "split", "label", "segmenter", "class", "target", "rank"], str
+    ["image_id", "group", "split", "label", "segmenter", "class", "target", "rank", "kind"], str
 )
 
 
@@ -236,3 +236,27 @@ def read_rows(path: str | Path) -> pd.DataFrame:
     An empty cell is NaN: an undefined score.
     """
     return pd.read_csv(path, dtype=TEXT_COLUMNS, keep_default_na=False, na_values=[""])
+
+
+def read_scores(
+    files: Iterable[tuple[str | Path, str, str]],
+) -> dict[tuple[str, str], pd.DataFrame]:
+    """Read score files, those of several seeds one after the other.
+
+    Parameters
+    ----------
+    files
+        Path, data set and row of each. A file may have no rows.
+
+    Returns
+    -------
+    dict
+        Scores of each (data set, row). `run` counts the files that they are from.
+    """
+    found: dict[tuple[str, str], list[pd.DataFrame]] = {}
+    for path, dataset, row in files:
+        runs = found.setdefault((dataset, row), [])
+        scores = read_rows(path).assign(run=len(runs))
+        # Without rows, pandas cannot tell numbers from text.
+        runs.append(scores.astype({name: float for name in scores if name not in TEXT_COLUMNS}))
+    return {key: pd.concat(runs, ignore_index=True) for key, runs in found.items()}

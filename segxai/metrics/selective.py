@@ -1,30 +1,33 @@
 """Selective prediction: how well a confidence tells right predictions from wrong ones.
 
 A confidence is any score that is higher for predictions to be trusted more: SegU's, or one of the
-baselines below. `correct` says which predictions are right. Every area has the same two arguments,
+baselines below. `correct` says which predictions are right. Every area has the same arguments,
 depends on the order of the confidences alone, and knows no order among equal ones.
 """
 
 import numpy as np
-from scipy.stats import rankdata
 
 from segxai.metrics.overlap import binary
 
 
-def auroc(confidence: np.ndarray, correct: np.ndarray) -> float:
+def auroc(
+    confidence: np.ndarray, correct: np.ndarray, weights: np.ndarray | None = None
+) -> float | np.ndarray:
     """Probability that a right prediction has a higher confidence than a wrong one.
 
-    Equal confidences count one half: the area under the ROC curve of failure detection, from the
-    rank sum of the right predictions.
+    Equal confidences count one half: the area under the ROC curve of failure detection.
 
     Parameters
     ----------
     confidence : ndarray of shape (n,)
     correct : ndarray of shape (n,), bool or 0/1
+    weights : ndarray of int, (..., n), optional
+        How often each prediction counts, such as in each of many bootstrap samples; once each by
+        default.
 
     Returns
     -------
-    float in 0…1
+    float in 0…1, or with weights ndarray of shape (...)
         0.5 for a confidence that says nothing; NaN unless there are right and wrong predictions.
 
     Raises
@@ -38,19 +41,16 @@ def auroc(confidence: np.ndarray, correct: np.ndarray) -> float:
     Hanley & McNeil, Radiology 143:29, 1982; as a measure of failure detection, Hendrycks & Gimpel,
     ICLR 2017, arXiv:1610.02136.
     """
-    confidence, correct = _checked(confidence, correct)
-    n_right = int(correct.sum())
-    n_wrong = len(correct) - n_right
-    if n_right == 0 or n_wrong == 0:
-        return np.nan
-    excess = rankdata(confidence)[correct].sum() - n_right * (n_right + 1) / 2
-    return float(excess / (n_right * n_wrong))
+    accepted, errors = _accepted(confidence, correct, weights)
+    right = accepted - errors
+    with np.errstate(invalid="ignore"):
+        return np.trapezoid(right, errors, axis=-1) / (right[..., -1] * errors[..., -1])
 
 
 def risk_coverage(confidence: np.ndarray, correct: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Risk–coverage curve: the error rate among the most confident predictions.
 
-    Parameters and errors as of :func:`auroc`.
+    Parameters and errors as of :func:`auroc`, without weights.
 
     Returns
     -------
@@ -68,7 +68,9 @@ def risk_coverage(confidence: np.ndarray, correct: np.ndarray) -> tuple[np.ndarr
     return accepted[1:] / len(correct), errors[1:] / accepted[1:]
 
 
-def aurc(confidence: np.ndarray, correct: np.ndarray) -> float:
+def aurc(
+    confidence: np.ndarray, correct: np.ndarray, weights: np.ndarray | None = None
+) -> float | np.ndarray:
     r"""Area under the risk–coverage curve.
 
     .. math:: \mathrm{AURC} = \frac1n \sum_{k=1}^{n} r(k)
@@ -81,19 +83,26 @@ def aurc(confidence: np.ndarray, correct: np.ndarray) -> float:
 
     Returns
     -------
-    float in 0…1, lower is better
+    float in 0…1, or with weights ndarray of shape (...), lower is better
         0 without errors and 1 without right predictions, whatever the confidence; NaN for n = 0.
 
     References
     ----------
     Geifman, Uziel & El-Yaniv, ICLR 2019, arXiv:1805.08206.
     """
-    accepted, errors = _accepted(confidence, correct)
-    k = np.arange(1, accepted[-1] + 1)
-    return float(np.mean(np.interp(k, accepted, errors) / k)) if len(k) else np.nan
+    accepted, errors = _accepted(confidence, correct, weights)
+    more, wrong = np.diff(accepted), np.diff(errors)
+    # Within ties the errors grow as a + b·k, and the sum of a/k + b has a closed form.
+    b = wrong / np.maximum(more, 1)
+    a = errors[..., :-1] - b * accepted[..., :-1]
+    harmonic = np.append(0, np.cumsum(1 / np.arange(1, accepted.max(initial=0) + 1)))
+    with np.errstate(invalid="ignore"):
+        return (a * np.diff(harmonic[accepted]) + wrong).sum(axis=-1) / accepted[..., -1]
 
 
-def augrc(confidence: np.ndarray, correct: np.ndarray) -> float:
+def augrc(
+    confidence: np.ndarray, correct: np.ndarray, weights: np.ndarray | None = None
+) -> float | np.ndarray:
     r"""Area under the generalised risk–coverage curve: the mean risk of an undetected failure.
 
     The generalised risk is the share, of all predictions, of accepted errors: coverage · risk. The
@@ -106,7 +115,7 @@ def augrc(confidence: np.ndarray, correct: np.ndarray) -> float:
 
     Returns
     -------
-    float in 0…½, lower is better
+    float in 0…½, or with weights ndarray of shape (...), lower is better
         0 without errors and ½ without right predictions, whatever the confidence; NaN for n = 0.
 
     References
@@ -114,9 +123,9 @@ def augrc(confidence: np.ndarray, correct: np.ndarray) -> float:
     Traub et al., Overcoming Common Flaws in the Evaluation of Selective Classification Systems,
     NeurIPS 2024, arXiv:2407.01032.
     """
-    accepted, errors = _accepted(confidence, correct)
-    n = accepted[-1]
-    return float(np.trapezoid(errors, accepted) / n**2) if n else np.nan
+    accepted, errors = _accepted(confidence, correct, weights)
+    with np.errstate(invalid="ignore"):
+        return np.trapezoid(errors, accepted, axis=-1) / accepted[..., -1] ** 2
 
 
 def two_outcomes(probability: np.ndarray, threshold: float | np.ndarray = 0.5) -> np.ndarray:
@@ -215,13 +224,20 @@ def segmentation_confidence(probability: np.ndarray) -> np.ndarray:
     return certainty.sum(axis=(-2, -1)) / np.maximum(foreground.sum(axis=(-2, -1)), 1)
 
 
-def _accepted(confidence: np.ndarray, correct: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _accepted(
+    confidence: np.ndarray, correct: np.ndarray, weights: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
     """Count the accepted and the errors among them, from none on, per distinct confidence."""
     confidence, correct = _checked(confidence, correct)
-    _, group = np.unique(-confidence, return_inverse=True)
-    accepted = np.cumsum(np.bincount(group))
-    errors = np.cumsum(np.bincount(group, weights=~correct))
-    return np.append(0, accepted), np.append(0, errors)
+    if weights is None:
+        weights = np.ones(len(correct), dtype=np.int64)
+    _, group, sizes = np.unique(-confidence, return_inverse=True, return_counts=True)
+    order, last = np.argsort(group, kind="stable"), np.cumsum(sizes) - 1
+    none = np.zeros((*weights.shape[:-1], 1), dtype=np.int64)
+    return tuple(
+        np.concatenate([none, np.cumsum(counts[..., order], axis=-1)[..., last]], axis=-1)
+        for counts in (weights, weights * ~correct)
+    )
 
 
 def _checked(confidence: np.ndarray, correct: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

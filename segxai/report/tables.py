@@ -6,6 +6,9 @@ import pandas as pd
 from segxai.stats import bootstrap_mean, paired_tests
 
 METRICS = {"iou": "miou", "dice": "dice"}
+# The images that the numbers of each paper are for.
+SPLITS = {"explainseg": "all", "segx": "test"}
+DECIMALS = {"percent": 1, "fraction": 3, "count": 0}
 KEYS = ["paper", "table", "dataset", "row", "metric"]
 COLUMNS = [
     "paper",
@@ -57,28 +60,38 @@ def summarise(
         for split in ("all", "train", "validation"):
             chosen = images if split == "all" else images[images.split == split]
             for column, metric in METRICS.items():
-                values = 100 * chosen[column].to_numpy()
-                mean, low, high = bootstrap_mean(values, chosen.group.to_numpy(), **statistics)
-                undefined = int(np.isnan(values).sum())
-                rows.append(
-                    {
-                        "paper": paper,
-                        "table": table,
-                        "dataset": dataset,
-                        "split": split,
-                        "row": row,
-                        "metric": metric,
-                        "unit": "percent",
-                        "value": mean,
-                        "ci_low": low,
-                        "ci_high": high,
-                        "n": len(values) - undefined,
-                        "n_undefined": undefined,
-                    }
-                )
-    result = pd.DataFrame(rows)
-    reference = published.assign(split="all").rename(columns={"value": "published"})
-    result = result.merge(reference[[*KEYS, "split", "published"]], how="left", on=[*KEYS, "split"])
+                cell = {"dataset": dataset, "split": split, "row": row, "metric": metric}
+                rows.append(cell | mean_cell(100 * chosen[column], chosen.group, statistics))
+    result = pd.DataFrame(rows).assign(paper=paper, table=table, unit="percent")
+    return beside_published(result, published)
+
+
+def mean_cell(values: pd.Series, groups: pd.Series, statistics: dict) -> dict[str, float]:
+    """Mean of some scores with its interval, how many are defined and how many are not."""
+    mean, low, high = bootstrap_mean(values.to_numpy(), groups.to_numpy(), **statistics)
+    n = int(values.notna().sum())
+    return {
+        "value": mean,
+        "ci_low": low,
+        "ci_high": high,
+        "n": n,
+        "n_undefined": len(values) - n,
+    }
+
+
+def beside_published(table: pd.DataFrame, published: pd.DataFrame) -> pd.DataFrame:
+    """Set the published values beside ours, and the differences: all of `COLUMNS`.
+
+    Parameters
+    ----------
+    table
+        All of `COLUMNS` but the last two.
+    published
+        ``config/published.csv``, the numbers of the tables as text.
+    """
+    reference = published.assign(split=published.paper.map(SPLITS))
+    reference = reference.rename(columns={"value": "published"})[[*KEYS, "split", "published"]]
+    result = table.merge(reference, how="left", on=[*KEYS, "split"])
     return result.assign(difference=result.value - result.published)[COLUMNS]
 
 
@@ -92,35 +105,47 @@ def compare(scores: pd.DataFrame, pairs: list[tuple[str, str]]) -> pd.DataFrame:
     return table[["dataset", "metric", "first", "second", "n", "mean_difference", "p", "p_holm"]]
 
 
-def printed(table: pd.DataFrame, titles: dict[str, str]) -> pd.DataFrame:
+def printed(table: pd.DataFrame, titles: dict[str, str], metrics: dict[str, str]) -> pd.DataFrame:
     """Lay a tidy table out as papers print it: methods down, data sets and metrics across.
 
     Parameters
     ----------
     table
-        As :func:`summarise` returns it; its split `all` is printed.
+        With `COLUMNS`; what is printed is for the images that its paper's numbers are for.
     titles
         Printed name of each data set.
+    metrics
+        Printed name of each metric; others are left out.
 
     Returns
     -------
     DataFrame
         Cells of the form ``41.4 [39.0, 43.9]``, and after a semicolon the published value.
     """
-    shown = table[table.split == "all"]
-    cell = shown.apply(
-        lambda r: (
-            f"{r.value:.1f} [{r.ci_low:.1f}, {r.ci_high:.1f}]"
-            + (f"; paper {r.published:.1f}" if np.isfinite(r.published) else "")
-        ),
-        axis=1,
-    )
-    names = {"miou": "mIoU %", "dice": "Dice %"}
-    column = shown.dataset.map(titles) + ", " + shown.metric.map(names)
-    wide = shown.assign(cell=cell, column=column).pivot(
-        index="row", columns="column", values="cell"
-    )
+    shown = table[(table.split == table.paper.map(SPLITS)) & table.metric.isin(metrics)]
+    column = shown.dataset.map(titles) + ", " + shown.metric.map(metrics)
+    cells = shown.assign(cell=shown.apply(_cell, axis=1), column=column)
+    wide = cells.pivot(index="row", columns="column", values="cell")
     return wide.loc[shown.row.unique(), column.unique()].rename_axis("Method", axis=0)
+
+
+def _cell(one: pd.Series) -> str:
+    if np.isnan(one.value):
+        return "undefined"
+    value, low, high, published = (
+        f"{number:.{DECIMALS[one.unit]}f}"
+        for number in (one.value, one.ci_low, one.ci_high, one.published)
+    )
+    beside = f"; paper {published}" if np.isfinite(one.published) else ""
+    return f"{value} [{low}, {high}]{beside}"
+
+
+def latex(layout: pd.DataFrame) -> str:
+    """Print a table that :func:`printed` laid out for LaTeX with booktabs."""
+    style = layout.style.format(escape="latex")
+    for axis in ("index", "columns"):
+        style = style.format_index(escape="latex", axis=axis)
+    return style.to_latex(hrules=True)
 
 
 def claims(
@@ -147,9 +172,10 @@ def claims(
     DataFrame
         The columns of `published`, then ours, ci_low, ci_high, n, verdict and reason. The verdict
         is ``reproduced`` where the published number lies in our interval, ``differs`` where it
-        does not, and ``not comparable`` where the run was not theirs or did not include it.
+        does not, and ``not comparable`` where the run was not theirs, did not include it, or had
+        nothing to take it from.
     """
-    ours = table[table.split == "all"].rename(columns={"value": "ours"})
+    ours = table[table.split == table.paper.map(SPLITS)].rename(columns={"value": "ours"})
     ours = ours.assign(table=ours.table.astype(str))[[*KEYS, "ours", "ci_low", "ci_high", "n"]]
     result = published.assign(table=published.table.astype(str))
     result = result.rename(columns={"value": "published"}).merge(ours, how="left", on=KEYS)
@@ -162,9 +188,11 @@ def claims(
 
 
 def _verdict(claim: pd.Series, obstacles: dict, notes: dict) -> tuple[str, str]:
-    if np.isnan(claim.ours):
+    if pd.isna(claim.n):
         return "not comparable", "not part of this run"
     note = notes.get(claim.dataset, "")
+    if np.isnan(claim.ours):
+        return "not comparable", "; ".join(filter(None, ["undefined in this run", note]))
     if obstacle := obstacles.get(claim.row):
         return "not comparable", "; ".join(filter(None, [obstacle, note]))
     if claim.ci_low <= claim.published <= claim.ci_high:

@@ -45,6 +45,7 @@ ROWS = {
     "explainseg_baselines": {HEADLINE: OURS} | BASELINES | CONTROLS,
 }
 TITLES = {"kvasir-seg": "Kvasir-SEG", "toy": "Toy"}
+SUBSET = ("max_images", "explained_split", "explained_images")
 SIDE, N = 24, 9
 NETWORK = {"architecture": "vit_small_patch16_224.dino", "pretrained": True, "weights": None}
 CUTTER = {"trained": False, "features": {"input_size": 448, "centre": True}, "cut": {"tau": 0.2}}
@@ -205,6 +206,7 @@ def write_tables(root, scores, checkout):
         tables=files["tables"],
         networks={row: NETWORK for row in (VARIANTS | BASELINES).values()} | {OURS: NETWORK},
         samples={name: root / name / "samples.csv" for name in TITLES},
+        subsets=dict.fromkeys(TITLES, dict.fromkeys(SUBSET)),
         published=files["published"],
         verdicts=files["claims"],
     )

@@ -1,0 +1,22 @@
+"""Dose response of SegX and SegU: their gain and AUROC by how much the true masks were worsened."""
+
+from segxai.data.records import read_scores
+from segxai.report.alignment import doses
+from segxai.runtime import atomic_path, job, log
+
+
+def main(scores, statistics, csv):
+    table = doses(read_scores(scores), statistics)
+    for line in table.to_string(index=False, float_format="%.3f").splitlines():
+        log.info(line)
+    with atomic_path(csv) as path:
+        table.to_csv(path, index=False, float_format="%.4f")
+
+
+if __name__ == "__main__":
+    with job(snakemake):
+        main(
+            scores=snakemake.params.scores,
+            statistics=snakemake.params.statistics,
+            csv=snakemake.output.csv,
+        )

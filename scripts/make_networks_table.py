@@ -1,0 +1,25 @@
+"""How well the networks behind SegX classify and segment the test images."""
+
+from segxai.data.records import read_rows, read_scores
+from segxai.report.networks import networks
+from segxai.runtime import atomic_path, job, log
+
+
+def main(predictions, overlap, samples, statistics, csv):
+    groups = {name: read_rows(path).set_index("image_id").group for name, path in samples.items()}
+    table = networks(read_scores(predictions), read_scores(overlap), groups, statistics)
+    for one in table.itertuples():
+        log.info("%s, %s: %s %.3f", one.dataset, one.row, one.metric, one.value)
+    with atomic_path(csv) as path:
+        table.to_csv(path, index=False, float_format="%.4f")
+
+
+if __name__ == "__main__":
+    with job(snakemake):
+        main(
+            predictions=snakemake.params.predictions,
+            overlap=snakemake.params.overlap,
+            samples=dict(zip(snakemake.params.datasets, snakemake.input.samples, strict=True)),
+            statistics=snakemake.params.statistics,
+            csv=snakemake.output.csv,
+        )

@@ -1,0 +1,22 @@
+"""Whether explanations and SegU show the planted shortcut."""
+
+from segxai.data.records import read_scores
+from segxai.report.alignment import shortcut
+from segxai.runtime import atomic_path, job, log
+
+
+def main(scores, statistics, csv):
+    table = shortcut(read_scores(scores), statistics)
+    for line in table.to_string(index=False, float_format="%.3f").splitlines():
+        log.info(line)
+    with atomic_path(csv) as path:
+        table.to_csv(path, index=False, float_format="%.4f")
+
+
+if __name__ == "__main__":
+    with job(snakemake):
+        main(
+            scores=snakemake.params.scores,
+            statistics=snakemake.params.statistics,
+            csv=snakemake.output.csv,
+        )
