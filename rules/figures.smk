@@ -1,11 +1,18 @@
 """Figures of the study: examples of masks, distributions of scores, training curves."""
 
+from types import SimpleNamespace
+
 DATASETS, SEEDS = STUDY["datasets"], config["seeds"]
 MASKS = "results/masks/{dataset}/{segmenter}/seed-{seed}/{shard}.npy"
 # Pictures are of the first seed.
 EXAMPLES = f"results/examples/{{dataset}}/seed-{SEEDS[0]}"
 PICTURED = [*REFINED, *BASELINES]
 FIGURES = ["examples", "variants", "distributions", "training"]
+
+
+def loss_of(dataset, name):
+    """Loss that a network is trained with on a data set."""
+    return model(SimpleNamespace(dataset=dataset, model=name))["training"]["loss"]
 
 
 rule choose_examples:
@@ -96,7 +103,7 @@ rule draw_distributions:
 
 
 rule draw_training:
-    """Loss and accuracy of the classifiers by epoch."""
+    """Loss and validation score of networks by epoch."""
     input:
         histories=collect(f"{MODEL}/history.csv", dataset=STUDY["datasets"], seed=SEEDS),
     output:
@@ -112,7 +119,7 @@ rule draw_training:
     conda:
         "../envs/report.yaml"
     params:
-        titles=TITLES,
+        losses={TITLES[name]: loss_of(name, STUDY["model"]) for name in DATASETS},
         code=source_digest("draw_training"),
     script:
         "../scripts/draw_training.py"
