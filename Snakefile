@@ -26,7 +26,6 @@ include: "rules/segment.smk"
 include: "rules/baselines.smk"
 include: "rules/evaluate.smk"
 include: "rules/figures.smk"
-include: "rules/segx_figures.smk"
 include: "rules/report.smk"
 
 

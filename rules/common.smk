@@ -1,6 +1,7 @@
 """What all rules share: the checked configuration and the names that wildcards may take."""
 
 from itertools import product
+from types import SimpleNamespace
 
 import yaml
 
@@ -86,6 +87,11 @@ def model(wildcards):
     chosen = config["models"][wildcards.model]
     own = chosen.get("by_dataset", {}).get(wildcards.dataset, {})
     return chosen | {"training": chosen["training"] | own}
+
+
+def loss_of(dataset, name):
+    """Loss that a network is trained with on a data set."""
+    return model(SimpleNamespace(dataset=dataset, model=name))["training"]["loss"]
 
 
 def segmenter(key):

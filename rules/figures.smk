@@ -1,18 +1,11 @@
 """Figures of the study: examples of masks, distributions of scores, training curves."""
 
-from types import SimpleNamespace
-
 DATASETS, SEEDS = STUDY["datasets"], config["seeds"]
 MASKS = "results/masks/{dataset}/{segmenter}/seed-{seed}/{shard}.npy"
 # Pictures are of the first seed.
 EXAMPLES = f"results/examples/{{dataset}}/seed-{SEEDS[0]}"
 PICTURED = [*REFINED, *BASELINES]
 FIGURES = ["examples", "variants", "distributions", "training"]
-
-
-def loss_of(dataset, name):
-    """Loss that a network is trained with on a data set."""
-    return model(SimpleNamespace(dataset=dataset, model=name))["training"]["loss"]
 
 
 rule choose_examples:

@@ -99,11 +99,11 @@ def _example(axes: list[Axes], panel: Examples, place: int, shades: dict[str, st
     axes[2].set_xlabel("Dice %", labelpad=2, color=FAINT, loc="right")
 
 
-def outline(ax: Axes, mask: np.ndarray, colour: str) -> None:
-    """Draw the border of a mask, legible on light and dark tissue."""
-    halo = [Stroke(linewidth=2.0, foreground="black", alpha=0.6), Normal()]
+def outline(ax: Axes, mask: np.ndarray, colour: str, width: float = 1.1) -> None:
+    """Draw the border of a mask, legible on light and dark tissue, in points of `width`."""
+    halo = [Stroke(linewidth=width + 0.9, foreground="black", alpha=0.6), Normal()]
     for polygon in outlines(mask):
-        ax.plot(*polygon.T, color=colour, linewidth=1.1, path_effects=halo)
+        ax.plot(*polygon.T, color=colour, linewidth=width, path_effects=halo)
 
 
 def distributions(images: pd.DataFrame, table: pd.DataFrame, titles: dict, palette: dict) -> Figure:

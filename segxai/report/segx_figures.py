@@ -193,7 +193,7 @@ def _case(axes: list[Axes], case: Case, palette: dict[str, str]) -> None:
 def _map(ax: Axes, saliency: np.ndarray, truth: np.ndarray, colour: str) -> None:
     """Draw a map on its image with the true outline and that of the map's top 5 %."""
     ax.imshow(saliency, cmap=RELEVANCE_MAP, vmin=0, vmax=1, alpha=RELEVANCE_OPACITY)
-    outline(ax, truth, TRUTH)
+    outline(ax, truth, TRUTH, width=0.7)
     polygons = outlines(top_fraction(saliency))
     if polygons:
         # Hundreds of specks: one thin path, without the halo that would hide them.
@@ -377,11 +377,11 @@ def _legend(figure: Figure, axes: np.ndarray) -> None:
         for handle, label in zip(*ax.get_legend_handles_labels(), strict=True):
             handles.setdefault(label, handle)
     figure.align_ylabels(axes[:, 0])
-    columns = 3 if len(axes[0]) < 4 else 6
+    columns = 2 if len(axes[0]) < 3 else 3
     figure.legend(
         handles.values(),
         handles.keys(),
         loc="outside lower center",
         ncols=columns,
-        handlelength=3.2,
+        handlelength=3,
     )
