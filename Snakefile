@@ -29,6 +29,7 @@ include: "rules/segx.smk"
 include: "rules/segx_tables.smk"
 include: "rules/evaluate.smk"
 include: "rules/figures.smk"
+include: "rules/segx_figures.smk"
 include: "rules/report.smk"
 
 

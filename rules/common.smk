@@ -1,6 +1,7 @@
 """What all rules share: the checked configuration and the names that wildcards may take."""
 
 from itertools import product
+from types import SimpleNamespace
 
 import yaml
 

@@ -96,7 +96,7 @@ rule draw_distributions:
 
 
 rule draw_training:
-    """Loss and accuracy of the classifiers by epoch."""
+    """Loss and validation score of networks by epoch."""
     input:
         histories=collect(f"{MODEL}/history.csv", dataset=STUDY["datasets"], seed=SEEDS),
     output:
@@ -112,7 +112,9 @@ rule draw_training:
     conda:
         "../envs/report.yaml"
     params:
-        titles=TITLES,
+        losses={
+            TITLES[name]: config["models"][STUDY["model"]]["training"]["loss"] for name in DATASETS
+        },
         code=source_digest("draw_training"),
     script:
         "../scripts/draw_training.py"

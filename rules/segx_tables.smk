@@ -91,7 +91,7 @@ rule make_doses_table:
     output:
         csv=report(
             "results/tables/segx_doses.csv",
-            **shown("segx_doses", "dose response", "table", "SegX"),
+            **shown("segx_dose_table", "dose response", "table", "SegX"),
         ),
     log:
         "logs/make_doses_table.log",

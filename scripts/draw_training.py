@@ -1,4 +1,4 @@
-"""Figure: loss and accuracy of the classifiers by epoch."""
+"""Figure: loss and validation score of networks by epoch."""
 
 import numpy as np
 import pandas as pd
@@ -8,14 +8,15 @@ from segxai.report.style import save
 from segxai.runtime import atomic_path, job
 
 
-def main(histories, titles, png, pdf):
-    # One data set after the other, the seeds of each in a row.
-    by_dataset = np.reshape(histories, (len(titles), -1))
+def main(histories, losses, png, pdf):
+    # One network after the other, the seeds of each in a row.
+    by_network = np.reshape(histories, (len(losses), -1))
     figure = training(
         {
             title: [pd.read_csv(path) for path in seeds]
-            for title, seeds in zip(titles.values(), by_dataset, strict=True)
-        }
+            for title, seeds in zip(losses, by_network, strict=True)
+        },
+        losses,
     )
     for output in (png, pdf):
         with atomic_path(output) as path:
@@ -26,7 +27,7 @@ if __name__ == "__main__":
     with job(snakemake):
         main(
             histories=snakemake.input.histories,
-            titles=snakemake.params.titles,
+            losses=snakemake.params.losses,
             png=snakemake.output.png,
             pdf=snakemake.output.pdf,
         )

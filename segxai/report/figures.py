@@ -16,12 +16,21 @@ from segxai.report.style import (
     INK,
     MILLIMETRE,
     PAGE,
+    PAGE_HEIGHT,
     RELEVANCE_MAP,
     TRUTH,
+    printed_name,
     use_style,
 )
 
 RELEVANCE_OPACITY = 0.6
+# For each loss of a network: its name, and the score that is drawn beside it with that one's name.
+CURVES = {
+    "cross_entropy": ("cross-entropy loss", "accuracy", "accuracy of patches"),
+    "bce": ("binary\ncross-entropy loss", "f1", "macro F1"),
+    "paper_code": ("cross-entropy loss\nof sigmoids", "f1", "macro F1"),
+    "segmentation": ("cross-entropy +\nDice loss", "dice", "Dice"),
+}
 # Fractions of the golden ratio spread points evenly over a strip, and alike in every run.
 GOLDEN = (np.sqrt(5) - 1) / 2
 
@@ -81,20 +90,20 @@ def _example(axes: list[Axes], panel: Examples, place: int, shades: dict[str, st
         ax.set(xticks=[], yticks=[])
         sns.despine(ax=ax, left=True, bottom=True)
     axes[0].set_ylabel(scores["rank"], color=FAINT, labelpad=3)
-    _outline(axes[1], panel.truth[place], TRUTH)
+    outline(axes[1], panel.truth[place], TRUTH)
     axes[2].imshow(panel.relevance[place], cmap=RELEVANCE_MAP, alpha=RELEVANCE_OPACITY)
     for ax, (name, shade) in zip(axes[3:], shades.items(), strict=True):
-        _outline(ax, panel.truth[place], TRUTH)
-        _outline(ax, panel.masks[name][place], shade)
+        outline(ax, panel.truth[place], TRUTH)
+        outline(ax, panel.masks[name][place], shade)
         ax.set_xlabel(f"{100 * scores[f'dice:{name}']:.1f}", labelpad=2)
     axes[2].set_xlabel("Dice %", labelpad=2, color=FAINT, loc="right")
 
 
-def _outline(ax: Axes, mask: np.ndarray, colour: str) -> None:
-    """Draw the border of a mask, legible on light and dark tissue."""
-    halo = [Stroke(linewidth=2.0, foreground="black", alpha=0.6), Normal()]
+def outline(ax: Axes, mask: np.ndarray, colour: str, width: float = 1.1) -> None:
+    """Draw the border of a mask, legible on light and dark tissue, in points of `width`."""
+    halo = [Stroke(linewidth=width + 0.9, foreground="black", alpha=0.6), Normal()]
     for polygon in outlines(mask):
-        ax.plot(*polygon.T, color=colour, linewidth=1.1, path_effects=halo)
+        ax.plot(*polygon.T, color=colour, linewidth=width, path_effects=halo)
 
 
 def distributions(images: pd.DataFrame, table: pd.DataFrame, titles: dict, palette: dict) -> Figure:
@@ -170,46 +179,53 @@ def _mean(ax: Axes, place: int, row: pd.Series) -> None:
     )
 
 
-def training(histories: dict[str, list[pd.DataFrame]]) -> Figure:
-    """Loss and accuracy by epoch, with the epoch that was kept.
+def training(histories: dict[str, list[pd.DataFrame]], losses: dict[str, str]) -> Figure:
+    """Loss and validation score by epoch, with the epoch that was kept.
 
     Parameters
     ----------
     histories
-        For each data set's printed name, one table per seed with epoch, train_loss,
-        validation_loss and validation_accuracy.
+        For each network's printed name, one table per seed with epoch, train_loss,
+        validation_loss and its score, such as validation_accuracy.
+    losses
+        The loss of each network, a key of `CURVES`.
 
     Returns
     -------
     Figure
-        One line of two panels per data set; every seed is a curve.
+        One line of two panels per network; every seed is a curve.
     """
     use_style()
-    size = (PAGE, len(histories) * 48 * MILLIMETRE)
+    height = min(48, PAGE_HEIGHT / MILLIMETRE / len(histories))
+    size = (PAGE, len(histories) * height * MILLIMETRE)
     figure, axes = plt.subplots(
         len(histories), 2, figsize=size, squeeze=False, layout="constrained"
     )
-    for (loss, accuracy), (title, seeds) in zip(axes, histories.items(), strict=True):
+    for (left, right), (title, seeds) in zip(axes, histories.items(), strict=True):
+        loss, score, name = CURVES[losses[title]]
         for history in seeds:
             best = history.loc[history.validation_loss.idxmin()]
-            loss.plot(
+            left.plot(
                 history.epoch,
                 history.train_loss,
                 color=FAINT,
                 linestyle="--",
                 label="training loss",
             )
-            _curve(loss, history.epoch, history.validation_loss, best, "validation loss")
-            percent = 100 * history.validation_accuracy
-            _curve(accuracy, history.epoch, percent, best, "validation accuracy")
-        loss.set(ylabel="cross-entropy loss", ylim=(0, None), title=title)
-        accuracy.set(ylabel="accuracy of patches, %", title=title)
-        for ax in (loss, accuracy):
-            handles = dict(zip(*reversed(ax.get_legend_handles_labels()), strict=True))
-            ax.legend(handles.values(), handles.keys())
-            ax.set_xlabel("epoch")
+            _curve(left, history.epoch, history.validation_loss, best, "validation loss")
+            percent = 100 * history[f"validation_{score}"]
+            _curve(right, history.epoch, percent, best, "validation score")
+        left.set(ylabel=loss, ylim=(0, None), title=printed_name(title))
+        right.set(ylabel=f"{name}, %", title=printed_name(title))
+        for ax in (left, right):
             ax.grid(axis="y", color="#E5E5E5")
             sns.despine(ax=ax)
+    for ax in axes[-1]:
+        ax.set_xlabel("epoch")
+    for ax in axes[0]:
+        handles = dict(zip(*reversed(ax.get_legend_handles_labels()), strict=True))
+        ax.legend(handles.values(), handles.keys())
+    figure.align_ylabels()
     return figure
 
 

@@ -2,6 +2,7 @@
 
 import logging
 from pathlib import Path
+from typing import NamedTuple
 
 import matplotlib as mpl
 import seaborn as sns
@@ -9,14 +10,49 @@ from matplotlib.figure import Figure
 
 MILLIMETRE = 1 / 25.4
 COLUMN, PAGE = 86 * MILLIMETRE, 178 * MILLIMETRE
+# With room for a caption.
+PAGE_HEIGHT = 220 * MILLIMETRE
 DPI = 200
 
 # Okabe & Ito's colours (jfly.uni-koeln.de/color), told apart with every kind of colour vision, for
-# methods by their role in the study; greys for controls.
+# methods by their role in the study; greys for controls. Explainers are outlined on dark maps.
 PALETTE = {
     "variants": ["#E69F00", "#009E73", "#CC79A7", "#56B4E9"],
     "controls": ["#7F7F7F", "#B5B5B5"],
     "baselines": ["#D55E00", "#0072B2", "#F0E442"],
+    "explainers": ["#33DDFF", "#66FF99", "#7F66FF"],
+}
+
+
+class Look(NamedTuple):
+    """How a curve is told from the others of its figure, in print without colour as well."""
+
+    label: str
+    colour: str
+    line: str | tuple = "-"
+    marker: str = ""
+
+
+# Curves share no figure with the methods above, and so take the same colours.
+CONFIDENCES = {
+    "c_iou": Look(r"$c_\mathrm{IoU}$ (SegU)", "#D55E00"),
+    "c_auitc": Look(r"$c_\mathrm{AUITC}$ (SegU)", "#E69F00", (0, (5, 1.2))),
+    "maximum_probability": Look("maximum probability", "#0072B2", (0, (4, 1.2, 1, 1.2))),
+    "segmentation_confidence": Look("segmenter's confidence", "#009E73", (0, (1.2, 1))),
+    "entropy": Look("entropy", "#56B4E9", (0, (4, 1.2, 1, 1.2, 1, 1.2))),
+}
+DOSES = {
+    "erode": Look("eroded", "#0072B2", "-", "o"),
+    "dilate": Look("dilated", "#D55E00", (0, (5, 1.2)), "s"),
+    "shift": Look("shifted", "#009E73", (0, (1.2, 1)), "^"),
+}
+# Names of networks and explainers in the configuration, as papers print them.
+NAMES = {
+    "densenet121": "DenseNet-121",
+    "gradcam": "Grad-CAM",
+    "resnet50": "ResNet-50",
+    "shap": "SHAP",
+    "unet": "U-Net",
 }
 TRUTH = "#FFFFFF"
 INK, FAINT = "#222222", "#8A8A8A"
@@ -80,6 +116,11 @@ def colours(roles: dict[str, list[str]]) -> dict[str, str]:
             raise ValueError(f"{len(rows)} {role} need colours, but only {len(palette)} differ.")
         shades |= zip(rows, palette, strict=False)
     return shades
+
+
+def printed_name(row: str) -> str:
+    """Print a network, an explainer, or a row that is named after both."""
+    return " ".join(NAMES.get(word, word) for word in row.split())
 
 
 def save(figure: Figure, path: Path) -> None:

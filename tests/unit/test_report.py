@@ -218,7 +218,7 @@ def write_page(built, checkout, path, **changes) -> str:
     drawing = built.root / "explainseg_training.png"
     history = pd.DataFrame({"epoch": [1], "train_loss": [1.0]})
     history = history.assign(validation_loss=1.0, validation_accuracy=0.5)
-    style.save(figures.training({"Toy": [history]}), drawing)
+    style.save(figures.training({"Toy": [history]}, {"Toy": "cross_entropy"}), drawing)
     sources = checkout / "segxai" / "report"
     texts = [sources / f"page.{suffix}" for suffix in ("html.j2", "css", "js")]
     definition = {
@@ -451,7 +451,7 @@ def test_training_marks_the_kept_epoch():
             "validation_accuracy": [0.6, 0.8, 0.9],
         }
     )
-    figure = figures.training({"Toy": [history]})
+    figure = figures.training({"Toy": [history]}, {"Toy": "cross_entropy"})
     for ax, expected in zip(figure.axes, [(2, 0.4), (2, 80.0)], strict=True):
         (kept,) = (line for line in ax.lines if line.get_label() == "epoch kept")
         assert (np.ravel(kept.get_xdata())[0], np.ravel(kept.get_ydata())[0]) == expected
