@@ -154,11 +154,11 @@ def alignment(tables: dict[str, Cells], tests: pd.DataFrame, titles: dict[str, s
             pair = [cell(found[row, f"{metric} {kind}"]) for kind in ("original", "segx")]
             groups.append([*pair, gain])
         most = [cell(found[row, f"iou@5% ceiling{kind}"]) for kind in ("", " sparse")]
-        alone = [cell(found[row, "iou segmentation"]), counted(found[row, "iou@5% original"])]
-        return [*groups, most, alone]
+        alone = [cell(found[row, "iou segmentation"])]
+        return [*groups, most, alone, [counted(found[row, "iou@5% original"])]]
 
     head = {name: ["original", "SegX", "change"] for name in ALIGNMENT.values()}
-    head |= {"IoU@5 %, at most": ["original", "SegX"], "Segmentation": ["IoU", "n"]}
+    head |= {"IoU@5 %, at most": ["original", "SegX"], "Segmentation": ["IoU"], "Labels": ["n"]}
     return arranged(tables, titles, "Model and explainer", head, line)
 
 
