@@ -20,6 +20,9 @@ TABLES = {
         "pairs": [(OURS, other) for other in TABLE_2.values()],
     },
 }
+# Without a data set there is no table.
+if not STUDY["datasets"]:
+    TABLES = {}
 # The classifier or body behind each row.
 NETWORKS = {row: config["models"][STUDY["model"]] for row in [*TABLE_1.values(), OURS]}
 for name in BASELINES:

@@ -5,7 +5,7 @@ MASKS = "results/masks/{dataset}/{segmenter}/seed-{seed}/{shard}.npy"
 # Pictures are of the first seed.
 EXAMPLES = f"results/examples/{{dataset}}/seed-{SEEDS[0]}"
 PICTURED = [*REFINED, *BASELINES]
-FIGURES = ["examples", "variants", "distributions", "training"]
+FIGURES = ["examples", "variants", "distributions", "training"] if DATASETS else []
 
 
 rule choose_examples:

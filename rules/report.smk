@@ -2,10 +2,13 @@
 
 # Tuning is shown for the first seed.
 TRIALS = f"results/tuning/{{dataset}}/{{variant}}/seed-{SEEDS[0]}.csv"
+PAGE = ["html.j2", "css", "js", "explainseg.html.j2", "segx.html.j2"]
+DEVIATIONS = ["deviations.md"] * bool(DATASETS) + ["deviations-segx.md"] * bool(ALIGNED["datasets"])
 TEXTS = [
-    *(f"{workflow.basedir}/segxai/report/page.{suffix}" for suffix in ("html.j2", "css", "js")),
+    *(f"{workflow.basedir}/segxai/report/page.{suffix}" for suffix in PAGE),
     *(f"{workflow.basedir}/report/explainseg_{figure}.rst" for figure in FIGURES),
-    *map(str, Path(workflow.basedir, "docs").glob("deviations.md")),
+    *(f"{workflow.basedir}/report/{figure}.rst" for figure in SEGX_FIGURES),
+    *(path for name in DEVIATIONS for path in Path(workflow.basedir, "docs").glob(name)),
 ]
 # Baselines that cut tokens tell of their cuts, those that are trained of their training.
 CUTTERS = [name for name in BASELINES if name in TOKEN_BASELINES]
@@ -16,7 +19,7 @@ CUTS = "results/masks/{dataset}/{cutter}/seed-{seed}/{shard}.csv"
 CARDS = "results/models/{dataset}/{model}/seed-{seed}/card.json"
 # What the page says of the run: rows of tables, definitions of data sets and networks, settings.
 DESCRIBED = {
-    "titles": TITLES,
+    "titles": TITLES | ALIGNED_TITLES,
     "methods": METHODS,
     "roles": ROLES,
     "pictured": PICTURED,
@@ -34,6 +37,41 @@ DESCRIBED = {
     "explainer": config["explainers"][STUDY["explainer"]],
     "settings": {key: config[key] for key in ("seeds", "segmentation", "statistics")},
 }
+SEGX_DESCRIBED = {
+    "titles": ALIGNED_TITLES,
+    "datasets": {name: config["datasets"][name] for name in ALIGNED_TITLES},
+    "explainers": {name: config["explainers"][name] for name in ALIGNED["explainers"]},
+    "mask_scope": ALIGNED["mask_scope"],
+    "seeds": SEEDS,
+}
+
+
+rule tell_segx:
+    """What the page says of SegX and SegU: sentences and arranged tables, made of their tables."""
+    input:
+        tables=collect("results/tables/{table}.csv", table=SEGX_TABLES),
+        tests=collect("results/tables/{table}_tests.csv", table=SEGX_PUBLISHED),
+        claims="results/tables/claims.csv",
+        data=collect("results/data/{x}/{y}.csv", x=ALIGNED_TITLES, y=["samples", "rejected"]),
+        cards=collect(
+            CARDS,
+            dataset=ALIGNED_TITLES,
+            model=[*ALIGNED["models"], ALIGNED["segmenter"]],
+            seed=SEEDS,
+        ),
+    output:
+        told="results/report/segx.json",
+    log:
+        "logs/tell_segx.log",
+    benchmark:
+        "benchmarks/tell_segx.tsv"
+    conda:
+        "../envs/report.yaml"
+    params:
+        study=SEGX_DESCRIBED,
+        code=source_digest("tell_segx"),
+    script:
+        "../scripts/tell_segx.py"
 
 
 rule write_report:
@@ -43,6 +81,8 @@ rule write_report:
         tests=collect("results/tables/{table}_tests.csv", table=TABLES),
         claims="results/tables/claims.csv",
         figures=collect("results/figures/explainseg_{figure}.png", figure=FIGURES),
+        segx=["results/report/segx.json"] if ALIGNED["datasets"] else [],
+        segx_figures=collect("results/figures/{figure}.png", figure=SEGX_FIGURES),
         data=collect("results/data/{dataset}/{x}.csv", dataset=DATASETS, x=["samples", "rejected"]),
         cards=collect(f"{MODEL}/card.json", dataset=DATASETS, seed=SEEDS),
         baseline_cards=collect(CARDS, dataset=DATASETS, model=LEARNERS.values(), seed=SEEDS),
@@ -54,9 +94,9 @@ rule write_report:
     output:
         page="results/report.html",
     log:
-        "logs/write_report/explainseg.log",
+        "logs/write_report.log",
     benchmark:
-        "benchmarks/write_report/explainseg.tsv"
+        "benchmarks/write_report.tsv"
     conda:
         "../envs/report.yaml"
     params:

@@ -15,7 +15,7 @@ from segxai.report.style import colours
 from segxai.runtime import atomic_path, job, log
 
 
-def main(tables, tests, claims, figures, by_dataset, texts, study, page):
+def main(tables, tests, claims, figures, segx, segx_figures, by_dataset, texts, study, page):
     tables, tests = map(read_all, (tables, tests))
     claims = pd.read_csv(claims)
     texts = {Path(path).name: Path(path).read_text() for path in texts}
@@ -39,12 +39,13 @@ def main(tables, tests, claims, figures, by_dataset, texts, study, page):
     told = {
         **study,
         **report.claims(claims, titles),
+        # Each part of the page is there if it was run.
         "datasets": datasets,
+        "segx": json.loads(Path(segx[0]).read_text()) if segx else None,
         "colours": shades,
-        "figures": [
-            figure(Path(path).read_bytes(), texts[f"{Path(path).stem}.rst"]) for path in figures
-        ],
-        "deviations": report.headings(texts.get("deviations.md", "")),
+        "figures": captioned(figures, texts),
+        "segx_figures": captioned(segx_figures, texts),
+        "deviations": report.headings(texts),
         "browser": {"datasets": pictures, "methods": pictured, "colours": shades},
         # What Snakemake measured of the jobs so far is no input: it would force a rerun.
         "costs": report.costs(read_benchmarks(Path("benchmarks"))),
@@ -55,6 +56,11 @@ def main(tables, tests, claims, figures, by_dataset, texts, study, page):
     log.info("%.1f MB", len(html.encode()) / 1e6)
     with atomic_path(page) as path:
         path.write_text(html)
+
+
+def captioned(figures, texts) -> list[dict]:
+    """Figures with their captions."""
+    return [figure(Path(path).read_bytes(), texts[f"{Path(path).stem}.rst"]) for path in figures]
 
 
 def read_all(paths) -> dict[str, pd.DataFrame]:
@@ -70,11 +76,6 @@ def was_run(files, study) -> dict:
         [json.loads(Path(path).read_text()) for path in files[key]]
         for key in ("cards", "baseline_cards")
     )
-    # The cuts of one baseline after those of the other, each in as many files as the maps.
-    n_files = len(files["facts"])
-    cuts = [
-        files["cuts"][start : start + n_files] for start in range(0, len(files["cuts"]), n_files)
-    ]
     # The seeds of one classifier after those of the other.
     learners = np.repeat(study["learners"], len(study["settings"]["seeds"]))
     trials = zip(study["roles"]["variants"], files["trials"], strict=True)
@@ -90,9 +91,12 @@ def was_run(files, study) -> dict:
         "baseline_cards": [
             card | {"row": row} for row, card in zip(learners, baseline_cards, strict=True)
         ],
+        # The cuts of one baseline after those of the other.
         "cuts": {
-            row: report.cuts(pd.concat(map(read_rows, paths)))
-            for row, paths in zip(study["cutters"], cuts, strict=True)
+            row: report.cuts(
+                pd.concat(map(read_rows, report.part(files["cuts"], place, len(study["cutters"]))))
+            )
+            for place, row in enumerate(study["cutters"])
         },
         "tuning": {row: report.tuning(pd.read_csv(path)) for row, path in trials},
     }
@@ -100,19 +104,15 @@ def was_run(files, study) -> dict:
 
 if __name__ == "__main__":
     with job(snakemake):
-        given, names = snakemake.input, list(snakemake.params.study["titles"])
-        # Each of these lists the files of one data set after those of the other.
+        given, names = snakemake.input, list(snakemake.params.study["datasets"])
         keys = ("data", "cards", "baseline_cards", "facts", "cuts", "trials", "examples")
-        parts = {key: np.reshape(given[key], (len(names), -1)).tolist() for key in keys}
+        whole = ("tables", "tests", "claims", "figures", "segx", "segx_figures", "texts")
         main(
-            tables=given.tables,
-            tests=given.tests,
-            claims=given.claims,
-            figures=given.figures,
+            **{key: given[key] for key in whole},
             by_dataset={
-                name: {key: parts[key][place] for key in keys} for place, name in enumerate(names)
+                name: {key: report.part(given[key], place, len(names)) for key in keys}
+                for place, name in enumerate(names)
             },
-            texts=given.texts,
             study=snakemake.params.study,
             page=snakemake.output.page,
         )

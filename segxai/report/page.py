@@ -14,6 +14,8 @@ COUNTED = {
     "not comparable": "cannot be compared",
 }
 METRICS = {"miou": "IoU", "dice": "Dice"}
+PAPERS = {"explainseg": "ExplainSeg", "segx": "SegX"}
+PRINTED = {"percent": "{:.1f}", "fraction": "{:.3f}", "count": "{:,.0f}"}
 TABLES = {
     "explainseg_ablation": "Table 1: the variants of ExplainSeg",
     "explainseg_baselines": "Table 2: ExplainSeg beside the baselines",
@@ -43,7 +45,12 @@ def render(texts: dict[str, str], facts: dict) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"p_value": p_value, "signed": signed, "duration": duration}
+    environment.filters |= {
+        "p_value": p_value,
+        "signed": signed,
+        "duration": duration,
+        "in_unit": in_unit,
+    }
     environment.tests["finite"] = np.isfinite
     words = {
         "splits": SPLITS,
@@ -51,6 +58,7 @@ def render(texts: dict[str, str], facts: dict) -> str:
         "verdicts": VERDICTS,
         "significant": SIGNIFICANT,
         "metrics": METRICS,
+        "papers": PAPERS,
     }
     return environment.get_template("page.html.j2").render(words | facts)
 
@@ -63,6 +71,11 @@ def p_value(p: float) -> str:
 def signed(value: float) -> str:
     """Print a difference with one decimal and its sign, a true minus."""
     return f"{value:+.1f}".replace("-", "−")
+
+
+def in_unit(value: float, unit: str) -> str:
+    """Print a percentage with one decimal, a fraction with three, a count with none."""
+    return PRINTED[unit].format(value)
 
 
 def duration(seconds: float) -> str:
@@ -341,9 +354,19 @@ def costs(benchmarks: pd.DataFrame) -> list[dict]:
     return stages.sort_values("seconds", ascending=False, kind="stable").to_dict("records")
 
 
-def headings(markdown: str) -> list[str]:
-    """Second-level headings of a Markdown text."""
-    return [line[3:].strip() for line in markdown.splitlines() if line.startswith("## ")]
+def headings(texts: dict[str, str]) -> dict[str, list[str]]:
+    """Second-level headings of each of the texts that is Markdown."""
+    return {
+        name: [line[3:].strip() for line in text.splitlines() if line.startswith("## ")]
+        for name, text in texts.items()
+        if name.endswith(".md")
+    }
+
+
+def part(files: list, place: int, count: int) -> list:
+    """Part `place` of `count` of a list that holds as many files of each data set in turn."""
+    size = len(files) // count
+    return list(files[place * size : (place + 1) * size])
 
 
 def origin(card: dict) -> str:

@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from jinja2 import UndefinedError
 from matplotlib.colors import to_rgb
 from skimage.color import deltaE_ciede2000, rgb2lab
 from skimage.draw import polygon2mask
@@ -213,14 +214,15 @@ def write_tables(root, scores, checkout):
     return SimpleNamespace(**files)
 
 
-def write_page(built, checkout, path, **changes) -> str:
-    """Write the page of a study, or of one with some changes, and return its text."""
+def write_page(built, checkout, path, segx=(), **changes) -> str:
+    """Write the page of a study, or of one with some changes or with SegX, and return its text."""
     drawing = built.root / "explainseg_training.png"
     history = pd.DataFrame({"epoch": [1], "train_loss": [1.0]})
     history = history.assign(validation_loss=1.0, validation_accuracy=0.5)
     style.save(figures.training({"Toy": [history]}, {"Toy": "cross_entropy"}), drawing)
     sources = checkout / "segxai" / "report"
-    texts = [sources / f"page.{suffix}" for suffix in ("html.j2", "css", "js")]
+    kinds = ("html.j2", "css", "js", "explainseg.html.j2", "segx.html.j2")
+    texts = [sources / f"page.{kind}" for kind in kinds]
     definition = {
         "analysis_size": SIDE,
         "classes": ["background", "polyp"],
@@ -233,6 +235,8 @@ def write_page(built, checkout, path, **changes) -> str:
         tests=built.tables.tests,
         claims=built.tables.claims,
         figures=[drawing],
+        segx=segx,
+        segx_figures=[drawing] if segx else [],
         by_dataset=built.parts,
         texts=[*texts, checkout / "report" / "explainseg_training.rst"],
         study={
@@ -609,6 +613,58 @@ def test_page_without_baselines_that_tell_of_themselves(study, checkout):
     html = write_page(built, checkout, study.root / "few.html", cutters={}, learners=[])
     assert "nothing to cut" in study.html
     assert "nothing to cut" not in html
+
+
+def segx_facts() -> dict:
+    """Make the least that the page needs of SegX: one data set, and tables of one cell."""
+    one = {"first": "Row", "head": [["Group", ["column"]]]}
+    one["groups"] = [["Findings", [["net shap", [[["0.123", "0.1–0.2"]]]]]]]
+    names = ["segx_alignment", "segx_readings", "segu_certainty", "segu_selective", "segx_networks"]
+    told = {"title": "Findings", "headline": "SegX helps.", "parts": {"SegU": ["It does not."]}}
+    facts = {"subsets": {"test": 3}, "shared": 0.0, "rejected": 0, "networks": ["net"], "cost": []}
+    definition = {"analysis_size": 9, "classes": ["a"], "licence": "-", "citation": "-"}
+    return {
+        "datasets": [told | facts | definition],
+        "tables": dict.fromkeys([*names, "segx_doses", "segx_tests"], one),
+        "study": {"explainers": {"shap": {"samples": 5}}, "mask_scope": "union", "seeds": [1]},
+    }
+
+
+def test_page_of_both_studies(study, checkout, tmp_path):
+    """With SegX beside ExplainSeg the page has both answers, all four tables and no loose link."""
+    (tmp_path / "segx.json").write_text(json.dumps(segx_facts()))
+    html = write_page(study, checkout, tmp_path / "both.html", segx=[tmp_path / "segx.json"])
+    reader = Reader(html)
+    assert reader.open == []
+    ids = [attributes["id"] for _, attributes in reader.elements if "id" in attributes]
+    assert len(ids) == len(set(ids))
+    links = [attributes["href"][1:] for tag, attributes in reader.elements if tag == "a"]
+    assert set(links) <= set(ids)
+    assert {"explainseg_ablation", "explainseg_baselines", "segx_alignment"} <= set(links)
+    text = " ".join(" ".join(reader.text).split())
+    assert "from raw images to Tables 1 to 4, beside the numbers that the papers published" in text
+    assert "SegX helps. SegU It does not." in text
+    assert f"{OURS} beats TokenCut" in text
+    assert "segx_shortcut" not in ids
+    assert "SegX" not in study.html and "Tables 1 and 2" in study.html
+
+
+def test_page_misses_no_name():
+    """A name that the template uses and nobody gives stops the page."""
+    with pytest.raises(UndefinedError, match="absent"):
+        page.render({"page.html.j2": "{{ absent }}"}, {})
+
+
+def test_files_are_parted_by_data_set():
+    """Each data set gets its files in order; without files it gets none."""
+    assert [page.part(list("abcdef"), place, 2) for place in range(2)] == [list("abc"), list("def")]
+    assert page.part([], 1, 2) == []
+
+
+def test_headings_of_deviations():
+    """Only Markdown has headings, and only those of the second level are taken."""
+    texts = {"deviations.md": "# Title\n## One\ntext\n## Two\n", "page.css": "## no"}
+    assert page.headings(texts) == {"deviations.md": ["One", "Two"]}
 
 
 def test_page_is_reproducible(study, checkout):

@@ -1,0 +1,65 @@
+"""What the page says of SegX and SegU: sentences and arranged tables, made of the run's tables."""
+
+import json
+from pathlib import Path
+
+import pandas as pd
+
+from segxai.data.records import read_rows
+from segxai.report.page import part
+from segxai.report.segx_layout import arrange, shared_groups, trained
+from segxai.report.segx_page import answer
+from segxai.runtime import atomic_path, job, log
+
+
+def main(tables, tests, claims, by_dataset, study, told):
+    tables = {Path(path).stem: pd.read_csv(path) for path in tables}
+    tests = {Path(path).stem.removesuffix("_tests"): pd.read_csv(path) for path in tests}
+    claims = pd.read_csv(claims)
+    titles = study["titles"]
+    datasets = [
+        {
+            "title": titles[name],
+            **study["datasets"][name],
+            **answer(name, tables, tests, claims),
+            **was_run(**files),
+        }
+        for name, files in by_dataset.items()
+    ]
+    for one in datasets:
+        log.info("%s: %s", one["title"], one["headline"])
+    facts = {"datasets": datasets, "tables": arrange(tables, tests, titles), "study": study}
+    with atomic_path(told) as path:
+        path.write_text(json.dumps(facts, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+
+
+def was_run(data, cards) -> dict:
+    """What was run on one data set: its images, and the networks trained on them."""
+    samples, rejected = map(read_rows, data)
+    cards = [json.loads(Path(path).read_text()) for path in cards]
+    return {
+        "subsets": samples.split.value_counts().to_dict(),
+        "shared": shared_groups(samples),
+        "rejected": len(rejected),
+        "networks": [trained(card) for card in cards],
+        "cost": [
+            {key: card[key] for key in ("architecture", "seed", "seconds", "device", "torch")}
+            for card in cards
+        ],
+    }
+
+
+if __name__ == "__main__":
+    with job(snakemake):
+        given, names = snakemake.input, list(snakemake.params.study["titles"])
+        main(
+            tables=given.tables,
+            tests=given.tests,
+            claims=given.claims,
+            by_dataset={
+                name: {key: part(given[key], place, len(names)) for key in ("data", "cards")}
+                for place, name in enumerate(names)
+            },
+            study=snakemake.params.study,
+            told=snakemake.output.told,
+        )
