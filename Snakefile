@@ -1,4 +1,4 @@
-"""segxai: from raw public images to every table and figure of ExplainSeg."""
+"""segxai: from raw public images to every table and figure of ExplainSeg and SegX."""
 
 from pathlib import Path
 
@@ -38,9 +38,9 @@ rule all:
     default_target: True
     input:
         "results/report.html",
-        collect("results/tables/{table}.csv", table=[*TABLES, "claims"]),
+        collect("results/tables/{table}.csv", table=[*TABLES, *SEGX_TABLES, "claims"]),
         collect(
-            "results/figures/explainseg_{figure}.{suffix}",
-            figure=FIGURES,
+            "results/figures/{figure}.{suffix}",
+            figure=[*(f"explainseg_{name}" for name in FIGURES), *SEGX_FIGURES],
             suffix=["png", "pdf"],
         ),
