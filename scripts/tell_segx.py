@@ -6,6 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from segxai.data.records import read_rows
+from segxai.data.splits import TEST, TRAIN, VALIDATION
 from segxai.report.page import part
 from segxai.report.segx_layout import arrange, shared_groups, trained
 from segxai.report.segx_page import answer
@@ -38,7 +39,7 @@ def was_run(data, cards) -> dict:
     samples, rejected = map(read_rows, data)
     cards = [json.loads(Path(path).read_text()) for path in cards]
     return {
-        "subsets": samples.split.value_counts().to_dict(),
+        "subsets": {name: int((samples.split == name).sum()) for name in (TRAIN, VALIDATION, TEST)},
         "shared": shared_groups(samples),
         "rejected": len(rejected),
         "networks": [trained(card) for card in cards],
