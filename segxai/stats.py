@@ -50,45 +50,6 @@ def bootstrap_mean(
     return float(values[defined].mean()), float(low), float(high)
 
 
-def bootstrap_statistic(
-    statistic: Callable[..., float],
-    columns: tuple[np.ndarray, ...],
-    groups: np.ndarray,
-    resamples: int,
-    confidence: float,
-    seed: int,
-) -> tuple[float, float, float]:
-    """Any statistic with its percentile bootstrap interval, resampling whole groups of images.
-
-    A difference between two methods is a statistic of both methods' columns: the same images are
-    then drawn for both. With the mean as statistic, the interval is that of
-    :func:`bootstrap_mean`.
-
-    Parameters
-    ----------
-    statistic
-        Called with the columns, each (m,); NaN where it is undefined.
-    columns : tuple of ndarray, each of shape (n,)
-        Such as confidences and whether each prediction is correct. Nothing is left out.
-    groups, resamples, confidence, seed
-        See :func:`bootstrap_mean`.
-
-    Returns
-    -------
-    value, low, high : float
-        All NaN where the statistic is undefined. Resamples in which it is undefined, such as those
-        without a single error, do not count.
-    """
-    columns = tuple(np.asarray(column) for column in columns)
-    value = statistic(*columns)
-    if np.isnan(value):
-        return (np.nan,) * 3
-    codes, draws = _drawn(groups, resamples, seed)
-    values = [statistic(*(np.repeat(column, draw[codes]) for column in columns)) for draw in draws]
-    low, high = np.nanquantile(values, [(1 - confidence) / 2, (1 + confidence) / 2])
-    return float(value), float(low), float(high)
-
-
 def bootstrap_weighted(
     statistic: Callable[[np.ndarray], np.ndarray],
     groups: np.ndarray,
@@ -96,9 +57,11 @@ def bootstrap_weighted(
     confidence: float,
     seed: int,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Many statistics at once with their intervals, from how often each image is drawn.
+    """Many statistics at once with percentile bootstrap intervals, resampling groups of images.
 
-    What :func:`bootstrap_statistic` gives for each of them, without its loop over resamples.
+    A difference between two methods is a statistic of both methods' scores: the same images are
+    then drawn for both. With the mean as statistic, the interval is that of
+    :func:`bootstrap_mean`.
 
     Parameters
     ----------
@@ -111,7 +74,8 @@ def bootstrap_weighted(
     Returns
     -------
     value, low, high : ndarray of shape (k,)
-        As of :func:`bootstrap_statistic`.
+        All NaN where a statistic is undefined. Samples in which it is undefined, such as those
+        without a single error, do not count.
     """
     value = statistic(np.ones((1, len(groups)), dtype=np.int64))[0]
     undefined = np.isnan(value)
@@ -139,7 +103,7 @@ def mann_whitney(first: np.ndarray, second: np.ndarray) -> tuple[float, float]:
     """Mann–Whitney test of whether one of two independent samples has the larger scores.
 
     It takes every score as independent: where images share a group, the interval of the AUROC by
-    :func:`bootstrap_statistic` is the sounder answer.
+    :func:`bootstrap_weighted` is the sounder answer.
 
     Parameters
     ----------

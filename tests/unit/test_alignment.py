@@ -15,7 +15,8 @@ from segxai.metrics.selective import augrc, aurc, auroc
 from segxai.report import alignment as tables
 from segxai.report.networks import networks, recognition
 from segxai.report.tables import claims, latex, printed
-from segxai.stats import bootstrap_mean, bootstrap_statistic, bootstrap_weighted, holm
+from segxai.stats import bootstrap_mean, bootstrap_weighted, holm
+from tests.unit.reference import bootstrap_statistic
 
 STATISTICS = {"resamples": 60, "confidence": 0.9, "seed": 3}
 PUBLISHED = pd.DataFrame(
