@@ -251,9 +251,9 @@ def added(sure: Cells) -> list[str]:
         "either": "Alone, c_IoU cannot be told from maximum probability",
     }
     joined = {
-        "above": "SegU adds something beyond the probability",
-        "below": "SegU makes the probability worse",
-        "either": "SegU adds nothing beyond the probability that this run can show",
+        "above": "Joined with equal weight, SegU adds something beyond the probability",
+        "below": "Joined with equal weight, SegU makes the probability worse",
+        "either": "Joined with equal weight, SegU adds nothing beyond the probability that this run can show",
     }
     sentences = []
     for openings, metric, what in (

@@ -265,9 +265,12 @@ def test_certainty_without_errors_is_undefined(run, rate, word):
 @pytest.mark.parametrize(
     ("value", "start"),
     [
-        (0.05, "SegU adds something beyond the probability (AUROC"),
-        (0.005, "SegU adds nothing beyond the probability that this run can show (AUROC"),
-        (-0.05, "SegU makes the probability worse (AUROC"),
+        (0.05, "Joined with equal weight, SegU adds something beyond the probability (AUROC"),
+        (
+            0.005,
+            "Joined with equal weight, SegU adds nothing beyond the probability that this run can show (AUROC",
+        ),
+        (-0.05, "Joined with equal weight, SegU makes the probability worse (AUROC"),
     ],
 )
 def test_segu_adds_only_where_the_interval_says_so(run, value, start):
