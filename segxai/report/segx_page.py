@@ -250,10 +250,11 @@ def added(sure: Cells) -> list[str]:
         "below": "Alone, c_IoU tells errors worse than maximum probability",
         "either": "Alone, c_IoU cannot be told from maximum probability",
     }
+    equal = "Joined with equal weight, SegU"
     joined = {
-        "above": "Joined with equal weight, SegU adds something beyond the probability",
-        "below": "Joined with equal weight, SegU makes the probability worse",
-        "either": "Joined with equal weight, SegU adds nothing beyond the probability that this run can show",
+        "above": f"{equal} adds something beyond the probability",
+        "below": f"{equal} makes the probability worse",
+        "either": f"{equal} adds nothing beyond the probability that this run can show",
     }
     sentences = []
     for openings, metric, what in (

@@ -268,7 +268,8 @@ def test_certainty_without_errors_is_undefined(run, rate, word):
         (0.05, "Joined with equal weight, SegU adds something beyond the probability (AUROC"),
         (
             0.005,
-            "Joined with equal weight, SegU adds nothing beyond the probability that this run can show (AUROC",
+            "Joined with equal weight, SegU adds nothing beyond the probability that this run can "
+            "show (AUROC",
         ),
         (-0.05, "Joined with equal weight, SegU makes the probability worse (AUROC"),
     ],
