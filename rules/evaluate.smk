@@ -99,6 +99,7 @@ rule check_claims:
     input:
         tables=collect("results/tables/{table}.csv", table=CLAIMED),
         samples=collect("results/data/{dataset}/samples.csv", dataset=SUBSETS),
+        rejected=collect("results/data/{dataset}/rejected.csv", dataset=SUBSETS),
         published=PUBLISHED,
     output:
         claims=report("results/tables/claims.csv", **shown("claims", "published numbers", "table")),
