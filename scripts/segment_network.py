@@ -12,7 +12,7 @@ from segxai.data.cache import image_cache, job_key
 from segxai.data.records import read_rows
 from segxai.data.samples import explained_rows
 from segxai.metrics.selective import segmentation_confidence
-from segxai.models.classifier import channel_statistics, intensities, normalise
+from segxai.models.inputs import channel_statistics, intensities, normalise
 from segxai.models.unet import load_unet, mask_probabilities
 from segxai.runtime import job, log, progress, torch_device
 

@@ -51,7 +51,8 @@ def main(
 def read_keys(trained, model, classes, input_size, centre, device):
     """Return the function from an image (H, W, 3) to the keys (h, w, d) of its tokens."""
     # The workers that cut load this file too, and have no use for torch.
-    from segxai.models.classifier import Classifier, key_features
+    from segxai.models.classifier import Classifier
+    from segxai.models.keys import key_features
 
     # Position embeddings are interpolated to the size of the input.
     arguments = model["arguments"] | {"dynamic_img_size": True}

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from segxai.metrics.classification import best_thresholds, multiclass_scores, multilabel_scores
 from segxai.models.augment import augment
-from segxai.models.classifier import intensities
+from segxai.models.inputs import intensities
 from segxai.runtime import InputError, progress
 
 OPTIMISERS = {
