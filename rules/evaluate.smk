@@ -81,7 +81,7 @@ rule make_tables:
     benchmark:
         "benchmarks/make_tables/{table}.tsv"
     wildcard_constraints:
-        table=r"explainseg_\w+",
+        table="explainseg_ablation|explainseg_baselines",
     conda:
         "../envs/report.yaml"
     params:

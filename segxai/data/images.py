@@ -35,6 +35,8 @@ def load_image(path: Path) -> np.ndarray:
 def load_mask(path: Path) -> np.ndarray:
     """Load a mask: foreground where its grey value exceeds 127 of 255.
 
+    A mask without any value above 1 holds 0 and 1: it looks black, and 1 is foreground.
+
     Returns
     -------
     mask : ndarray of bool, (H, W)
@@ -44,7 +46,29 @@ def load_mask(path: Path) -> np.ndarray:
     InputError
         As :func:`load_image`.
     """
-    return decode(path, "L") > MASK_THRESHOLD
+    grey = decode(path, "L")
+    return grey > (MASK_THRESHOLD if grey.max() > 1 else 0)
+
+
+def load_instances(path: Path) -> np.ndarray:
+    """Load a mask of single objects: the number of each, 0 for background, as stored.
+
+    Returns
+    -------
+    ids : ndarray of int, (H, W)
+
+    Raises
+    ------
+    InputError
+        As :func:`load_image`, or if it holds colours, fractions or negative numbers.
+    """
+    ids = decode(path, None)
+    if ids.ndim != 2 or ids.dtype.kind not in "biu" or ids.min() < 0:
+        raise InputError(
+            f"{path}: holds no instance ids (whole numbers from 0, in one channel); replace it by "
+            "the original."
+        )
+    return ids
 
 
 def load_pair(
@@ -75,7 +99,10 @@ def load_pair(
     """
     image = load_image(record.image)
     shape = image.shape[:2]
-    if record.findings is None:
+    if record.instances is not None:
+        ids = load_instances(record.instances)
+        mask = resize_mask(matched(ids > 0, record.instances, shape), size)
+    elif record.findings is None:
         mask = resize_mask(load_matching_mask(record.mask, shape), size)
     else:
         mask = np.zeros((len(classes), size, size), np.uint8)
@@ -88,12 +115,16 @@ def load_pair(
 
 
 def load_matching_mask(path: Path, shape: tuple[int, int]) -> np.ndarray:
-    """Load the mask of an image of `shape`: of the same size, or of a whole multiple of it.
+    """Load the mask of an image of `shape`, which it must match."""
+    return matched(load_mask(path), path, shape)
+
+
+def matched(mask: np.ndarray, path: Path, shape: tuple[int, int]) -> np.ndarray:
+    """Give a mask of an image of `shape`: of the same size, or of a whole multiple of it.
 
     The multiple allows for images that were made smaller: both have the same frame, and the mask
-    is resized from the size that it has.
+    is resized from the size that it has. InputError names the `path` of any other mask.
     """
-    mask = load_mask(path)
     factor = mask.shape[0] // shape[0]
     if mask.shape != (factor * shape[0], factor * shape[1]):
         raise InputError(
@@ -158,6 +189,26 @@ def resize_mask(mask: np.ndarray, size: int) -> np.ndarray:
     return (np.asarray(share) > 0.5).astype(np.uint8)
 
 
+def resize_instances(ids: np.ndarray, size: int) -> np.ndarray:
+    """Resize to a square: each new pixel takes the id of the old pixel under its centre.
+
+    At another size than the original an object of few pixels may vanish, and outlines may differ
+    from those of :func:`resize_mask` by a pixel.
+
+    Parameters
+    ----------
+    ids : ndarray of int, (H, W)
+    size : int
+        Side in pixels.
+
+    Returns
+    -------
+    resized : ndarray of the type of `ids`, (size, size)
+    """
+    rows, columns = (((np.arange(size) + 0.5) * side / size).astype(int) for side in ids.shape)
+    return ids[np.ix_(rows, columns)]
+
+
 def channel_statistics(images: np.ndarray, rows: np.ndarray) -> tuple[list[float], list[float]]:
     """Mean and standard deviation of each channel over all pixels of the given images.
 
@@ -192,12 +243,12 @@ def channel_statistics(images: np.ndarray, rows: np.ndarray) -> tuple[list[float
     return mean.tolist(), std.tolist()
 
 
-def decode(path: Path, mode: str) -> np.ndarray:
-    """Read an image file upright in Pillow's 8-bit `mode` ("RGB" or "L")."""
+def decode(path: Path, mode: str | None) -> np.ndarray:
+    """Read an image file upright in Pillow's 8-bit `mode` ("RGB", "L"); None: values as stored."""
     try:
         with Image.open(path) as file:
             image = ImageOps.exif_transpose(file)
-            return np.asarray(reduce_depth(image).convert(mode))
+            return np.asarray(reduce_depth(image).convert(mode) if mode else image)
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; restore it or remove its counterpart.") from None
     except UnidentifiedImageError:

@@ -56,6 +56,9 @@ class Record:
         Where an image may show several classes, each with a mask of its own: all that it shows.
     marker : Path, optional
         Mask of a planted shortcut (:mod:`segxai.data.findings`).
+    instances : Path, optional
+        File of the number of the object that each pixel belongs to, 0 for none. The mask is then
+        where it is not 0, and `mask` the same file.
     """
 
     image_id: str
@@ -65,6 +68,7 @@ class Record:
     group: str
     findings: tuple[Finding, ...] | None = None
     marker: Path | None = None
+    instances: Path | None = None
 
     @property
     def labels(self) -> set[str]:

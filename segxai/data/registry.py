@@ -3,7 +3,14 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from segxai.data import chestx_det10, ham10000, kvasir_seg, phantom_findings, phantom_lesions
+from segxai.data import (
+    chestx_det10,
+    ham10000,
+    kvasir_seg,
+    nuinsseg,
+    phantom_findings,
+    phantom_lesions,
+)
 from segxai.data.findings import write_phantom_findings
 from segxai.data.phantoms import write_phantom_lesions
 from segxai.data.records import Record
@@ -13,6 +20,7 @@ READERS: dict[str, Callable[..., list[Record]]] = {
     "chestx_det10": chestx_det10.read,
     "ham10000": ham10000.read,
     "kvasir_seg": kvasir_seg.read,
+    "nuinsseg": nuinsseg.read,
     "phantom_findings": phantom_findings.read,
     "phantom_lesions": phantom_lesions.read,
 }
