@@ -9,6 +9,7 @@ from PIL import Image, ImageDraw, ImageOps, UnidentifiedImageError
 from segxai.data.records import Finding, Record
 from segxai.runtime import InputError
 
+JPEG = (".jpg", ".jpeg")
 MASK_THRESHOLD = 127  # of 255: between the two peaks that JPEG leaves around 0 and 255
 
 
@@ -35,7 +36,8 @@ def load_image(path: Path) -> np.ndarray:
 def load_mask(path: Path) -> np.ndarray:
     """Load a mask: foreground where its grey value exceeds 127 of 255.
 
-    A mask without any value above 1 holds 0 and 1: it looks black, and 1 is foreground.
+    A mask without any value above 1 holds 0 and 1: it looks black, and 1 is foreground. In a JPEG 1
+    is noise.
 
     Returns
     -------
@@ -47,7 +49,8 @@ def load_mask(path: Path) -> np.ndarray:
         As :func:`load_image`.
     """
     grey = decode(path, "L")
-    return grey > (MASK_THRESHOLD if grey.max() > 1 else 0)
+    small = grey.max() <= 1 and path.suffix.lower() not in JPEG
+    return grey > (0 if small else MASK_THRESHOLD)
 
 
 def load_instances(path: Path) -> np.ndarray:
