@@ -27,6 +27,7 @@ include: "rules/segment.smk"
 include: "rules/baselines.smk"
 include: "rules/segx.smk"
 include: "rules/segx_tables.smk"
+include: "rules/summary.smk"
 include: "rules/evaluate.smk"
 include: "rules/figures.smk"
 include: "rules/segx_figures.smk"
@@ -38,7 +39,10 @@ rule all:
     default_target: True
     input:
         "results/report.html",
-        collect("results/tables/{table}.csv", table=[*TABLES, *SEGX_TABLES, "claims"]),
+        collect(
+            "results/tables/{table}.csv",
+            table=["dataset_summary", *TABLES, *SEGX_TABLES, "claims"],
+        ),
         collect(
             "results/figures/{figure}.{suffix}",
             figure=[*(f"explainseg_{name}" for name in FIGURES), *SEGX_FIGURES],

@@ -28,7 +28,7 @@ NETWORKS = {row: config["models"][STUDY["model"]] for row in [*TABLE_1.values(),
 for name in BASELINES:
     NETWORKS[METHODS[name]] = config["models"][config["baselines"][name]["model"]]
 # Tables with published numbers, and what says how much of each data set they are of.
-CLAIMED = [*TABLES, *SEGX_PUBLISHED]
+CLAIMED = [*TABLES, *SEGX_PUBLISHED, "dataset_summary"]
 SUBSETS = {
     name: {
         key: config["datasets"][name][key]
@@ -99,6 +99,7 @@ rule check_claims:
     input:
         tables=collect("results/tables/{table}.csv", table=CLAIMED),
         samples=collect("results/data/{dataset}/samples.csv", dataset=SUBSETS),
+        rejected=collect("results/data/{dataset}/rejected.csv", dataset=SUBSETS),
         published=PUBLISHED,
     output:
         claims=report("results/tables/claims.csv", **shown("claims", "published numbers", "table")),
