@@ -169,7 +169,8 @@ def reasons(rejected: pd.DataFrame) -> dict[str, int]:
 
     def generalise(file: str, reason: str) -> str:
         path, _, problem = reason.partition(": ")
-        part = "image" if path == file else "mask"
+        # The image may be a folder: a series.
+        part = "image" if path == file or path.startswith(f"{file}/") else "mask"
         problem = re.sub(r"\S+\.[A-Za-z]\w*", "…", problem.partition(";")[0])
         return f"{part}: {re.sub(r'[0-9]+([.,][0-9]+)*', '#', problem)}"
 

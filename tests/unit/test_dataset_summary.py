@@ -33,12 +33,13 @@ DEFINITION = {
 }
 REJECTED = pd.DataFrame(
     {
-        "file": ["x/1.png", "x/2.png", "x/3.png", "x/4.png"],
+        "file": ["x/1.png", "x/2.png", "x/3.png", "x/4.png", "1.3.6"],
         "reason": [
             "x/1.png: no such file; restore it or remove its counterpart.",
             "m/2_mask.png: is 640×480 pixels but its image 1,024×1024; replace either.",
             "m/3_mask.png: is 20×20 pixels but its image 50×50; replace either.",
             "list.json: the outline of a in 4.png reaches x 7, y 8.5 outside its 9×9 pixels; …",
+            "1.3.6/a.dcm: cannot be read (it ends before its pixels); replace it.",
         ],
     }
 )
@@ -102,7 +103,7 @@ def test_counts_by_hand():
         ("a", "images"): 2,
         ("b", "images"): 3,
         ("no finding", "images"): 1,
-        ("total", "rejected files"): 4,
+        ("total", "rejected files"): 5,
     }
     assert {key: found[key] for key in expected} == expected
     assert not [key for key in found if key[1] == "patches"]
@@ -169,13 +170,15 @@ def test_patches_count_where_there_are_some():
 
 
 def test_unknown_groups_are_not_counted():
-    """Where every image is its own group, the number of groups is undefined and not shown."""
+    """Where every image is its own group, their number is undefined and not shown; one may be."""
     alone = samples().assign(group=samples().image_id)
     table = summary(samples=alone)
     assert np.isnan(values(table)["total", "groups"])
     shown = arrange(table, {"toy": "Toy"})["lines"]
     assert LINES["total", "groups"] not in shown
     assert LINES["shared", "groups"] not in shown
+    one = samples().assign(group=["p", "p", "q", "q", "5"])
+    assert values(summary(samples=one))["total", "groups"] == 3
 
 
 def test_reasons_are_grouped():
@@ -183,6 +186,7 @@ def test_reasons_are_grouped():
     assert reasons(REJECTED) == {
         "mask: is #×# pixels but its image #×#": 2,
         "image: no such file": 1,
+        "image: cannot be read (it ends before its pixels)": 1,
         "mask: the outline of a in … reaches x #, y # outside its #×# pixels": 1,
     }
     assert reasons(REJECTED.iloc[:0]) == {}
@@ -221,7 +225,7 @@ def test_tables_of_text():
         "Boxes, official": "",
     }
     assert [one["Class"] for one in arranged["classes"]] == ["a", "b", "no finding"] * 2
-    assert [one["Files"] for one in arranged["rejected"]] == ["2", "1", "1"] * 2
+    assert [one["Files"] for one in arranged["rejected"]] == ["2", "1", "1", "1"] * 2
     tables = printed(arranged)
     text, tex = markdown(tables), latex_tables(tables)
     assert re.search(r"\| Images used +\| 5; paper 9 +\| 5; paper 9 +\|", text)
