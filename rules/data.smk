@@ -4,6 +4,8 @@ rule fetch_dataset:
     The receipt is the contract and names the folder. The folder itself is no output: with
     `path` it is not ours, and Snakemake would delete it (and a download) before each rerun.
     """
+    input:
+        series=series_tables,
     output:
         receipt="results/raw/{dataset}.json",
     log:
@@ -16,6 +18,8 @@ rule fetch_dataset:
         reader=lookup("datasets/{dataset}/reader", within=config),
         path=lookup("datasets/{dataset}/path", within=config),
         source=lookup("datasets/{dataset}/source", within=config),
+        selection=fetched,
+        abnormalities=lookup("datasets/{dataset}/abnormalities", within=config, default=None),
         code=source_digest("fetch_dataset"),
     script:
         "../scripts/fetch_dataset.py"

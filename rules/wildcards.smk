@@ -6,6 +6,19 @@ def dataset(key):
     return lambda wildcards: config["datasets"][wildcards.dataset][key]
 
 
+def series_tables(wildcards):
+    """Lists of the series of a data set that lies in a bucket; they come with the workflow."""
+    files = config["datasets"][wildcards.dataset]["source"].get("series", [])
+    return [str(Path(workflow.basedir, file)) for file in files]
+
+
+def fetched(wildcards):
+    """Which images are fetched from a bucket; None for data sets that come whole."""
+    chosen = config["datasets"][wildcards.dataset]
+    keys = ("max_images", "split")
+    return {key: chosen[key] for key in keys} if "bucket" in chosen["source"] else None
+
+
 def windows(wildcards):
     """Windows per side in which an image is explained: 1 explains it whole."""
     chosen = config["datasets"][wildcards.dataset]

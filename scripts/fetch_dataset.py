@@ -6,29 +6,29 @@ import shutil
 import zipfile
 from pathlib import Path
 
-from segxai.data.download import download, extract, fresh_folder
+from segxai.data.bucket import fetch_series, wanted_series
+from segxai.data.download import download, extract, fresh_folder, locked, published_file
 from segxai.data.registry import generate, read_records
-from segxai.runtime import atomic_path, job, log
+from segxai.data.samples import select_records
+from segxai.runtime import InputError, atomic_path, job, log
 
 
-def main(reader, path, source, downloads, receipt):
+def main(reader, path, source, downloads, receipt, series=(), selection=None, abnormalities=None):
+    options = {"abnormalities": abnormalities} if abnormalities else {}
     if path is not None:
         folder = Path(path).expanduser()
         facts = {"path": path}
     else:
         # Named after the receipt: results/raw/{dataset}.json describes results/raw/{dataset}/.
         folder = Path(receipt).with_suffix("")
-        facts = dict(source)
-        if "url" in source:
-            extract(download_file(source, Path(downloads) / folder.name), folder)
-        elif "files" in source:
-            with fresh_folder(folder) as fresh:
-                for file in source["files"]:
-                    unpack(download_file(file, Path(downloads) / folder.name), fresh)
-        else:
-            with fresh_folder(folder) as fresh:
-                generate(reader, fresh, source)
-    n_images = sum(record.image.is_file() for record in read_records(reader, folder))
+        downloads = Path(downloads) / folder.name
+        with locked(folder):
+            facts = source | get_files(reader, source, folder, downloads)
+            if "bucket" in source:
+                records = read_records(reader, folder, **options)
+                wanted, _ = select_records(records, **selection)
+                facts |= get_series(wanted, source, folder, downloads, series)
+    n_images = sum(one.image.exists() for one in read_records(reader, folder, **options))
     log.info("%s: %d images", folder, n_images)
     facts |= {
         "folder": folder.as_posix(),
@@ -38,6 +38,53 @@ def main(reader, path, source, downloads, receipt):
     }
     with atomic_path(receipt) as temporary:
         temporary.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+
+
+def get_files(reader, source, folder, downloads):
+    """Download and unpack the files of a source, or generate them; return what was learnt."""
+    if "url" in source:
+        published = publish(source, downloads)
+        extract(download_file(source | published, downloads), folder)
+        return published
+    files = [download_file(file, downloads) for file in source.get("files", [])]
+    if "bucket" in source:
+        # The folder may hold gigabytes of images, which stay.
+        for file in files:
+            unpack(file, folder)
+        return {}
+    with fresh_folder(folder) as fresh:
+        if not files:
+            generate(reader, fresh, source)
+        for file in files:
+            unpack(file, fresh)
+    return {}
+
+
+def get_series(records, source, folder, downloads, tables):
+    """Download the images and masks of the records that `prepare_dataset` will choose."""
+    objects = fetch_series(
+        source["bucket"],
+        wanted_series(records, folder),
+        tables,
+        folder,
+        parts=downloads,
+        connections=source["connections"],
+    )
+    return {"n_objects": len(objects), "bytes": sum(one.n_bytes for one in objects)}
+
+
+def publish(source, downloads):
+    """Name, size and MD5 of the archive where its publisher is to be asked for them."""
+    if "checksum_from" not in source:
+        return {}
+    published = published_file(source["checksum_from"], source["url"], downloads)
+    if published["bytes"] != source.get("bytes", published["bytes"]):
+        raise InputError(
+            f"{source['checksum_from']}: gives {published['bytes']:,} bytes for "
+            f"{published['name']} instead of {source['bytes']:,}; correct `source: bytes` of the "
+            "data set if this is the version that you want."
+        )
+    return published
 
 
 def download_file(file, folder):
@@ -51,7 +98,8 @@ def unpack(file, folder):
     if zipfile.is_zipfile(file):
         extract(file, folder / file.stem)
     else:
-        shutil.copyfile(file, folder / file.name)
+        with atomic_path(folder / file.name) as temporary:
+            shutil.copyfile(file, temporary)
 
 
 if __name__ == "__main__":
@@ -62,4 +110,7 @@ if __name__ == "__main__":
             source=snakemake.params.source,
             downloads="results/raw/downloads",
             receipt=snakemake.output.receipt,
+            series=snakemake.input.series,
+            selection=snakemake.params.selection,
+            abnormalities=snakemake.params.abnormalities,
         )

@@ -1,9 +1,12 @@
 """Downloads are checked and continued, archives unpacked without trusting them."""
 
+import contextlib
 import gzip
 import hashlib
 import io
+import json
 import re
+import runpy
 import stat
 import tarfile
 import threading
@@ -17,7 +20,7 @@ import numpy as np
 import pytest
 import requests
 
-from segxai.data.download import download, extract, fresh_folder
+from segxai.data.download import download, extract, fresh_folder, published_file
 from segxai.runtime import InputError
 
 CONTENT = np.random.default_rng(0).bytes(3_000_000)
@@ -34,6 +37,9 @@ class Server:
     statuses: list[int] = field(default_factory=list)  # answered first, one request each
     drops: list[int] = field(default_factory=list)  # bytes sent before the connection is cut
     silence: float = 0.0  # seconds before the first answer only
+    headers: dict[str, str] = field(
+        default_factory=dict
+    )  # sent, or sent in place of the right ones
     asked: list[str | None] = field(default_factory=list)  # Range header of each request
 
 
@@ -56,10 +62,12 @@ def server():
             start = int(asked[1]) if asked and state.ranges else 0
             body = state.content[start:]
             self.send_response(206 if start else 200)
-            self.send_header("Content-Length", str(len(body)))
+            headers = {"Content-Length": str(len(body))}
             if start:
                 total = len(state.content)
-                self.send_header("Content-Range", f"bytes {start}-{total - 1}/{total}")
+                headers["Content-Range"] = f"bytes {start}-{total - 1}/{total}"
+            for name, value in (headers | state.headers).items():
+                self.send_header(name, value)
             self.end_headers()
             self.wfile.write(body[: state.drops.pop(0)] if state.drops else body)
 
@@ -189,6 +197,166 @@ def test_other_content_is_refused(server, tmp_path, content):
     assert not list(tmp_path.iterdir())
 
 
+def half_downloaded(server: Server, folder: Path, n_bytes: int | None = len(CONTENT)) -> Path:
+    """Break a download off in the middle; return what is there of it."""
+    server.drops = [1_200_000]
+    with pytest.raises(InputError):
+        download(server.address, SHA256, n_bytes, folder, attempts=1)
+    (part,) = folder.glob("*.part")
+    assert 0 < part.stat().st_size <= 1_200_000
+    return part
+
+
+@pytest.mark.parametrize("n_bytes", [None, len(CONTENT)])
+def test_a_page_does_not_replace_what_is_here(server, tmp_path, n_bytes):
+    """A moved server that answers 200 and a page costs none of the bytes that had arrived."""
+    part = half_downloaded(server, tmp_path, n_bytes)
+    kept = part.read_bytes()
+    server.ranges, server.content = False, b"<html>moved</html>"
+    server.headers = {"Content-Type": "text/html; charset=utf-8"}
+    with pytest.raises(InputError, match=r"not the expected file \(.*text/html"):
+        download(server.address, SHA256, n_bytes, tmp_path)
+    assert part.read_bytes() == kept
+    server.ranges, server.content, server.headers = True, CONTENT, {}
+    assert download(server.address, SHA256, n_bytes, tmp_path).read_bytes() == CONTENT
+    assert server.asked[-1] == f"bytes={len(kept)}-"
+
+
+def test_another_range_is_not_appended(server, tmp_path):
+    """An answer that begins at another byte than asked for is refused, and the part stays."""
+    part = half_downloaded(server, tmp_path)
+    kept = part.read_bytes()
+    server.headers = {"Content-Range": f"bytes 7-{len(CONTENT) - 1}/{len(CONTENT)}"}
+    with pytest.raises(InputError, match="range 'bytes 7-"):
+        fetch(server, tmp_path)
+    assert part.read_bytes() == kept
+
+
+def test_redirect_to_nowhere_is_no_file(server, tmp_path):
+    """A 301 that does not say where to is an error, not content."""
+    server.statuses = [301]
+    with pytest.raises(InputError, match="HTTP status 301"):
+        fetch(server, tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_too_small_a_disk_is_said_first(server, tmp_path):
+    """A file larger than the free disk is refused before the server is asked."""
+    with pytest.raises(InputError, match=r"GB are still to be downloaded but only .* are free"):
+        download(server.address, SHA256, 2**60, tmp_path)
+    assert server.asked == []
+
+
+MD5 = hashlib.md5(CONTENT).hexdigest()
+RECORD = {"files": [{"key": "other.zip"}, {"key": "a b.zip", "size": 3_000_000}]}
+RECORD["files"][1]["checksum"] = f"md5:{MD5}"
+FILE = "https://zenodo.org/api/records/1/files/a%20b.zip/content"
+
+
+def published(server: Server, folder: Path, record: object = RECORD) -> dict:
+    """Ask the server, as if it were Zenodo, for the facts of `FILE`."""
+    server.content = record if isinstance(record, bytes) else json.dumps(record).encode()
+    folder.mkdir(exist_ok=True)
+    return published_file(server.address, FILE, folder, pause=0.01)
+
+
+def test_checksum_is_asked_from_the_record(server, tmp_path):
+    """Name, size and MD5 come from the record; once the file is here it is not asked again."""
+    facts = {"name": "a b.zip", "bytes": 3_000_000, "md5": MD5}
+    server.statuses = [503]
+    assert published(server, tmp_path) == facts and len(server.asked) == 2
+    assert published(server, tmp_path) == facts and len(server.asked) == 3
+    (tmp_path / "a b.zip").touch()
+    assert published(server, tmp_path) == facts and len(server.asked) == 3
+    with pytest.raises(InputError, match="does not tell the MD5"):
+        published_file(server.address, FILE.replace("a%20b", "c"), tmp_path)
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        b"<html>moved</html>",
+        b"\xff",
+        [],
+        {"files": {}},
+        {"files": [{"key": "other.zip"}]},
+        {"files": [{"key": "a b.zip", "size": 1}]},
+        {"files": [{"key": "a b.zip", "size": 1, "checksum": "sha1:00"}]},
+        {"files": [{"key": "a b.zip", "size": None, "checksum": f"md5:{MD5}"}]},
+    ],
+)
+def test_record_without_the_checksum_is_one_sentence(server, tmp_path, record):
+    """A page, another document or a record without this file's MD5 names the record's address."""
+    with pytest.raises(InputError, match=r"^http://127\.0\.0\.1:\d+/data\.zip: .*(MD5|text)"):
+        published(server, tmp_path, record)
+
+
+def test_missing_record_is_one_sentence(server, tmp_path):
+    """A record that is gone is said with its status."""
+    server.statuses = [404]
+    with pytest.raises(InputError, match=r"does not answer \(HTTP status 404\)"):
+        published(server, tmp_path)
+
+
+@pytest.mark.parametrize("given", [{}, {"bytes": 1}])
+def test_script_writes_the_asked_checksum_to_the_receipt(tmp_path, given, checkout):
+    """An archive is checked by the record's MD5; another size than configured is refused."""
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as opened:
+        for name in ("labels.csv", "images/a.png", "masks/a.png"):
+            opened.writestr(name, "image_id,label\na,lesion\n")
+    content = archive.getvalue()
+    facts = {"key": "a.zip", "size": len(content), "checksum": f"md5:{md5(content)}"}
+    answers = {"/records/1": json.dumps({"files": [facts]}).encode(), "/files/a.zip/get": content}
+    with pages(answers) as address:
+        url, record = f"{address}/files/a.zip/get", f"{address}/records/1"
+        receipt = tmp_path / "raw" / "lesions.json"
+        arguments = {
+            "reader": "phantom_lesions",
+            "path": None,
+            "source": {"url": url, "checksum_from": record} | given,
+            "downloads": tmp_path / "downloads",
+            "receipt": receipt,
+        }
+        main = runpy.run_path(str(checkout / "scripts" / "fetch_dataset.py"))["main"]
+        if given:
+            with pytest.raises(InputError, match=r"gives \d+ bytes for a\.zip instead of 1"):
+                main(**arguments)
+            assert not receipt.exists()
+            return
+        main(**arguments)
+    # The server is gone, the archive is here: a rerun needs neither.
+    receipt.unlink()
+    main(**arguments)
+    written = json.loads(receipt.read_text())
+    assert written["md5"] == md5(content) and written["bytes"] == len(content)
+    assert written["url"] == url and written["checksum_from"] == record
+
+
+def md5(content: bytes) -> str:
+    return hashlib.md5(content).hexdigest()
+
+
+@contextlib.contextmanager
+def pages(answers: dict[str, bytes]):
+    """Serve fixed answers by path."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(answers[self.path])))
+            self.end_headers()
+            self.wfile.write(answers[self.path])
+
+        def log_message(self, *_):
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as http:
+        threading.Thread(target=http.serve_forever, args=(0.01,), daemon=True).start()
+        yield f"http://127.0.0.1:{http.server_port}"
+        http.shutdown()
+
+
 FILES = {"set/images/a.jpg": b"A" * 3000, "set/masks/a.jpg": b"B" * 10, "set/empty": b""}
 
 
@@ -301,3 +469,14 @@ def test_fresh_folder_replaces_only_on_success(tmp_path):
         "set",
         "set/old",
     ]
+
+
+def test_fresh_folder_clears_what_a_killed_run_left(tmp_path):
+    """Half an unpacked archive of a killed run neither stays nor gets into the new folder."""
+    left = tmp_path / ".set.new" / "set"
+    left.mkdir(parents=True)
+    (left / "half").touch()
+    with fresh_folder(tmp_path / "set") as fresh:
+        (fresh / "new").touch()
+    found = sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*"))
+    assert found == ["set", "set/new"]
