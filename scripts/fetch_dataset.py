@@ -28,7 +28,7 @@ def main(reader, path, source, downloads, receipt):
         else:
             with fresh_folder(folder) as fresh:
                 generate(reader, fresh, source)
-    n_images = sum(record.image.is_file() for record in read_records(reader, folder))
+    n_images = sum(record.image.exists() for record in read_records(reader, folder))
     log.info("%s: %d images", folder, n_images)
     facts |= {
         "folder": folder.as_posix(),
