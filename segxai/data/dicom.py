@@ -45,7 +45,7 @@ def read_grey(path: Path) -> np.ndarray:
     if syntax.is_compressed and not decodable(syntax):
         raise ValueError(f"nothing here decodes its compression, {syntax.name}: decompress it")
     lowest, shown = grey_levels(dataset)
-    grey = shown[dataset.pixel_array - lowest]
+    grey = shown[np.subtract(dataset.pixel_array, lowest, dtype=np.int32)]
     return 255 - grey if dataset.PhotometricInterpretation == "MONOCHROME1" else grey
 
 

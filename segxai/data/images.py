@@ -84,8 +84,8 @@ def load_pair(
     classes : sequence of str, (C,)
         Order of the masks of a record with findings.
     mask_mismatch : {"drop", "resize"}
-        What to do with a mask of another size than its image: refuse it, or take both for the same
-        frame.
+        What to do with a mask of another size than its image: refuse it, or stretch it over the
+        image (also where their proportions differ).
 
     Raises
     ------
@@ -115,10 +115,12 @@ def load_pair(
 
 def largest_image(path: Path) -> Path:
     """Choose the largest image file of a folder; a file is itself."""
-    files = image_files(path) if path.is_dir() else [path]
+    if not path.is_dir():
+        return path
+    files = image_files(path)
     if not files:
         raise InputError(f"{path}: holds no image file; restore it from the original.")
-    return max(files, key=lambda file: file.stat().st_size if len(files) > 1 else 0)
+    return max(files, key=lambda file: file.stat().st_size)
 
 
 def masks_of(record: Record, shape: tuple[int, int]) -> dict[Path, np.ndarray]:

@@ -233,6 +233,20 @@ def test_the_frame_decides_between_two_masks(cbis):
     assert not pair.resized
 
 
+def test_the_largest_image_counts_and_links_are_followed(cbis, tmp_path_factory):
+    """A thumbnail beside the image is passed over, and folders may be linked."""
+    linked = tmp_path_factory.mktemp("linked")
+    write_tables(linked)
+    (linked / "images").symlink_to(cbis)
+    for table in cbis.glob("*.csv"):
+        table.unlink()
+    record = by_name(linked)["Mass-Training_P_00001_LEFT_CC"]
+    before = load_pair(record, 96).image
+    write_dicom(record.image / "0.dcm", grey((10, 10), 3))
+    write_dicom(record.image / "z.dcm", grey((10, 10), 3))
+    np.testing.assert_array_equal(load_pair(record, 96).image, before)
+
+
 def test_a_missing_or_doubled_mask_is_named(cbis):
     """No mask, an empty one, two of one frame and an absent series are each one sentence."""
     name = "Mass-Training_P_00001_LEFT_MLO"
