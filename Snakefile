@@ -28,6 +28,7 @@ include: "rules/baselines.smk"
 include: "rules/segx.smk"
 include: "rules/segx_tables.smk"
 include: "rules/evaluate.smk"
+include: "rules/instances.smk"
 include: "rules/figures.smk"
 include: "rules/segx_figures.smk"
 include: "rules/report.smk"
@@ -38,7 +39,9 @@ rule all:
     default_target: True
     input:
         "results/report.html",
-        collect("results/tables/{table}.csv", table=[*TABLES, *SEGX_TABLES, "claims"]),
+        collect(
+            "results/tables/{table}.csv", table=[*TABLES, *INSTANCE_TABLES, *SEGX_TABLES, "claims"]
+        ),
         collect(
             "results/figures/{figure}.{suffix}",
             figure=[*(f"explainseg_{name}" for name in FIGURES), *SEGX_FIGURES],

@@ -22,7 +22,8 @@ from timm.data.constants import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
 # A script's own folder is on the path, the checkout is not.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from segxai.models.classifier import intensities, key_features, normalise
+from segxai.models.inputs import intensities, normalise
+from segxai.models.keys import key_features
 from segxai.runtime import map_images
 from segxai.segment import bilateral, maskcut
 from segxai.segment.ncut import normalized_cut

@@ -57,11 +57,11 @@ wildcard_constraints:
     shard=r"\d+",
 
 
-def scores(segmenters):
+def scores(segmenters, files=OVERLAP, datasets=STUDY["datasets"]):
     """Score files of some segmenters, each with its data set and segmenter."""
     return [
-        (OVERLAP.format(dataset=dataset, segmenter=segmenter, seed=seed), dataset, segmenter)
-        for dataset in STUDY["datasets"]
+        (files.format(dataset=dataset, segmenter=segmenter, seed=seed), dataset, segmenter)
+        for dataset in datasets
         for segmenter in segmenters
         for seed in config["seeds"]
     ]

@@ -81,7 +81,7 @@ rule make_tables:
     benchmark:
         "benchmarks/make_tables/{table}.tsv"
     wildcard_constraints:
-        table=r"explainseg_\w+",
+        table="explainseg_ablation|explainseg_baselines",
     conda:
         "../envs/report.yaml"
     params:
@@ -99,6 +99,7 @@ rule check_claims:
     input:
         tables=collect("results/tables/{table}.csv", table=CLAIMED),
         samples=collect("results/data/{dataset}/samples.csv", dataset=SUBSETS),
+        rejected=collect("results/data/{dataset}/rejected.csv", dataset=SUBSETS),
         published=PUBLISHED,
     output:
         claims=report("results/tables/claims.csv", **shown("claims", "published numbers", "table")),

@@ -22,11 +22,16 @@ PUBLISHED = {
 }
 
 
-def main(tables, networks, samples, subsets, published, verdicts):
+def main(tables, networks, samples, rejected, subsets, published, verdicts):
     table = pd.concat(pd.read_csv(path) for path in tables)
     numbers = pd.read_csv(published)
     obstacles = {row: network_differs(row, network) for row, network in networks.items()}
-    notes = {name: subset_note(read_rows(samples[name]), **subsets[name]) for name in samples}
+    notes = {
+        name: subset_note(
+            read_rows(samples[name]), len(pd.read_csv(rejected[name])), **subsets[name]
+        )
+        for name in samples
+    }
     result = claims(numbers, table, obstacles, notes)
     log.info("verdicts: %s", result.verdict.value_counts().to_dict())
     with atomic_path(verdicts) as path:
@@ -46,11 +51,13 @@ def network_differs(row: str, network: dict) -> str | None:
     return None
 
 
-def subset_note(samples, max_images, explained_split, explained_images) -> str:
+def subset_note(samples, n_rejected, max_images, explained_split, explained_images) -> str:
     """What part of a data set the numbers are of, where it is not all of it."""
     notes = []
     if max_images is not None:
         notes.append(f"the data set is cut to {len(samples)} images")
+    if n_rejected:
+        notes.append(f"{n_rejected:,} of {len(samples) + n_rejected:,} images could not be used")
     total = len(samples)
     if explained_split is not None:
         total = int((samples.split == explained_split).sum())
@@ -66,6 +73,7 @@ if __name__ == "__main__":
             tables=snakemake.input.tables,
             networks=snakemake.params.networks,
             samples=dict(zip(snakemake.params.subsets, snakemake.input.samples, strict=True)),
+            rejected=dict(zip(snakemake.params.subsets, snakemake.input.rejected, strict=True)),
             subsets=snakemake.params.subsets,
             published=snakemake.input.published,
             verdicts=snakemake.output.claims,

@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 import torch
 
-from segxai.data.arrays import npy_rows, read_array
+from segxai.data.arrays import read_array
+from segxai.data.cache import image_cache, job_key
 from segxai.data.records import read_rows
 from segxai.data.samples import background_rows, explained_rows
 from segxai.explain.integrated_gradients import completeness_error
@@ -15,7 +16,6 @@ from segxai.explain.relevance import relevance
 from segxai.models.classifier import Classifier
 from segxai.runtime import (
     InputError,
-    atomic_path,
     image_seed,
     job,
     log,
@@ -23,6 +23,8 @@ from segxai.runtime import (
     torch_device,
     usable_precision,
 )
+
+COLUMNS = ["image_id", "target", "completeness_error", "seconds"]
 
 
 def main(
@@ -38,6 +40,7 @@ def main(
     grid,
     seed,
     threads,
+    key,
     maps,
     rows,
 ):
@@ -53,12 +56,11 @@ def main(
         others = background_rows(table, count, seed)
         background = torch.cat([classifier.inputs(pixels[row], grid) for row in others])
 
-    facts, unpredicted = [], 0
     shape = pixels.shape[1:3]
-    with atomic_path(maps) as path, npy_rows(path, shape, np.float16) as append:
-        for row in progress(chosen, len(chosen), "images explained"):
-            name = table.image_id[row]
-            unpredicted += name not in targets
+    with image_cache(maps, len(chosen), key, shape, np.float16, rows, COLUMNS) as cache:
+        rest = chosen[cache.done :]
+        for row in progress(rest, len(rest), "images explained"):
+            name, found, facts = table.image_id[row], [], []
             for target in targets.get(name, []):
                 started = time.perf_counter()
                 attribution, gain = explain(
@@ -70,16 +72,15 @@ def main(
                     **settings,
                 )
                 refuse_nan(attribution, weights, name)
-                append(relevance(attribution, grid, shape).astype(np.float16))
+                found.append(relevance(attribution, grid, shape).astype(np.float16))
                 error = completeness_error(attribution, gain)
                 facts.append((name, target, error, time.perf_counter() - started))
-    facts = pd.DataFrame(facts, columns=["image_id", "target", "completeness_error", "seconds"])
+            cache.append(found, facts)
+    facts = pd.DataFrame(cache.facts, columns=COLUMNS)
     means = len(facts), facts.completeness_error.median(), facts.seconds.mean()
     log.info("%d maps: median completeness error %.3f, %.2f s per map", *means)
-    if unpredicted:
+    if unpredicted := (~table.image_id[chosen].isin(targets.index)).sum():
         log.warning("%d images have no map: no label is predicted for them", unpredicted)
-    with atomic_path(rows) as path:
-        facts.to_csv(path, index=False, float_format="%.6g")
 
 
 def refuse_nan(attribution, weights, name):
@@ -105,6 +106,7 @@ if __name__ == "__main__":
             grid=snakemake.params.grid,
             seed=int(snakemake.wildcards.seed),
             threads=snakemake.params.threads,
+            key=job_key(snakemake),
             maps=snakemake.output.maps,
             rows=snakemake.output.rows,
         )

@@ -5,7 +5,9 @@ import numpy as np
 from segxai.data.arrays import read_array
 from segxai.data.records import read_rows
 from segxai.data.samples import explained_rows
-from segxai.models.classifier import Classifier, first_component, join_windows, key_features
+from segxai.models.classifier import Classifier
+from segxai.models.inputs import join_windows
+from segxai.models.keys import first_component, key_features
 from segxai.runtime import atomic_path, job, progress, torch_device
 
 

@@ -3,12 +3,13 @@
 import numpy as np
 from skimage.transform import resize
 
-from segxai.data.arrays import npy_rows, read_array
+from segxai.data.arrays import read_array
+from segxai.data.cache import image_cache, job_key
 from segxai.data.records import read_rows
 from segxai.data.samples import explained_rows
 from segxai.explain.grad_cam import level_maps
 from segxai.models.classifier import Classifier
-from segxai.runtime import InputError, atomic_path, job, log, progress, torch_device
+from segxai.runtime import InputError, job, log, progress, torch_device
 from segxai.segment.micranet import micranet_mask
 
 
@@ -23,6 +24,7 @@ def main(
     cut,
     selection,
     threads,
+    key,
     masks,
 ):
     device = torch_device(threads)
@@ -31,10 +33,10 @@ def main(
     pixels = read_array(images)
     classifier = Classifier.load(weights, statistics, model, len(classes), device)
     targets = read_rows(predictions).query("predicted == 1").set_index("image_id")["class"]
-    areas = []
     shape = pixels.shape[1:3]
-    with atomic_path(masks) as path, npy_rows(path, shape) as append:
-        for row in progress(chosen, len(chosen), "images segmented"):
+    with image_cache(masks, len(chosen), key, shape) as cache:
+        rest = chosen[cache.done :]
+        for row in progress(rest, len(rest), "images segmented"):
             name = table.image_id[row]
             maps = level_maps(
                 classifier.network,
@@ -44,11 +46,10 @@ def main(
             )
             refuse_nan(maps, weights, name)
             mask = micranet_mask(maps, **cut)
-            append(resize(mask, shape, order=0).astype(np.uint8))
-            areas.append(mask.mean())
+            cache.append([resize(mask, shape, order=0).astype(np.uint8)], [[int(mask.any())]])
     without = (targets[table.image_id[chosen]] == classes[0]).sum()
     log.info("%d of %d masks explain the class %s", without, len(chosen), classes[0])
-    log.info("%d masks are empty: constant activation maps", areas.count(0))
+    log.info("%d masks are empty: constant activation maps", cache.facts.count([0]))
 
 
 def refuse_nan(maps, weights, name):
@@ -72,5 +73,6 @@ if __name__ == "__main__":
             cut=snakemake.params.cut,
             selection=snakemake.params.selection | {"shard": int(snakemake.wildcards.shard)},
             threads=snakemake.params.threads,
+            key=job_key(snakemake),
             masks=snakemake.output.masks,
         )

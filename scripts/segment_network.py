@@ -7,16 +7,19 @@ import numpy as np
 import pandas as pd
 import torch
 
-from segxai.data.arrays import npy_rows, read_array
+from segxai.data.arrays import read_array
+from segxai.data.cache import image_cache, job_key
 from segxai.data.records import read_rows
 from segxai.data.samples import explained_rows
 from segxai.metrics.selective import segmentation_confidence
-from segxai.models.classifier import channel_statistics, intensities, normalise
+from segxai.models.inputs import channel_statistics, intensities, normalise
 from segxai.models.unet import load_unet, mask_probabilities
-from segxai.runtime import atomic_path, job, log, progress, torch_device
+from segxai.runtime import job, log, progress, torch_device
+
+COLUMNS = ["image_id", "mask", "mask_fraction", "confidence"]
 
 
-def main(samples, images, statistics, weights, card, model, selection, threads, masks, facts):
+def main(samples, images, statistics, weights, card, model, selection, threads, key, masks, facts):
     device = torch_device(threads)
     table = read_rows(samples)
     chosen = explained_rows(table, **selection)
@@ -25,33 +28,26 @@ def main(samples, images, statistics, weights, card, model, selection, threads, 
     network = load_unet(weights, n_masks, model["arguments"], device)
     channel = channel_statistics(model, statistics)
     shape = pixels.shape[1:3]
-    found = []
-    with (
-        atomic_path(masks) as path,
-        npy_rows(path, (n_masks, *shape) if n_masks > 1 else shape) as append,
-    ):
-        for row in progress(chosen, len(chosen), "images segmented"):
+    row_shape = (n_masks, *shape) if n_masks > 1 else shape
+    with image_cache(masks, len(chosen), key, row_shape, table=facts, columns=COLUMNS) as cache:
+        rest = chosen[cache.done :]
+        for row in progress(rest, len(rest), "images segmented"):
             image = torch.tensor(pixels[row : row + 1], device=device)
             inputs = normalise(intensities(image, model["input_size"]), **channel)
             probability = mask_probabilities(network, inputs, shape)[0].cpu().numpy()
             mask = probability > 0.5
-            append((mask if n_masks > 1 else mask[0]).astype(np.uint8))
-            areas = mask.mean(axis=(1, 2))
-            found += [
-                (table.image_id[row], *each)
-                for each in zip(
-                    range(n_masks), areas, segmentation_confidence(probability), strict=True
-                )
-            ]
-    found = pd.DataFrame(found, columns=["image_id", "mask", "mask_fraction", "confidence"])
+            sure = zip(mask.mean(axis=(1, 2)), segmentation_confidence(probability), strict=True)
+            cache.append(
+                [mask.astype(np.uint8).reshape(row_shape)],
+                [(table.image_id[row], index, *each) for index, each in enumerate(sure)],
+            )
+    found = pd.DataFrame(cache.facts, columns=COLUMNS)
     log.info(
         "mean mask area %.1f %% of the image; %d of %d masks are empty",
         100 * found.mask_fraction.mean(),
         (found.mask_fraction == 0).sum(),
         len(found),
     )
-    with atomic_path(facts) as path:
-        found.to_csv(path, index=False, float_format="%.6g")
 
 
 if __name__ == "__main__":
@@ -65,6 +61,7 @@ if __name__ == "__main__":
             model=snakemake.params.model,
             selection=snakemake.params.selection | {"shard": int(snakemake.wildcards.shard)},
             threads=snakemake.params.threads,
+            key=job_key(snakemake),
             masks=snakemake.output.masks,
             facts=snakemake.output.facts,
         )

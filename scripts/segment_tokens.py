@@ -5,11 +5,14 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
-from segxai.data.arrays import npy_rows, read_array
+from segxai.data.arrays import read_array
+from segxai.data.cache import image_cache, job_key
 from segxai.data.records import read_rows
 from segxai.data.samples import explained_rows
-from segxai.runtime import atomic_path, job, log, map_images, torch_device
+from segxai.runtime import job, log, map_images, torch_device
 from segxai.segment.tokens import segment_keys
+
+COLUMNS = ["image_id", "objects", "eigengap", "dense", "problem", "area"]
 
 
 def main(
@@ -24,6 +27,7 @@ def main(
     selection,
     threads,
     workers,
+    key,
     masks,
     facts,
 ):
@@ -33,23 +37,22 @@ def main(
     device = torch_device(threads)
     keys = read_keys(trained, model, classes, features["input_size"], features["centre"], device)
     work = partial(segment_keys, method=method, settings=cut)
-    items = ((keys(pixels[row]), pixels[row]) for row in chosen)
-    found = []
-    with atomic_path(masks) as path, npy_rows(path, pixels.shape[1:3]) as append:
-        for mask, fact in map_images(work, items, len(chosen), workers, "images segmented"):
-            append(mask.astype(np.uint8))
-            found.append(fact | {"area": mask.mean()})
-    found = pd.DataFrame(found).assign(image_id=table.image_id[chosen].to_numpy())
-    tell(found)
-    with atomic_path(facts) as path:
-        columns = ["image_id", "objects", "eigengap", "dense", "problem"]
-        found[columns].to_csv(path, index=False, float_format="%.6g")
+    shape = pixels.shape[1:3]
+    with image_cache(masks, len(chosen), key, shape, table=facts, columns=COLUMNS) as cache:
+        rest = chosen[cache.done :]
+        items = ((keys(pixels[row]), pixels[row]) for row in rest)
+        results = map_images(work, items, len(rest), workers, "images segmented")
+        for row, (mask, fact) in zip(rest, results, strict=True):
+            fact |= {"image_id": table.image_id[row], "area": float(mask.mean())}
+            cache.append([mask.astype(np.uint8)], [[fact[name] for name in COLUMNS]])
+    tell(pd.DataFrame(cache.facts, columns=COLUMNS))
 
 
 def read_keys(trained, model, classes, input_size, centre, device):
     """Return the function from an image (H, W, 3) to the keys (h, w, d) of its tokens."""
     # The workers that cut load this file too, and have no use for torch.
-    from segxai.models.classifier import Classifier, key_features
+    from segxai.models.classifier import Classifier
+    from segxai.models.keys import key_features
 
     # Position embeddings are interpolated to the size of the input.
     arguments = model["arguments"] | {"dynamic_img_size": True}
@@ -93,6 +96,7 @@ if __name__ == "__main__":
             selection=snakemake.params.selection | {"shard": int(snakemake.wildcards.shard)},
             threads=snakemake.params.threads,
             workers=snakemake.threads,
+            key=job_key(snakemake),
             masks=snakemake.output.masks,
             facts=snakemake.output.facts,
         )

@@ -10,11 +10,8 @@ from segxai.data.arrays import read_array
 from segxai.data.records import read_rows
 from segxai.data.samples import label_matrix
 from segxai.data.splits import TRAIN, VALIDATION
-from segxai.models.classifier import (
-    build_classifier,
-    channel_statistics,
-    normalise,
-)
+from segxai.models.classifier import build_classifier
+from segxai.models.inputs import channel_statistics, normalise
 from segxai.models.saving import save_model
 from segxai.models.training import Patches, train_classifier
 from segxai.runtime import InputError, job, log, torch_device

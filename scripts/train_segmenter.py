@@ -8,7 +8,7 @@ import numpy as np
 from segxai.data.arrays import read_array
 from segxai.data.records import read_rows
 from segxai.data.splits import TRAIN, VALIDATION
-from segxai.models.classifier import channel_statistics, normalise
+from segxai.models.inputs import channel_statistics, normalise
 from segxai.models.saving import save_model
 from segxai.models.training import Patches
 from segxai.models.unet import build_unet, train_segmenter

@@ -1,6 +1,9 @@
 """Arrays on disk that may be larger than memory."""
 
 import contextlib
+import io
+import math
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -30,7 +33,7 @@ def read_array(path: str | Path) -> np.ndarray:
 
 @contextlib.contextmanager
 def npy_rows(
-    path: Path, row_shape: tuple[int, ...], dtype: type = np.uint8
+    path: Path, row_shape: tuple[int, ...], dtype: type = np.uint8, keep: int = 0
 ) -> Iterator[Callable[[np.ndarray], None]]:
     """Write a ``.npy`` file row by row; how many rows is known only at the end.
 
@@ -42,29 +45,52 @@ def npy_rows(
     path : Path
     row_shape : tuple of int
     dtype : type
+    keep : int
+        Rows of an unfinished file at `path` that stay; it is made anew for 0.
 
     Yields
     ------
     append : callable
-        Takes one row: ndarray of `row_shape` and `dtype`. `ValueError` for any other.
+        Takes one row: ndarray of `row_shape` and `dtype`. `ValueError` for any other. The row
+        outlives a kill of this process as soon as the call returns.
     """
-    n_rows, descr = 0, np.lib.format.dtype_to_descr(np.dtype(dtype))
-    with Path(path).open("wb") as file:
-
-        def write_header() -> None:
-            # NumPy pads it so that the length of the first axis may grow in place.
-            shape = (n_rows, *row_shape)
-            header = {"descr": descr, "fortran_order": False, "shape": shape}
-            np.lib.format.write_array_header_1_0(file, header)
+    n_rows = keep
+    with Path(path).open("r+b" if keep else "wb") as file:
 
         def append(row: np.ndarray) -> None:
             nonlocal n_rows
             if row.shape != row_shape or row.dtype != dtype:
                 raise ValueError(f"row is {row.dtype}{row.shape}, not {np.dtype(dtype)}{row_shape}")
             file.write(row.tobytes())
+            file.flush()
             n_rows += 1
 
-        write_header()
+        header = npy_header(n_rows, row_shape, dtype)
+        file.truncate(len(header) + n_rows * row_bytes(row_shape, dtype))
+        file.write(header)
+        file.seek(0, os.SEEK_END)
         yield append
         file.seek(0)
-        write_header()
+        file.write(npy_header(n_rows, row_shape, dtype))
+
+
+def rows_on_disk(path: Path, row_shape: tuple[int, ...], dtype: type) -> int:
+    """Count the whole rows of a file that :func:`npy_rows` did not finish; 0 without a file."""
+    if not path.is_file():
+        return 0
+    data = path.stat().st_size - len(npy_header(0, row_shape, dtype))
+    return max(0, data // row_bytes(row_shape, dtype))
+
+
+def npy_header(n_rows: int, row_shape: tuple[int, ...], dtype: type) -> bytes:
+    """Make the head of a ``.npy`` file; NumPy pads it so that `n_rows` may grow in place."""
+    descr = np.lib.format.dtype_to_descr(np.dtype(dtype))
+    header = {"descr": descr, "fortran_order": False, "shape": (n_rows, *row_shape)}
+    buffer = io.BytesIO()
+    np.lib.format.write_array_header_1_0(buffer, header)
+    return buffer.getvalue()
+
+
+def row_bytes(row_shape: tuple[int, ...], dtype: type) -> int:
+    """Bytes of one row."""
+    return math.prod(row_shape) * np.dtype(dtype).itemsize

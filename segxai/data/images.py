@@ -11,6 +11,7 @@ from segxai.data import dicom
 from segxai.data.records import Finding, Record, image_files
 from segxai.runtime import InputError
 
+JPEG = (".jpg", ".jpeg")
 MASK_THRESHOLD = 127  # of 255: between the two peaks that JPEG leaves around 0 and 255
 BETWEEN_PEAKS = slice(32, 224)  # grey values that a mask hardly has, even as JPEG
 
@@ -39,6 +40,9 @@ def load_image(path: Path) -> np.ndarray:
 def load_mask(path: Path) -> np.ndarray:
     """Load a mask: foreground where its grey value exceeds 127 of 255.
 
+    A mask without any value above 1 holds 0 and 1: it looks black, and 1 is foreground. In a JPEG 1
+    is noise.
+
     Returns
     -------
     mask : ndarray of bool, (H, W)
@@ -48,7 +52,30 @@ def load_mask(path: Path) -> np.ndarray:
     InputError
         As :func:`load_image`.
     """
-    return decode(path, "L") > MASK_THRESHOLD
+    grey = decode(path, "L")
+    small = grey.max() <= 1 and path.suffix.lower() not in JPEG
+    return grey > (0 if small else MASK_THRESHOLD)
+
+
+def load_instances(path: Path) -> np.ndarray:
+    """Load a mask of single objects: the number of each, 0 for background, as stored.
+
+    Returns
+    -------
+    ids : ndarray of int, (H, W)
+
+    Raises
+    ------
+    InputError
+        As :func:`load_image`, or if it holds colours, fractions or negative numbers.
+    """
+    ids = decode(path, None)
+    if ids.ndim != 2 or ids.dtype.kind not in "biu" or ids.min() < 0:
+        raise InputError(
+            f"{path}: holds no instance ids (whole numbers from 0, in one channel); replace it by "
+            "the original."
+        )
+    return ids
 
 
 class Pair(NamedTuple):
@@ -135,6 +162,8 @@ def masks_of(record: Record, shape: tuple[int, int]) -> dict[Path, np.ndarray]:
     InputError
         If there are more or fewer masks than lesions.
     """
+    if record.instances is not None:
+        return {record.instances: load_instances(record.instances) > 0}
     paths = (record.mask,) if isinstance(record.mask, Path) else record.mask
     found = {path: masks_in(path, shape) for path in paths}
     masks = {file: mask for each in found.values() for file, mask in each.items()}
@@ -249,6 +278,26 @@ def resize_mask(mask: np.ndarray, size: int) -> np.ndarray:
     return (np.asarray(share) > 0.5).astype(np.uint8)
 
 
+def resize_instances(ids: np.ndarray, size: int) -> np.ndarray:
+    """Resize to a square: each new pixel takes the id of the old pixel under its centre.
+
+    At another size than the original an object of few pixels may vanish, and outlines may differ
+    from those of :func:`resize_mask` by a pixel.
+
+    Parameters
+    ----------
+    ids : ndarray of int, (H, W)
+    size : int
+        Side in pixels.
+
+    Returns
+    -------
+    resized : ndarray of the type of `ids`, (size, size)
+    """
+    rows, columns = (((np.arange(size) + 0.5) * side / size).astype(int) for side in ids.shape)
+    return ids[np.ix_(rows, columns)]
+
+
 def channel_statistics(images: np.ndarray, rows: np.ndarray) -> tuple[list[float], list[float]]:
     """Mean and standard deviation of each channel over all pixels of the given images.
 
@@ -283,14 +332,14 @@ def channel_statistics(images: np.ndarray, rows: np.ndarray) -> tuple[list[float
     return mean.tolist(), std.tolist()
 
 
-def decode(path: Path, mode: str) -> np.ndarray:
-    """Read an image file upright in Pillow's 8-bit `mode` ("RGB" or "L")."""
+def decode(path: Path, mode: str | None) -> np.ndarray:
+    """Read an image file upright in Pillow's 8-bit `mode` ("RGB", "L"); None: values as stored."""
     try:
         if path.suffix.lower() == dicom.SUFFIX:
             return np.asarray(Image.fromarray(dicom.read_grey(path)).convert(mode))
         with Image.open(path) as file:
             image = ImageOps.exif_transpose(file)
-            return np.asarray(reduce_depth(image).convert(mode))
+            return np.asarray(reduce_depth(image).convert(mode) if mode else image)
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; restore it or remove its counterpart.") from None
     except UnidentifiedImageError:

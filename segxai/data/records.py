@@ -62,6 +62,9 @@ class Record:
         Side of the published split, where there is one.
     lesions : int, optional
         Number of masks; by default one per path of `mask`.
+    instances : Path, optional
+        File of the number of the object that each pixel belongs to, 0 for none. The mask is then
+        where it is not 0, and `mask` the same file.
     """
 
     image_id: str
@@ -73,6 +76,7 @@ class Record:
     marker: Path | None = None
     split: str | None = None
     lesions: int | None = None
+    instances: Path | None = None
 
     @property
     def labels(self) -> set[str]:

@@ -8,6 +8,7 @@ from segxai.data import (
     chestx_det10,
     ham10000,
     kvasir_seg,
+    nuinsseg,
     phantom_findings,
     phantom_lesions,
 )
@@ -21,6 +22,7 @@ READERS: dict[str, Callable[..., list[Record]]] = {
     "chestx_det10": chestx_det10.read,
     "ham10000": ham10000.read,
     "kvasir_seg": kvasir_seg.read,
+    "nuinsseg": nuinsseg.read,
     "phantom_findings": phantom_findings.read,
     "phantom_lesions": phantom_lesions.read,
 }

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from skimage.transform import resize
 
-from segxai.models.classifier import join_windows
+from segxai.models.inputs import join_windows
 
 
 def relevance(attribution: torch.Tensor, grid: int, shape: tuple[int, int]) -> np.ndarray:

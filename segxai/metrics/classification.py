@@ -2,12 +2,9 @@
 
 import numpy as np
 import pandas as pd
-import torch
-from torchmetrics.functional.classification import (
-    binary_accuracy,
-    binary_auroc,
-    binary_f1_score,
-)
+
+from segxai.metrics.overlap import dice
+from segxai.metrics.selective import auroc
 
 
 def best_thresholds(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
@@ -79,18 +76,45 @@ def multilabel_scores(
         As of :func:`best_thresholds`.
     """
     probabilities, labels = _checked(probabilities, labels)
-    predicted = probabilities > thresholds
-    rows = []
-    for p, marked, y in zip(probabilities.T, predicted.T, labels.T, strict=True):
-        row = dict.fromkeys(("accuracy", "f1", "auroc"), np.nan)
-        score, mark, truth = torch.tensor(p), torch.tensor(marked).int(), torch.tensor(y).int()
-        row["accuracy"] = binary_accuracy(mark, truth).item()
-        if marked.any() or y.any():
-            row["f1"] = binary_f1_score(mark, truth).item()
-        if y.any() and not y.all():
-            row["auroc"] = binary_auroc(score, truth).item()
-        rows.append(row)
-    return pd.DataFrame(rows)
+    return _class_scores(probabilities, probabilities > thresholds, labels)
+
+
+def multiclass_scores(probabilities: np.ndarray, labels: np.ndarray) -> dict[str, float]:
+    """Accuracy, and macro F1 and AUROC of each class against the rest; each image shows one class.
+
+    Parameters
+    ----------
+    probabilities : ndarray of shape (N, C), in 0…1
+        The most probable class is predicted, the first of several.
+    labels : ndarray of shape (N,), integer
+
+    Returns
+    -------
+    dict
+        accuracy, f1, auroc, all in 0…1. Classes where F1 or AUROC is undefined
+        (:func:`multilabel_scores`) are left out of its average.
+
+    Raises
+    ------
+    ValueError
+        As of :func:`best_thresholds`.
+    """
+    classes = np.arange(np.shape(probabilities)[-1])
+    probabilities, truth = _checked(probabilities, np.asarray(labels)[:, None] == classes)
+    best = probabilities.argmax(axis=1)
+    scores = _class_scores(probabilities, best[:, None] == classes, truth)
+    return scores[["f1", "auroc"]].mean().to_dict() | {"accuracy": float(np.mean(best == labels))}
+
+
+def _class_scores(p: np.ndarray, predicted: np.ndarray, labels: np.ndarray) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "accuracy": (predicted == labels).mean(axis=0),
+            # F1 of predictions is the Dice coefficient of two sets of images.
+            "f1": dice(predicted.T[:, None], labels.T[:, None]),
+            "auroc": [auroc(column, y) for column, y in zip(p.T, labels.T, strict=True)],
+        }
+    )
 
 
 def _checked(probabilities: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

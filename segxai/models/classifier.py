@@ -1,19 +1,16 @@
 """Classifiers from timm with a trainable head, and what is read from them."""
 
-import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from difflib import get_close_matches
-from pathlib import Path
 
 import numpy as np
 import timm
 import torch
-from timm.data.constants import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
 from torch import nn
-from torch.nn import functional as F
 
 from segxai.models import micranet  # noqa: F401  (makes it known to timm)
+from segxai.models.inputs import channel_statistics, intensities, normalise, split_windows
 from segxai.models.weights import load_backbone, read_state_dict
 from segxai.runtime import InputError
 
@@ -165,61 +162,6 @@ class Classifier:
         return logit
 
 
-def channel_statistics(model: dict, statistics: str | None) -> dict[str, list[float]]:
-    """Mean and deviation of intensities, by channel, that a model's inputs are standardised by.
-
-    Parameters
-    ----------
-    model
-        ``models.<name>``; its `normalisation` decides.
-    statistics
-        ``statistics.json`` of the training images (`normalisation: training`).
-
-    Returns
-    -------
-    dict
-        mean and std, three numbers each. Of the pretraining: what timm says of the architecture,
-        ImageNet's for any that it does not know.
-    """
-    if model["normalisation"] == "training":
-        return json.loads(Path(statistics).read_text())
-    facts = timm.get_pretrained_cfg(model["architecture"])
-    mean, std = (facts.mean, facts.std) if facts else (IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD)
-    return {"mean": list(mean), "std": list(std)}
-
-
-def intensities(pixels: torch.Tensor, size: int) -> torch.Tensor:
-    """Turn pixels (B, H, W, 3), uint8, into intensities (B, 3, size, size), float32 in 0…1.
-
-    Other sizes are reached by antialiased bilinear resizing.
-    """
-    x = pixels.permute(0, 3, 1, 2).float() / 255
-    if x.shape[-2:] != (size, size):
-        x = F.interpolate(x, (size, size), mode="bilinear", antialias=True, align_corners=False)
-    return x
-
-
-def normalise(x: torch.Tensor, mean: Sequence[float], std: Sequence[float]) -> torch.Tensor:
-    """Standardise intensities (B, 3, H, W) by the training subset's channel mean and deviation."""
-    shape = (1, 3, 1, 1)
-    return (x - x.new_tensor(mean).view(shape)) / x.new_tensor(std).view(shape)
-
-
-def split_windows(image: np.ndarray, grid: int) -> np.ndarray:
-    """Cut an image (H, W, 3) into grid × grid windows (grid², H/grid, W/grid, 3), row-major."""
-    height, width, channels = image.shape
-    h, w = height // grid, width // grid
-    windows = image[: h * grid, : w * grid].reshape(grid, h, grid, w, channels)
-    return windows.swapaxes(1, 2).reshape(grid * grid, h, w, channels)
-
-
-def join_windows(windows: np.ndarray, grid: int) -> np.ndarray:
-    """Put maps of windows (grid², h, w, …) back into one map (grid·h, grid·w, …)."""
-    _, h, w, *rest = windows.shape
-    joined = windows.reshape(grid, grid, h, w, *rest).swapaxes(1, 2)
-    return joined.reshape(grid * h, grid * w, *rest)
-
-
 def image_probabilities(logits: torch.Tensor, loss: str) -> np.ndarray:
     """Class probabilities of an image from the logits of its windows.
 
@@ -245,67 +187,3 @@ def image_probabilities(logits: torch.Tensor, loss: str) -> np.ndarray:
     probabilities = windows.amax(dim=0)
     probabilities[0] = windows[:, 0].min()
     return probabilities.numpy()
-
-
-@torch.no_grad()
-def key_features(model: nn.Module, inputs: torch.Tensor, centre: bool = False) -> torch.Tensor:
-    """Keys of the last attention block of a timm ViT (Amir et al., arXiv:2112.05814).
-
-    Read from the block's linear qkv layer, so that fused attention does not hide them.
-
-    Parameters
-    ----------
-    model
-        Built with the argument ``dynamic_img_size: true`` if H or W are not its own input size:
-        timm then interpolates the position embeddings.
-    inputs : Tensor of shape (B, 3, H, W)
-    centre
-        Subtract the mean key of each image. TokenCut and MaskCut do not; keys of networks other
-        than DINO may share a large offset that makes all of them alike.
-
-    Returns
-    -------
-    Tensor of shape (B, h, w, d), float32
-        One key per patch token, class and register tokens dropped.
-
-    Raises
-    ------
-    InputError
-        If the model is no ViT, or H or W is no multiple of its patches.
-    """
-    if not hasattr(model, "blocks"):
-        raise InputError("key features need attention blocks; choose a `vit_*` architecture.")
-    for side, patch in zip(inputs.shape[-2:], model.patch_embed.patch_size, strict=True):
-        if side % patch:
-            raise InputError(
-                f"an input of {side} px is no multiple of the network's patches of {patch} px; set "
-                f"`input_size` to {max(1, round(side / patch)) * patch}."
-            )
-    captured = []
-    hook = model.blocks[-1].attn.qkv.register_forward_hook(
-        lambda module, args, output: captured.append(output)
-    )
-    try:
-        model.forward_features(inputs)
-    finally:
-        hook.remove()
-    _, keys, _ = captured[0].float().chunk(3, dim=-1)
-    h, w = model.patch_embed.dynamic_feat_size(inputs.shape[-2:])
-    keys = keys[:, model.num_prefix_tokens :]
-    if centre:
-        keys = keys - keys.mean(dim=1, keepdim=True)
-    return keys.unflatten(1, (h, w))
-
-
-def first_component(features: np.ndarray) -> np.ndarray:
-    """First principal component of features (h, w, d) over their tokens, rescaled to 0…1.
-
-    Its sign is arbitrary; :func:`segxai.segment.fusion.fuse` chooses it.
-    """
-    h, w, d = features.shape
-    tokens = features.reshape(h * w, d).astype(np.float64)
-    tokens -= tokens.mean(axis=0)
-    _, vectors = np.linalg.eigh(tokens.T @ tokens)
-    component = (tokens @ vectors[:, -1]).reshape(h, w)
-    span = np.ptp(component)
-    return (component - component.min()) / span if span > 0 else np.zeros_like(component)

@@ -8,15 +8,10 @@ import pandas as pd
 import torch
 from torch import nn
 from torch.nn import functional as F
-from torchmetrics.functional.classification import (
-    multiclass_accuracy,
-    multiclass_auroc,
-    multiclass_f1_score,
-)
 
-from segxai.metrics.classification import best_thresholds, multilabel_scores
+from segxai.metrics.classification import best_thresholds, multiclass_scores, multilabel_scores
 from segxai.models.augment import augment
-from segxai.models.classifier import intensities
+from segxai.models.inputs import intensities
 from segxai.runtime import InputError, progress
 
 OPTIMISERS = {
@@ -164,14 +159,9 @@ def train_classifier(
 
 def classification_scores(logits: torch.Tensor, labels: torch.Tensor) -> dict[str, float]:
     """Loss, accuracy, AUROC and F1 (macro averages over classes) of logits (N, C)."""
-    k = logits.shape[1]
-    average = {"num_classes": k, "average": "macro"}
-    return {
-        "loss": F.cross_entropy(logits, labels).item(),
-        "accuracy": multiclass_accuracy(logits, labels, k, average="micro").item(),
-        "auroc": multiclass_auroc(logits, labels, **average).item(),
-        "f1": multiclass_f1_score(logits, labels, **average).item(),
-    }
+    probabilities = logits.double().softmax(dim=1).cpu().numpy()
+    scores = multiclass_scores(probabilities, labels.cpu().numpy())
+    return {"loss": F.cross_entropy(logits, labels).item()} | scores
 
 
 def _sigmoid_scores(logits: torch.Tensor, labels: torch.Tensor) -> dict[str, float]:

@@ -1,11 +1,14 @@
 """Tidy tables of means with intervals, their printed forms, and verdicts on published numbers."""
 
+from collections.abc import Iterable
+
 import numpy as np
 import pandas as pd
 
 from segxai.stats import bootstrap_mean, paired_tests
 
 METRICS = {"iou": "miou", "dice": "dice"}
+INSTANCE_METRICS = {"aji": "aji", "pq": "pq", "sq": "sq", "dq": "dq"}
 # The images that the numbers of each paper are for.
 SPLITS = {"explainseg": "all", "segx": "test"}
 DECIMALS = {"percent": 1, "fraction": 3, "count": 0}
@@ -28,27 +31,34 @@ COLUMNS = [
 ]
 
 
-def per_image(scores: pd.DataFrame) -> pd.DataFrame:
+def per_image(scores: pd.DataFrame, metrics: Iterable[str] = METRICS) -> pd.DataFrame:
     """Average the scores of an image over seeds: one row per dataset, row and image."""
     keys = ["dataset", "row", "image_id", "group", "split"]
-    return scores.groupby(keys, sort=False, as_index=False)[list(METRICS)].mean()
+    return scores.groupby(keys, sort=False, as_index=False)[list(metrics)].mean()
 
 
 def summarise(
-    scores: pd.DataFrame, paper: str, table: str, published: pd.DataFrame, statistics: dict
+    scores: pd.DataFrame,
+    paper: str,
+    table: str,
+    published: pd.DataFrame,
+    statistics: dict,
+    metrics: dict[str, str] = METRICS,
 ) -> pd.DataFrame:
     """Mean of each metric in percent, with its interval, beside the published value.
 
     Parameters
     ----------
     scores
-        One row per dataset, row, seed and image, with group, split, iou and dice in 0…1.
+        One row per dataset, row, seed and image, with group, split and scores in 0…1.
     paper, table
-        Which published table the rows belong to.
+        Which published table the rows belong to; a name of its own where none was published.
     published
         ``config/published.csv``; its values are for train and validation images together.
     statistics
         resamples, confidence and seed of the intervals.
+    metrics
+        Name in the table of each column of scores.
 
     Returns
     -------
@@ -56,10 +66,11 @@ def summarise(
         `COLUMNS`; one row per dataset, split (all, train, validation), row and metric.
     """
     rows = []
-    for (dataset, row), images in per_image(scores).groupby(["dataset", "row"], sort=False):
+    means = per_image(scores, metrics)
+    for (dataset, row), images in means.groupby(["dataset", "row"], sort=False):
         for split in ("all", "train", "validation"):
             chosen = images if split == "all" else images[images.split == split]
-            for column, metric in METRICS.items():
+            for column, metric in metrics.items():
                 cell = {"dataset": dataset, "split": split, "row": row, "metric": metric}
                 rows.append(cell | mean_cell(100 * chosen[column], chosen.group, statistics))
     result = pd.DataFrame(rows).assign(paper=paper, table=table, unit="percent")

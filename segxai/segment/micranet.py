@@ -6,7 +6,7 @@ import numpy as np
 from scipy.ndimage import gaussian_filter
 from skimage.transform import resize
 
-from segxai.models.classifier import first_component
+from segxai.models.keys import first_component
 from segxai.segment.grey import pixels, unit_range
 
 

@@ -10,6 +10,7 @@ import pytest
 pytestmark = pytest.mark.study
 
 OVERLAYS = ("config/demo.yaml", "tests/e2e/reduced.yaml")
+TARGETS = ["results/tables/claims.csv", "results/tables/explainseg_instances.csv"]
 MODEL = "models/phantom-lesions/vit-tiny-phantom/seed-1"
 BASELINES = {"tokencut": "TokenCut", "maskcut": "MaskCut", "micranet": "MICRA-Net"}
 MAPS = "maps/phantom-lesions/vit-tiny-phantom/integrated-gradients/seed-1"
@@ -168,13 +169,13 @@ def test_a_finished_study_has_nothing_to_do(demo, run_study):
 def reduced(run_study, tmp_path_factory) -> Path:
     """Run the reduced demo on one core and return its results."""
     folder = tmp_path_factory.mktemp("one-core")
-    run_study(folder, *OVERLAYS, cores=1, targets=["results/tables/claims.csv"])
+    run_study(folder, *OVERLAYS, cores=1, targets=TARGETS)
     return folder / "results"
 
 
 def test_tables_do_not_depend_on_cores(run_study, reduced, tmp_path):
     """The same seed on one core and on two gives the same tables, masks and weights, bytewise."""
-    run_study(tmp_path, *OVERLAYS, cores=2, targets=["results/tables/claims.csv"])
+    run_study(tmp_path, *OVERLAYS, cores=2, targets=TARGETS)
     files = [
         *(file.relative_to(reduced) for file in sorted((reduced / "tables").iterdir())),
         *(file.relative_to(reduced) for file in sorted((reduced / "masks").rglob("*.npy"))),
@@ -201,7 +202,7 @@ def test_interrupted_study_continues(run_study, reduced):
     ]
     for file in missing:
         file.unlink()
-    said = run_study(reduced.parent, *OVERLAYS, targets=["results/tables/claims.csv"]).stdout
+    said = run_study(reduced.parent, *OVERLAYS, targets=TARGETS).stdout
     assert all(file.is_file() for file in missing)
     # Both tables hold XNCut.
     redone = {"refine_masks": 1, "score_masks": 1, "make_tables": 2, "check_claims": 1}

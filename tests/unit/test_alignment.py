@@ -466,11 +466,12 @@ def test_subset_note(check_claims):
     """The part of a data set that was used is told, all of it is not."""
     samples = pd.DataFrame({"split": ["train"] * 5 + ["test"] * 3})
 
-    def note(images, split, explained):
-        return check_claims.subset_note(samples, images, split, explained)
+    def note(images, split, explained, rejected=0):
+        return check_claims.subset_note(samples, rejected, images, split, explained)
 
     assert note(None, "test", None) == note(None, "test", 3) == note(None, None, 8) == ""
     assert note(None, "test", 2) == "a seeded subset of 2 of 3 test images"
+    assert note(None, None, None, 1992) == "1,992 of 2,000 images could not be used"
     assert note(8, None, 4) == ("the data set is cut to 8 images; a seeded subset of 4 of 8 images")
 
 

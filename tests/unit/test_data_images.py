@@ -230,3 +230,14 @@ def test_rows_of_another_shape_are_refused(tmp_path):
         pytest.raises(ValueError, match="not uint8"),
     ):
         append(np.zeros((3, 2), np.uint8))
+
+
+def test_noise_of_an_empty_jpeg_mask_is_no_foreground(tmp_path):
+    """Values of 1 are foreground in a PNG of 0 and 1, and noise in a JPEG."""
+    pixels = np.zeros((8, 8), np.uint8)
+    pixels[:4] = 1
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    Image.fromarray(pixels).save(tmp_path / "a.jpg", quality=100)
+    assert load_image(tmp_path / "a.jpg").max() == 1
+    assert load_mask(tmp_path / "a.png").sum() == 32
+    assert not load_mask(tmp_path / "a.jpg").any()

@@ -9,7 +9,8 @@ from torch import nn
 
 from segxai.explain.integrated_gradients import completeness_error, integrated_gradients
 from segxai.explain.relevance import relevance
-from segxai.models.classifier import Classifier, first_component, key_features
+from segxai.models.classifier import Classifier
+from segxai.models.keys import first_component, key_features
 
 SETTINGS = {"steps": 20, "noise_samples": 5, "noise_std": 0.1, "batch_size": 40}
 

@@ -2,11 +2,17 @@
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from scipy.stats import mannwhitneyu
+from torchmetrics.functional.classification import (
+    multiclass_accuracy,
+    multiclass_auroc,
+    multiclass_f1_score,
+)
 
-from segxai.metrics.classification import best_thresholds, multilabel_scores
+from segxai.metrics.classification import best_thresholds, multiclass_scores, multilabel_scores
 
 
 def column(*values) -> np.ndarray:
@@ -97,6 +103,21 @@ def test_scores_equal_their_definitions(seed, n):
             assert row.auroc == pytest.approx(expected, abs=1e-6)
         else:
             assert np.isnan(row.auroc)
+
+
+@given(seed=st.integers(0, 500), n=st.integers(6, 40))
+def test_multiclass_scores_agree_with_torchmetrics(seed, n):
+    """Where every class is shown, accuracy, macro F1 and macro AUROC are torchmetrics'."""
+    rng = np.random.default_rng(seed)
+    p = rng.dirichlet(np.ones(3), n).round(2)
+    labels = np.concatenate([np.arange(3), rng.integers(0, 3, n - 3)])
+    score, truth = torch.tensor(p), torch.tensor(labels)
+    expected = {
+        "accuracy": multiclass_accuracy(score, truth, 3, average="micro").item(),
+        "f1": multiclass_f1_score(score, truth, 3, average="macro").item(),
+        "auroc": multiclass_auroc(score, truth, 3, average="macro").item(),
+    }
+    assert multiclass_scores(p, labels) == pytest.approx(expected, abs=1e-6)
 
 
 def test_macro_average_leaves_undefined_classes_out():

@@ -15,7 +15,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from segxai.explain.grad_cam import level_maps
-from segxai.models.classifier import build_classifier, normalise
+from segxai.models.classifier import build_classifier
+from segxai.models.inputs import normalise
 from segxai.models.saving import save_weights
 from segxai.models.training import Patches, _features, freeze, train_classifier
 from segxai.models.weights import read_state_dict

@@ -11,11 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from segxai.models.augment import augment
-from segxai.models.classifier import (
-    Classifier,
-    build_classifier,
+from segxai.models.classifier import Classifier, build_classifier, image_probabilities
+from segxai.models.inputs import (
     channel_statistics,
-    image_probabilities,
     intensities,
     join_windows,
     normalise,

@@ -207,6 +207,7 @@ def write_tables(root, scores, checkout):
         tables=files["tables"],
         networks={row: NETWORK for row in (VARIANTS | BASELINES).values()} | {OURS: NETWORK},
         samples={name: root / name / "samples.csv" for name in TITLES},
+        rejected={name: root / name / "rejected.csv" for name in TITLES},
         subsets=dict.fromkeys(TITLES, dict.fromkeys(SUBSET)),
         published=files["published"],
         verdicts=files["claims"],

@@ -157,6 +157,7 @@ def explain(script, folder) -> pd.DataFrame:
         grid=1,
         seed=1,
         threads=1,
+        key="",
         maps=folder / "maps.npy",
         rows=folder / "maps.csv",
     )

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scipy import ndimage
 from timm.layers import resample_abs_pos_embed
 
-from segxai.models.classifier import key_features
+from segxai.models.keys import key_features
 from segxai.runtime import InputError
 from segxai.segment.ncut import MIN_EIGENGAP, normalized_cut
 from segxai.segment.tokencut import NoPartition, cut_tokens, token_affinity, tokencut

@@ -8,7 +8,8 @@ import safetensors.torch
 import timm
 import torch
 
-from segxai.models.classifier import Classifier, build_classifier, key_features
+from segxai.models.classifier import Classifier, build_classifier
+from segxai.models.keys import key_features
 from segxai.segment.bilateral import bilateral_solver
 from segxai.segment.tokens import segment_keys
 

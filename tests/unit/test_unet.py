@@ -14,7 +14,7 @@ from torch import nn
 from segxai.data.phantoms import phantom_lesion
 from segxai.metrics.overlap import dice
 from segxai.models.augment import augment
-from segxai.models.classifier import normalise
+from segxai.models.inputs import normalise
 from segxai.models.saving import save_weights
 from segxai.models.training import Patches
 from segxai.models.unet import (

@@ -127,6 +127,17 @@ def test_dry_run_resolves_without_torch(config, tmp_path):
     assert re.search(r"^total +[1-9]\d", said, re.M)
 
 
+def test_single_objects_are_scored_where_there_are_any(tmp_path):
+    """A data set with `instances` plans a table of the objects of every mask, another one none."""
+    overlay = tmp_path / "study.yaml"
+    for name, expected in (("nuinsseg", [13, 1]), ("kvasir-seg", [0, 0])):
+        study = {"explainseg": {"datasets": [name]}, "segx": {"datasets": []}}
+        overlay.write_text(yaml.safe_dump(study))
+        planned = snakemake("-n", "--configfile", overlay, "--directory", tmp_path / name).stdout
+        rules = ("score_instances", "make_instances_table")
+        assert [planned.count(f"rule {rule}:") for rule in rules] == expected, planned
+
+
 @pytest.mark.parametrize(
     ("overlay", "key", "meant"),
     [

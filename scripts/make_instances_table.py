@@ -1,0 +1,44 @@
+"""How well single objects are found: AJI and panoptic quality, their means with intervals."""
+
+import pandas as pd
+
+from segxai.data.records import read_rows
+from segxai.report.tables import INSTANCE_METRICS, latex, printed, summarise
+from segxai.runtime import atomic_path, job, log
+
+PRINTED = {"aji": "AJI %", "pq": "PQ %", "sq": "SQ %", "dq": "DQ %"}
+
+
+def main(scores, published, rows, titles, statistics, csv, md, tex):
+    images = pd.concat(
+        read_rows(path).assign(dataset=dataset, row=rows[segmenter])
+        for path, dataset, segmenter in scores
+    )
+    known = pd.read_csv(published, dtype={"table": str})
+    table = summarise(images, "explainseg", "instances", known, statistics, INSTANCE_METRICS)
+    layout = printed(table, titles, PRINTED)
+    with atomic_path(csv) as path:
+        table.to_csv(path, index=False, float_format="%.4f")
+    with atomic_path(md) as path:
+        path.write_text(layout.to_markdown() + "\n")
+    with atomic_path(tex) as path:
+        path.write_text(latex(layout))
+    for line in layout.to_markdown().splitlines():
+        log.info(line)
+    guessed = images[images.annotated == 0].groupby("dataset").image_id.nunique()
+    for dataset, n in guessed.items():
+        log.warning("%s: the true objects of %d images are components of masks", dataset, n)
+
+
+if __name__ == "__main__":
+    with job(snakemake):
+        main(
+            scores=snakemake.params.scores,
+            published=snakemake.input.published,
+            rows=snakemake.params.rows,
+            titles=snakemake.params.titles,
+            statistics=snakemake.params.statistics,
+            csv=snakemake.output.csv,
+            md=snakemake.output.md,
+            tex=snakemake.output.tex,
+        )

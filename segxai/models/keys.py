@@ -1,0 +1,71 @@
+"""Keys of a vision transformer, and their first principal component."""
+
+import numpy as np
+import torch
+from torch import nn
+
+from segxai.runtime import InputError
+
+
+@torch.no_grad()
+def key_features(model: nn.Module, inputs: torch.Tensor, centre: bool = False) -> torch.Tensor:
+    """Keys of the last attention block of a timm ViT (Amir et al., arXiv:2112.05814).
+
+    Read from the block's linear qkv layer, so that fused attention does not hide them.
+
+    Parameters
+    ----------
+    model
+        Built with the argument ``dynamic_img_size: true`` if H or W are not its own input size:
+        timm then interpolates the position embeddings.
+    inputs : Tensor of shape (B, 3, H, W)
+    centre
+        Subtract the mean key of each image. TokenCut and MaskCut do not; keys of networks other
+        than DINO may share a large offset that makes all of them alike.
+
+    Returns
+    -------
+    Tensor of shape (B, h, w, d), float32
+        One key per patch token, class and register tokens dropped.
+
+    Raises
+    ------
+    InputError
+        If the model is no ViT, or H or W is no multiple of its patches.
+    """
+    if not hasattr(model, "blocks"):
+        raise InputError("key features need attention blocks; choose a `vit_*` architecture.")
+    for side, patch in zip(inputs.shape[-2:], model.patch_embed.patch_size, strict=True):
+        if side % patch:
+            raise InputError(
+                f"an input of {side} px is no multiple of the network's patches of {patch} px; set "
+                f"`input_size` to {max(1, round(side / patch)) * patch}."
+            )
+    captured = []
+    hook = model.blocks[-1].attn.qkv.register_forward_hook(
+        lambda module, args, output: captured.append(output)
+    )
+    try:
+        model.forward_features(inputs)
+    finally:
+        hook.remove()
+    _, keys, _ = captured[0].float().chunk(3, dim=-1)
+    h, w = model.patch_embed.dynamic_feat_size(inputs.shape[-2:])
+    keys = keys[:, model.num_prefix_tokens :]
+    if centre:
+        keys = keys - keys.mean(dim=1, keepdim=True)
+    return keys.unflatten(1, (h, w))
+
+
+def first_component(features: np.ndarray) -> np.ndarray:
+    """First principal component of features (h, w, d) over their tokens, rescaled to 0…1.
+
+    Its sign is arbitrary; :func:`segxai.segment.fusion.fuse` chooses it.
+    """
+    h, w, d = features.shape
+    tokens = features.reshape(h * w, d).astype(np.float64)
+    tokens -= tokens.mean(axis=0)
+    _, vectors = np.linalg.eigh(tokens.T @ tokens)
+    component = (tokens @ vectors[:, -1]).reshape(h, w)
+    span = np.ptp(component)
+    return (component - component.min()) / span if span > 0 else np.zeros_like(component)
