@@ -27,6 +27,7 @@ include: "rules/segment.smk"
 include: "rules/baselines.smk"
 include: "rules/segx.smk"
 include: "rules/segx_tables.smk"
+include: "rules/summary.smk"
 include: "rules/evaluate.smk"
 include: "rules/instances.smk"
 include: "rules/figures.smk"
@@ -40,7 +41,8 @@ rule all:
     input:
         "results/report.html",
         collect(
-            "results/tables/{table}.csv", table=[*TABLES, *INSTANCE_TABLES, *SEGX_TABLES, "claims"]
+            "results/tables/{table}.csv",
+            table=["dataset_summary", *TABLES, *INSTANCE_TABLES, *SEGX_TABLES, "claims"],
         ),
         collect(
             "results/figures/{figure}.{suffix}",

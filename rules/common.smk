@@ -45,7 +45,10 @@ UNET = ALIGNED["segmenter"]
 SHORTCUTS = [
     name for name in ALIGNED["datasets"] if config["datasets"][name]["source"].get("shortcut")
 ]
+# The data sets of both studies.
+ALL_TITLES = TITLES | ALIGNED_TITLES
 PUBLISHED = f"{workflow.basedir}/config/published.csv"
+OFFICIAL = f"{workflow.basedir}/config/official_counts.csv"
 
 
 wildcard_constraints:

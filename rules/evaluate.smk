@@ -28,7 +28,7 @@ NETWORKS = {row: config["models"][STUDY["model"]] for row in [*TABLE_1.values(),
 for name in BASELINES:
     NETWORKS[METHODS[name]] = config["models"][config["baselines"][name]["model"]]
 # Tables with published numbers, and what says how much of each data set they are of.
-CLAIMED = [*TABLES, *SEGX_PUBLISHED]
+CLAIMED = [*TABLES, *SEGX_PUBLISHED, "dataset_summary"]
 SUBSETS = {
     name: {
         key: config["datasets"][name][key]

@@ -2,7 +2,7 @@
 
 # Tuning is shown for the first seed.
 TRIALS = f"results/tuning/{{dataset}}/{{variant}}/seed-{SEEDS[0]}.csv"
-PAGE = ["html.j2", "css", "js", "explainseg.html.j2", "segx.html.j2"]
+PAGE = ["html.j2", "css", "js", "data.html.j2", "explainseg.html.j2", "segx.html.j2"]
 DEVIATIONS = ["deviations.md"] * bool(DATASETS) + ["deviations-segx.md"] * bool(ALIGNED["datasets"])
 TEXTS = [
     *(f"{workflow.basedir}/segxai/report/page.{suffix}" for suffix in PAGE),
@@ -19,7 +19,7 @@ CUTS = "results/masks/{dataset}/{cutter}/seed-{seed}/{shard}.csv"
 CARDS = "results/models/{dataset}/{model}/seed-{seed}/card.json"
 # What the page says of the run: rows of tables, definitions of data sets and networks, settings.
 DESCRIBED = {
-    "titles": TITLES | ALIGNED_TITLES,
+    "titles": ALL_TITLES,
     "methods": METHODS,
     "roles": ROLES,
     "pictured": PICTURED,
@@ -77,7 +77,7 @@ rule tell_segx:
 rule write_report:
     """One self-contained page: what was run, what came out, and every image behind it."""
     input:
-        tables=collect("results/tables/{table}.csv", table=TABLES),
+        tables=collect("results/tables/{table}.csv", table=["dataset_summary", *TABLES]),
         tests=collect("results/tables/{table}_tests.csv", table=TABLES),
         claims="results/tables/claims.csv",
         figures=collect("results/figures/explainseg_{figure}.png", figure=FIGURES),

@@ -23,16 +23,17 @@ PUBLISHED = {
 
 
 def main(tables, networks, samples, rejected, subsets, published, verdicts):
-    table = pd.concat(pd.read_csv(path) for path in tables)
+    # Of counts, only some stand in a table of a paper: without a type, its number would be a float.
+    table = pd.concat(pd.read_csv(path, dtype={"table": str}) for path in tables)
     numbers = pd.read_csv(published)
     obstacles = {row: network_differs(row, network) for row, network in networks.items()}
-    notes = {
-        name: subset_note(
-            read_rows(samples[name]), len(pd.read_csv(rejected[name])), **subsets[name]
-        )
-        for name in samples
-    }
-    result = claims(numbers, table, obstacles, notes)
+    parts, notes = {}, {}
+    for name, subset in subsets.items():
+        used = read_rows(samples[name])
+        parts[name] = part_used(len(used), len(read_rows(rejected[name])), subset["max_images"])
+        explained = part_explained(used, subset["explained_split"], subset["explained_images"])
+        notes[name] = "; ".join(filter(None, [parts[name], explained]))
+    result = claims(numbers, table, obstacles, notes, parts)
     log.info("verdicts: %s", result.verdict.value_counts().to_dict())
     with atomic_path(verdicts) as path:
         result.to_csv(path, index=False, float_format="%.4f")
@@ -51,20 +52,23 @@ def network_differs(row: str, network: dict) -> str | None:
     return None
 
 
-def subset_note(samples, n_rejected, max_images, explained_split, explained_images) -> str:
-    """What part of a data set the numbers are of, where it is not all of it."""
-    notes = []
-    if max_images is not None:
-        notes.append(f"the data set is cut to {len(samples)} images")
-    if n_rejected:
-        notes.append(f"{n_rejected:,} of {len(samples) + n_rejected:,} images could not be used")
+def part_used(n: int, n_rejected: int, max_images: int | None) -> str:
+    """What part of a data set was used, where it is not all of it."""
+    cut = f"the data set is cut to {n} images" if max_images is not None else ""
+    files = "file is" if n_rejected == 1 else "files are"
+    lost = f"{n_rejected:,} {files} rejected" if n_rejected else ""
+    return "; ".join(filter(None, [cut, lost]))
+
+
+def part_explained(samples, explained_split, explained_images) -> str:
+    """What part of the images the scores are of, where it is not all that they could be of."""
     total = len(samples)
     if explained_split is not None:
         total = int((samples.split == explained_split).sum())
-    if explained_images is not None and explained_images < total:
-        which = f"{explained_split} images" if explained_split else "images"
-        notes.append(f"a seeded subset of {explained_images} of {total} {which}")
-    return "; ".join(notes)
+    if explained_images is None or explained_images >= total:
+        return ""
+    which = f"{explained_split} images" if explained_split else "images"
+    return f"a seeded subset of {explained_images} of {total} {which}"
 
 
 if __name__ == "__main__":

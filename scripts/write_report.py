@@ -8,6 +8,7 @@ import pandas as pd
 
 from segxai.data.records import read_rows
 from segxai.report import page as report
+from segxai.report.datasets import arrange
 from segxai.report.examples import read_examples
 from segxai.report.gallery import figure, gallery
 from segxai.report.provenance import commit, read_benchmarks, versions
@@ -32,13 +33,12 @@ def main(tables, tests, claims, figures, segx, segx_figures, by_dataset, texts, 
     ]
     shades = colours(study["roles"])
     shades[study["ours"]] = shades[methods[study["headline"]]]
-    pictures = {
-        name: gallery(read_examples(*files["examples"])) for name, files in by_dataset.items()
-    }
+    pictures = {name: gallery(read_examples(*one["examples"])) for name, one in by_dataset.items()}
     pictured = {name: methods[name] for name in study["pictured"]}
     told = {
         **study,
         **report.claims(claims, titles),
+        "data": arrange(tables["dataset_summary"], titles),
         # Each part of the page is there if it was run.
         "datasets": datasets,
         "segx": json.loads(Path(segx[0]).read_text()) if segx else None,

@@ -129,8 +129,8 @@ def outcome(
     return {
         "answer": answer(dataset, means, both, claims, ours, **roles),
         "tables": {
-            name: arrange(table[table.dataset == dataset], groups[name])
-            for name, table in tables.items()
+            name: arrange(tables[name][tables[name].dataset == dataset], rows)
+            for name, rows in groups.items()
         },
         "tests": {
             name: table[table.dataset == dataset].to_dict("records")

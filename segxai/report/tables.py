@@ -151,12 +151,15 @@ def _cell(one: pd.Series) -> str:
     return f"{value} [{low}, {high}]{beside}"
 
 
-def latex(layout: pd.DataFrame) -> str:
-    """Print a table that :func:`printed` laid out for LaTeX with booktabs."""
+def latex(layout: pd.DataFrame, columns: str | None = None) -> str:
+    """Print a table that :func:`printed` laid out for LaTeX with booktabs.
+
+    `columns` is LaTeX's description of the columns, for instance of ones that break lines.
+    """
     style = layout.style.format(escape="latex")
     for axis in ("index", "columns"):
         style = style.format_index(escape="latex", axis=axis)
-    return style.to_latex(hrules=True)
+    return style.to_latex(hrules=True, column_format=columns)
 
 
 def claims(
@@ -164,6 +167,7 @@ def claims(
     table: pd.DataFrame,
     obstacles: dict[str, str | None],
     notes: dict[str, str],
+    parts: dict[str, str],
 ) -> pd.DataFrame:
     """Set every published number beside ours, with a verdict.
 
@@ -172,25 +176,28 @@ def claims(
     published
         ``config/published.csv``.
     table
-        Our tidy tables, all of them in one.
+        Our tidy tables, all of them in one. Counts (`segxai.report.datasets`) are of no split.
     obstacles
         For each row that cannot be compared with the paper, why not; None for the others.
     notes
         For each data set, what else a reader must know.
+    parts
+        For each data set of which only a part was used, which; its counts cannot be compared.
 
     Returns
     -------
     DataFrame
         The columns of `published`, then ours, ci_low, ci_high, n, verdict and reason. The verdict
-        is ``reproduced`` where the published number lies in our interval, ``differs`` where it
-        does not, and ``not comparable`` where the run was not theirs, did not include it, or had
-        nothing to take it from.
+        is ``reproduced`` where the published number lies in our interval, or is the same count,
+        ``differs`` where it does not, and ``not comparable`` where the run was not theirs, did not
+        include it, or had nothing to take it from.
     """
-    ours = table[table.split == table.paper.map(SPLITS)].rename(columns={"value": "ours"})
+    ours = table[table.split.isna() | (table.split == table.paper.map(SPLITS))]
+    ours = ours.rename(columns={"value": "ours"})
     ours = ours.assign(table=ours.table.astype(str))[[*KEYS, "ours", "ci_low", "ci_high", "n"]]
     result = published.assign(table=published.table.astype(str))
     result = result.rename(columns={"value": "published"}).merge(ours, how="left", on=KEYS)
-    verdicts = result.apply(_verdict, axis=1, obstacles=obstacles, notes=notes)
+    verdicts = result.apply(_verdict, axis=1, obstacles=obstacles, notes=notes, parts=parts)
     return result.assign(
         n=result.n.astype("Int64"),
         verdict=[verdict for verdict, _ in verdicts],
@@ -198,9 +205,11 @@ def claims(
     )
 
 
-def _verdict(claim: pd.Series, obstacles: dict, notes: dict) -> tuple[str, str]:
+def _verdict(claim: pd.Series, obstacles: dict, notes: dict, parts: dict) -> tuple[str, str]:
     if pd.isna(claim.n):
         return "not comparable", "not part of this run"
+    if claim.unit == "count":
+        return _verdict_on_count(claim, parts.get(claim.dataset))
     note = notes.get(claim.dataset, "")
     if np.isnan(claim.ours):
         return "not comparable", "; ".join(filter(None, ["undefined in this run", note]))
@@ -213,3 +222,14 @@ def _verdict(claim: pd.Series, obstacles: dict, notes: dict) -> tuple[str, str]:
     size = f"{abs(gap):.1f} points" if claim.unit == "percent" else f"{abs(gap):.3f}"
     outside = f"ours is {size} {side}, and theirs outside our interval"
     return "differs", "; ".join(filter(None, [outside, note]))
+
+
+def _verdict_on_count(claim: pd.Series, part: str | None) -> tuple[str, str]:
+    if np.isnan(claim.ours):
+        return "not comparable", "not counted in this run"
+    if claim.ours == claim.published:
+        return "reproduced", "the same count"
+    if part:
+        return "not comparable", part
+    gap = claim.ours - claim.published
+    return "differs", f"ours is {abs(gap):,.0f} {'higher' if gap > 0 else 'lower'}"

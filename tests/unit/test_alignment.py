@@ -422,14 +422,14 @@ def test_claims_of_tables_3_and_4():
     ours = tables.alignment({KEY: table}, PUBLISHED, STATISTICS)
     wrong = table.assign(present=0.0)
     both = pd.concat([ours, tables.certainty({KEY: wrong}, PUBLISHED, STATISTICS)])
-    found = claims(PUBLISHED, both, {}, {"toy": "a note"})
+    found = claims(PUBLISHED, both, {}, {"toy": "a note"}, {})
     assert list(found.verdict) == ["differs", "not comparable", "not comparable"]
     assert found.reason[0] == ("ours is 0.050 higher, and theirs outside our interval; a note")
     assert list(found.reason[1:]) == ["undefined in this run; a note", "not part of this run"]
     same = PUBLISHED.assign(value=0.3)
-    assert claims(same, ours, {}, {}).verdict[0] == "reproduced"
+    assert claims(same, ours, {}, {}, {}).verdict[0] == "reproduced"
     obstacles = {"net shap": "another network"}
-    found = claims(PUBLISHED, ours, obstacles, {}).iloc[0]
+    found = claims(PUBLISHED, ours, obstacles, {}, {}).iloc[0]
     assert (found.verdict, found.reason) == ("not comparable", "another network")
 
 
@@ -462,17 +462,20 @@ def test_networks_that_differ(check_claims, row, architecture, pretrained, said)
         assert check_claims.network_differs(row, network | {"weights": "a.safetensors"}) is None
 
 
-def test_subset_note(check_claims):
-    """The part of a data set that was used is told, all of it is not."""
+def test_parts_of_a_data_set(check_claims):
+    """The part of a data set that was used or explained is told, all of it is not."""
     samples = pd.DataFrame({"split": ["train"] * 5 + ["test"] * 3})
 
-    def note(images, split, explained, rejected=0):
-        return check_claims.subset_note(samples, rejected, images, split, explained)
+    def explained(split, count):
+        return check_claims.part_explained(samples, split, count)
 
-    assert note(None, "test", None) == note(None, "test", 3) == note(None, None, 8) == ""
-    assert note(None, "test", 2) == "a seeded subset of 2 of 3 test images"
-    assert note(None, None, None, 1992) == "1,992 of 2,000 images could not be used"
-    assert note(8, None, 4) == ("the data set is cut to 8 images; a seeded subset of 4 of 8 images")
+    assert explained("test", None) == explained("test", 3) == explained(None, 8) == ""
+    assert explained("test", 2) == "a seeded subset of 2 of 3 test images"
+    assert explained(None, 4) == "a seeded subset of 4 of 8 images"
+    assert check_claims.part_used(8, 0, None) == ""
+    assert check_claims.part_used(8, 1, None) == "1 file is rejected"
+    cut = check_claims.part_used(8, 1200, 9)
+    assert cut == "the data set is cut to 8 images; 1,200 files are rejected"
 
 
 def test_scripts_write_every_table(checkout, tmp_path):

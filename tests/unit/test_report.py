@@ -85,6 +85,7 @@ def study(tmp_path_factory, checkout):
         folder = root / dataset
         folder.mkdir()
         table = pd.DataFrame({"image_id": names, "group": names, "split": splits, "label": "polyp"})
+        table = table.assign(mask_pixels=truth.sum(axis=(1, 2)), mask_resized=0)
         table.to_csv(folder / "samples.csv", index=False)
         (folder / "rejected.csv").write_text("file,reason\nbroken.jpg,truncated\n")
         np.save(folder / "images.npy", rng.integers(0, 255, (N, SIDE, SIDE, 3), np.uint8))
@@ -202,9 +203,10 @@ def write_tables(root, scores, checkout):
         )
         files["tables"].append(outputs["csv"])
         files["tests"].append(outputs["tests"])
+    files["summary"] = write_summary(root, checkout)
     files["claims"] = root / "claims.csv"
     script(checkout, "check_claims")(
-        tables=files["tables"],
+        tables=[*files["tables"], files["summary"]],
         networks={row: NETWORK for row in (VARIANTS | BASELINES).values()} | {OURS: NETWORK},
         samples={name: root / name / "samples.csv" for name in TITLES},
         rejected={name: root / name / "rejected.csv" for name in TITLES},
@@ -215,6 +217,25 @@ def write_tables(root, scores, checkout):
     return SimpleNamespace(**files)
 
 
+def write_summary(root, checkout):
+    """Write what the data sets hold as its rule does."""
+    (root / "receipt.json").write_text(json.dumps({"n_images": N}))
+    (root / "patches.csv").write_text("label,split\npolyp,train\n")
+    definition = {"analysis_size": SIDE, "classes": ["polyp"], "patches": {"grid": 2}}
+    definition |= {"licence": "none <needed>", "citation": "Somebody, doi:10.1/2"}
+    script(checkout, "make_dataset_summary")(
+        receipts=[root / "receipt.json"] * len(TITLES),
+        samples=[root / name / "samples.csv" for name in TITLES],
+        rejected=[root / name / "rejected.csv" for name in TITLES],
+        patches=[root / "patches.csv"] * len(TITLES),
+        published=checkout / "config" / "published.csv",
+        official=checkout / "config" / "official_counts.csv",
+        definitions={name: definition | {"title": title} for name, title in TITLES.items()},
+        **{kind: root / f"dataset_summary.{kind}" for kind in ("csv", "md", "tex")},
+    )
+    return root / "dataset_summary.csv"
+
+
 def write_page(built, checkout, path, segx=(), **changes) -> str:
     """Write the page of a study, or of one with some changes or with SegX, and return its text."""
     drawing = built.root / "explainseg_training.png"
@@ -222,17 +243,15 @@ def write_page(built, checkout, path, segx=(), **changes) -> str:
     history = history.assign(validation_loss=1.0, validation_accuracy=0.5)
     style.save(figures.training({"Toy": [history]}, {"Toy": "cross_entropy"}), drawing)
     sources = checkout / "segxai" / "report"
-    kinds = ("html.j2", "css", "js", "explainseg.html.j2", "segx.html.j2")
+    kinds = ("html.j2", "css", "js", "data.html.j2", "explainseg.html.j2", "segx.html.j2")
     texts = [sources / f"page.{kind}" for kind in kinds]
     definition = {
         "analysis_size": SIDE,
         "classes": ["background", "polyp"],
         "explain_on": "image",
-        "licence": "none <needed>",
-        "citation": "Somebody, doi:10.1/2",
     }
     script(checkout, "write_report")(
-        tables=built.tables.tables,
+        tables=[built.tables.summary, *built.tables.tables],
         tests=built.tables.tests,
         claims=built.tables.claims,
         figures=[drawing],

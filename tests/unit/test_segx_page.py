@@ -9,7 +9,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from segxai.data.records import read_rows
 from segxai.report import page
+from segxai.report.datasets import summarise
 from segxai.report.segx_layout import arrange, cell, shared_groups, trained
 from segxai.report.segx_page import NOTHING, answer, change, percent
 
@@ -475,7 +477,7 @@ def told(tmp_path_factory, checkout):
     samples = {"image_id": ["1", "2"], "group": ["a", "a"], "split": ["train", "test"]}
     pd.DataFrame(samples).to_csv(root / "samples.csv", index=False)
     (root / "rejected.csv").write_text("file,reason\n")
-    definition = {"analysis_size": 64, "classes": ["nodule"], "licence": "<mine>", "citation": "-"}
+    definition = {"analysis_size": 64, "classes": ["nodule"]}
     run_script(checkout, "tell_segx")(
         tables=[root / f"{name}.csv" for name in tables],
         tests=[root / f"{name}_tests.csv" for name in tests],
@@ -504,13 +506,25 @@ def run_script(checkout, name):
     return runpy.run_path(str(checkout / "scripts" / f"{name}.py"))["main"]
 
 
+def data_summary(root) -> pd.DataFrame:
+    """Make the summary of two images for each data set."""
+    samples = read_rows(root / "samples.csv").assign(label="nodule", mask_pixels=9, mask_resized=0)
+    definition = {"analysis_size": 64, "classes": ["nodule"], "licence": "<mine>", "citation": "-"}
+    nobody = pd.DataFrame(columns=["paper", "table", "dataset", "row", "metric", "unit", "value"])
+    files = {"samples": samples, "rejected": read_rows(root / "rejected.csv"), "patches": None}
+    known = {"n_found": 2, "published": nobody, "official": nobody}
+    return pd.concat(summarise(name, definition, **files, **known) for name in TITLES)
+
+
 @pytest.fixture(scope="module")
 def html(told, checkout):
     """Return the page of a run of SegX alone."""
     sources = checkout / "segxai" / "report"
-    kinds = ("html.j2", "css", "js", "explainseg.html.j2", "segx.html.j2")
+    kinds = ("html.j2", "css", "js", "data.html.j2", "explainseg.html.j2", "segx.html.j2")
+    summary = told.with_name("dataset_summary.csv")
+    data_summary(told.parent).to_csv(summary, index=False)
     run_script(checkout, "write_report")(
-        tables=[],
+        tables=[summary],
         tests=[],
         claims=told.with_name("claims.csv"),
         figures=[],
@@ -556,6 +570,7 @@ def test_page_of_segx_alone(html, told):
                 assert row in text and all(part in text for part in shown)
     assert "from raw images to Tables 3 and 4, beside the numbers that the paper published." in text
     assert "<mine>" in text
+    assert "Groups on several sides of the split 1 1" in text
     assert "SegX: the top 5 %" in text
     assert not re.search(r"ExplainSeg|Table 1|<script|https?://", html)
 

@@ -1,0 +1,55 @@
+"""What the data sets of the run hold, beside the counts of the papers and of their makers."""
+
+import json
+from pathlib import Path
+
+import pandas as pd
+
+from segxai.data.records import read_rows
+from segxai.report.datasets import arrange, latex_tables, markdown, printed, summarise
+from segxai.runtime import atomic_path, job, log
+
+
+def main(receipts, samples, rejected, patches, published, official, definitions, csv, md, tex):
+    published = pd.read_csv(published, dtype={"table": str})
+    official = pd.read_csv(official)
+    files = zip(definitions.items(), receipts, samples, rejected, patches, strict=True)
+    summary = pd.concat(
+        summarise(
+            name,
+            definition,
+            samples=read_rows(used),
+            rejected=read_rows(left_out),
+            patches=read_rows(cut) if definition["patches"] else None,
+            n_found=json.loads(Path(receipt).read_text(encoding="utf-8"))["n_images"],
+            published=published,
+            official=official,
+        )
+        for (name, definition), receipt, used, left_out, cut in files
+    )
+    titles = {name: definition["title"] for name, definition in definitions.items()}
+    tables = printed(arrange(summary, titles))
+    with atomic_path(csv) as path:
+        summary.to_csv(path, index=False, float_format="%.6g")
+    with atomic_path(md) as path:
+        path.write_text(markdown(tables), encoding="utf-8")
+    with atomic_path(tex) as path:
+        path.write_text(latex_tables(tables), encoding="utf-8")
+    for line in markdown(tables).splitlines():
+        log.info(line)
+
+
+if __name__ == "__main__":
+    with job(snakemake):
+        main(
+            receipts=snakemake.input.receipts,
+            samples=snakemake.input.samples,
+            rejected=snakemake.input.rejected,
+            patches=snakemake.input.patches,
+            published=snakemake.input.published,
+            official=snakemake.input.official,
+            definitions=snakemake.params.definitions,
+            csv=snakemake.output.csv,
+            md=snakemake.output.md,
+            tex=snakemake.output.tex,
+        )
