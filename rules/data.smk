@@ -44,6 +44,8 @@ rule prepare_dataset:
     params:
         reader=lookup("datasets/{dataset}/reader", within=config),
         ground_truth=lookup("datasets/{dataset}/masks", within=config, default=None),
+        abnormalities=lookup("datasets/{dataset}/abnormalities", within=config, default=None),
+        mask_mismatch=lookup("datasets/{dataset}/mask_mismatch", within=config, default="drop"),
         classes=lookup("datasets/{dataset}/classes", within=config),
         analysis_size=lookup("datasets/{dataset}/analysis_size", within=config),
         max_images=lookup("datasets/{dataset}/max_images", within=config),

@@ -11,6 +11,7 @@ from segxai.data.images import load_pair
 from segxai.data.records import SAMPLE_COLUMNS, label_columns
 from segxai.data.registry import read_records
 from segxai.data.samples import select_records
+from segxai.data.splits import TEST, TRAIN
 from segxai.runtime import InputError, atomic_path, job, log, progress
 
 BATCH = 16  # loaded pairs that wait in memory, per thread
@@ -30,11 +31,16 @@ def main(
     images,
     masks,
     rejected,
+    abnormalities=None,
+    mask_mismatch="drop",
 ):
     folder = Path(json.loads(Path(receipt).read_text(encoding="utf-8"))["folder"])
-    records = read_records(reader, folder, ground_truth)
+    records = read_records(reader, folder, ground_truth, abnormalities)
     columns = label_columns(records, classes)
     records, sides = select_records(records, max_images, split)
+    moved = sum(each.split == TRAIN and to == TEST for each, to in zip(records, sides, strict=True))
+    if moved and split.get("by") == "official":
+        log.info("%d training images of patients on both official sides are tested", moved)
     rows, failures = [], []
     shape = (analysis_size, analysis_size)
     with (
@@ -43,38 +49,37 @@ def main(
         npy_rows(images_file, (*shape, 3)) as append_image,
         npy_rows(masks_file, (len(columns), *shape) if columns else shape) as append_mask,
     ):
-        pairs = progress(
-            load_pairs(records, analysis_size, classes, threads), len(records), "images prepared"
-        )
+        pairs = load_pairs(records, threads, analysis_size, classes, mask_mismatch)
+        pairs = progress(pairs, len(records), "images prepared")
         for record, side, pair in zip(records, sides, pairs, strict=True):
             source = record.image.relative_to(folder).as_posix()
             if isinstance(pair, InputError):
                 log.warning("rejected: %s", pair)
                 failures.append((source, pair))
                 continue
-            image, mask, (height, width) = pair
-            append_image(image)
-            append_mask(mask)
-            row = (record.image_id, source, height, width, record.group, side, record.label)
+            append_image(pair.image)
+            append_mask(pair.mask)
+            row = (record.image_id, source, *pair.shape, record.group, side, record.label)
             shown = [int(name in record.labels) for name in classes] if columns else []
-            rows.append((*row, *shown, int(mask.reshape(-1, *shape).max(axis=0).sum())))
+            mask_pixels = int(pair.mask.reshape(-1, *shape).max(axis=0).sum())
+            rows.append((*row, *shown, mask_pixels, int(pair.resized)))
         if len(failures) > max_rejected:
             raise InputError(
                 f"{failures[0][1]} In all {len(failures)} images cannot be used, and "
                 f"`max_rejected` of the data set allows {max_rejected}; the log names each."
             )
-    write_table(samples, [*SAMPLE_COLUMNS, *columns, "mask_pixels"], rows)
+    write_table(samples, [*SAMPLE_COLUMNS, *columns, "mask_pixels", "mask_resized"], rows)
     # Relative to the data folder, so that the table does not depend on where it lies.
     reasons = [(source, str(error).replace(f"{folder}/", "")) for source, error in failures]
     write_table(rejected, ["file", "reason"], reasons)
 
 
-def load_pairs(records, size, classes, threads):
+def load_pairs(records, threads, *settings):
     """Load in parallel, in order, a few at a time; the error stands in for a bad pair."""
 
     def load(record):
         try:
-            return load_pair(record, size, classes)
+            return load_pair(record, *settings)
         except InputError as error:
             return error
 
@@ -106,4 +111,6 @@ if __name__ == "__main__":
             images=snakemake.output.images,
             masks=snakemake.output.masks,
             rejected=snakemake.output.rejected,
+            abnormalities=snakemake.params.abnormalities,
+            mask_mismatch=snakemake.params.mask_mismatch,
         )

@@ -2,15 +2,18 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple, NoReturn
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageOps, UnidentifiedImageError
 
-from segxai.data.records import Finding, Record
+from segxai.data import dicom
+from segxai.data.records import Finding, Record, image_files
 from segxai.runtime import InputError
 
 JPEG = (".jpg", ".jpeg")
 MASK_THRESHOLD = 127  # of 255: between the two peaks that JPEG leaves around 0 and 255
+BETWEEN_PEAKS = slice(32, 224)  # grey values that a mask hardly has, even as JPEG
 
 
 def load_image(path: Path) -> np.ndarray:
@@ -19,7 +22,8 @@ def load_image(path: Path) -> np.ndarray:
     Greyscale is repeated in the three channels, CMYK converted, an alpha channel dropped (the
     stored colours are kept). 16-bit images are scaled by their full range, 65535 to 255, never by
     their own extremes: equal values stay equal between images. An EXIF orientation is applied, to
-    images and masks alike, because annotators outlined what their viewer showed.
+    images and masks alike, because annotators outlined what their viewer showed. DICOM:
+    :func:`segxai.data.dicom.read_grey`.
 
     Returns
     -------
@@ -74,9 +78,29 @@ def load_instances(path: Path) -> np.ndarray:
     return ids
 
 
+class Pair(NamedTuple):
+    """An image and its mask at the analysis size.
+
+    Attributes
+    ----------
+    image : ndarray of uint8, (size, size, 3)
+    mask : ndarray of uint8, (size, size), or (C, size, size) for a record with findings
+        0 or 1.
+    shape : tuple of int
+        Height and width of the original, in pixels.
+    resized : bool
+        Whether a mask was of another size than the image.
+    """
+
+    image: np.ndarray
+    mask: np.ndarray
+    shape: tuple[int, int]
+    resized: bool
+
+
 def load_pair(
-    record: Record, size: int, classes: Sequence[str] = ()
-) -> tuple[np.ndarray, np.ndarray, tuple[int, int]]:
+    record: Record, size: int, classes: Sequence[str] = (), mask_mismatch: str = "drop"
+) -> Pair:
     """Load an image and its mask at the analysis size.
 
     Parameters
@@ -86,27 +110,26 @@ def load_pair(
         Side in pixels.
     classes : sequence of str, (C,)
         Order of the masks of a record with findings.
-
-    Returns
-    -------
-    image : ndarray of uint8, (size, size, 3)
-    mask : ndarray of uint8, (size, size), or (C, size, size) for a record with findings
-        0 or 1.
-    shape : tuple of int
-        Height and width of the original, in pixels.
+    mask_mismatch : {"drop", "resize"}
+        What to do with a mask of another size than its image: refuse it, or stretch it over the
+        image (also where their proportions differ).
 
     Raises
     ------
     InputError
-        If either cannot be loaded, their sizes differ, or an outline leaves the image.
+        If either cannot be loaded, their sizes differ, a mask is not to be found among the files
+        of a series, or an outline leaves the image.
     """
-    image = load_image(record.image)
+    image = load_image(largest_image(record.image))
     shape = image.shape[:2]
-    if record.instances is not None:
-        ids = load_instances(record.instances)
-        mask = resize_mask(matched(ids > 0, record.instances, shape), size)
-    elif record.findings is None:
-        mask = resize_mask(load_matching_mask(record.mask, shape), size)
+    resized = False
+    if record.findings is None:
+        masks = masks_of(record, shape)
+        if misfits := {path: mask for path, mask in masks.items() if not same_frame(mask, shape)}:
+            resized = mask_mismatch == "resize"
+            if not resized:
+                refuse_frame(*misfits.popitem(), shape)
+        mask = np.maximum.reduce([resize_mask(mask, size) for mask in masks.values()])
     else:
         mask = np.zeros((len(classes), size, size), np.uint8)
         for index, name in enumerate(classes):
@@ -114,26 +137,89 @@ def load_pair(
             if of_class:
                 drawn = np.logical_or.reduce([draw(each, record, shape) for each in of_class])
                 mask[index] = resize_mask(drawn, size)
-    return resize_image(image, size), mask, shape
+    return Pair(resize_image(image, size), mask, shape, resized)
+
+
+def largest_image(path: Path) -> Path:
+    """Choose the largest image file of a folder; a file is itself."""
+    if not path.is_dir():
+        return path
+    files = image_files(path)
+    if not files:
+        raise InputError(f"{path}: holds no image file; restore it from the original.")
+    return max(files, key=lambda file: file.stat().st_size)
+
+
+def masks_of(record: Record, shape: tuple[int, int]) -> dict[Path, np.ndarray]:
+    """Load the masks (H, W) of a record, each from its own file or from a folder with others.
+
+    In a folder, masks are told by their pixels alone, because names and tables are unreliable:
+    they have two values, 0 and 255. If some of these files have the frame of the image, given by
+    its `shape`, they are the masks.
+
+    Raises
+    ------
+    InputError
+        If there are more or fewer masks than lesions.
+    """
+    if record.instances is not None:
+        return {record.instances: load_instances(record.instances) > 0}
+    paths = (record.mask,) if isinstance(record.mask, Path) else record.mask
+    found = {path: masks_in(path, shape) for path in paths}
+    masks = {file: mask for each in found.values() for file, mask in each.items()}
+    lesions = record.lesions or len(paths)
+    if len(masks) != lesions:
+        odd = next((path for path, each in found.items() if len(each) != 1), paths[0])
+        raise InputError(
+            f"{odd}: the image has {len(masks)} masks (files of two values) for {lesions} "
+            f"lesions, and this folder {len(found[odd])} of them; replace it by the original."
+        )
+    return masks
+
+
+def masks_in(path: Path, shape: tuple[int, int]) -> dict[Path, np.ndarray]:
+    """Masks among the files of a folder: see :func:`masks_of`. A file is a mask."""
+    if not path.is_dir():
+        return {path: load_mask(path)}
+    greys = {file: decode(file, "L") for file in image_files(path)}
+    masks = {file: grey > MASK_THRESHOLD for file, grey in greys.items() if is_mask(grey)}
+    return {file: mask for file, mask in masks.items() if same_frame(mask, shape)} or masks
+
+
+def is_mask(grey: np.ndarray) -> bool:
+    """Whether an image has two values, 0 and 255, or is a JPEG of one that has."""
+    counts = np.array(Image.fromarray(grey).histogram())
+    between = counts[BETWEEN_PEAKS].sum()
+    return bool(
+        counts[: BETWEEN_PEAKS.start].any()
+        and counts[BETWEEN_PEAKS.stop :].any()
+        and between < 0.01 * grey.size
+    )
+
+
+def same_frame(mask: np.ndarray, shape: tuple[int, int]) -> bool:
+    """Whether a mask has the size of its image, or a whole multiple of it.
+
+    The multiple allows for images that were made smaller: both have the same frame, and the mask
+    is resized from the size that it has.
+    """
+    factor = mask.shape[0] // shape[0]
+    return mask.shape == (factor * shape[0], factor * shape[1])
+
+
+def refuse_frame(path: Path, mask: np.ndarray, shape: tuple[int, int]) -> NoReturn:
+    """Say of which size a mask is, and of which its image."""
+    raise InputError(
+        f"{path}: is {mask.shape[1]}×{mask.shape[0]} pixels but its image "
+        f"{shape[1]}×{shape[0]}; replace either by its original."
+    )
 
 
 def load_matching_mask(path: Path, shape: tuple[int, int]) -> np.ndarray:
-    """Load the mask of an image of `shape`, which it must match."""
-    return matched(load_mask(path), path, shape)
-
-
-def matched(mask: np.ndarray, path: Path, shape: tuple[int, int]) -> np.ndarray:
-    """Give a mask of an image of `shape`: of the same size, or of a whole multiple of it.
-
-    The multiple allows for images that were made smaller: both have the same frame, and the mask
-    is resized from the size that it has. InputError names the `path` of any other mask.
-    """
-    factor = mask.shape[0] // shape[0]
-    if mask.shape != (factor * shape[0], factor * shape[1]):
-        raise InputError(
-            f"{path}: is {mask.shape[1]}×{mask.shape[0]} pixels but its image "
-            f"{shape[1]}×{shape[0]}; replace either by its original."
-        )
+    """Load a mask that must have the frame of its image."""
+    mask = load_mask(path)
+    if not same_frame(mask, shape):
+        refuse_frame(path, mask, shape)
     return mask
 
 
@@ -249,6 +335,8 @@ def channel_statistics(images: np.ndarray, rows: np.ndarray) -> tuple[list[float
 def decode(path: Path, mode: str | None) -> np.ndarray:
     """Read an image file upright in Pillow's 8-bit `mode` ("RGB", "L"); None: values as stored."""
     try:
+        if path.suffix.lower() == dicom.SUFFIX:
+            return np.asarray(Image.fromarray(dicom.read_grey(path)).convert(mode))
         with Image.open(path) as file:
             image = ImageOps.exif_transpose(file)
             return np.asarray(reduce_depth(image).convert(mode) if mode else image)
@@ -259,8 +347,9 @@ def decode(path: Path, mode: str | None) -> np.ndarray:
         raise InputError(f"{path}: {kind}; replace it by an intact copy.") from None
     # Decoders answer a hostile file with almost any exception.
     except Exception as error:
+        reason = " ".join(str(error).split())  # some decoders say it in several lines
         raise InputError(
-            f"{path}: cannot be read ({error}); replace it by an intact copy."
+            f"{path}: cannot be read ({reason}); replace it by an intact copy."
         ) from None
 
 

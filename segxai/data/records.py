@@ -16,8 +16,8 @@ TEXT_COLUMNS = dict.fromkeys(
     ["image_id", "group", "split", "label", "segmenter", "class", "target", "rank", "kind"], str
 )
 
-
 NO_FINDING = "no finding"  # label of an image that shows none of the classes
+IMAGE_SUFFIXES = (".dcm", ".jpeg", ".jpg", ".png", ".tif", ".tiff")
 
 
 @dataclass(frozen=True)
@@ -45,8 +45,10 @@ class Record:
     image_id : str
         Name of the image, unique in its data set.
     image, mask : Path
-        Where the image and its mask should be; loading tells whether they are. With `findings`,
-        `mask` is the file that they were read from.
+        Where the image and its mask should be; loading tells whether they are. A folder, such as a
+        DICOM series, stands for its largest image, and for its masks: :func:`masks_of` in
+        :mod:`segxai.data.images` tells them from other files. Several masks (tuple of Path) are
+        joined. With `findings`, `mask` is the file that they were read from.
     label : str
         One of the data set's classes; with `findings`, all of them (:func:`joined_label`).
     group : str
@@ -56,6 +58,10 @@ class Record:
         Where an image may show several classes, each with a mask of its own: all that it shows.
     marker : Path, optional
         Mask of a planted shortcut (:mod:`segxai.data.findings`).
+    split : {"train", "test"}, optional
+        Side of the published split, where there is one.
+    lesions : int, optional
+        Number of masks; by default one per path of `mask`.
     instances : Path, optional
         File of the number of the object that each pixel belongs to, 0 for none. The mask is then
         where it is not 0, and `mask` the same file.
@@ -63,11 +69,13 @@ class Record:
 
     image_id: str
     image: Path
-    mask: Path
+    mask: Path | tuple[Path, ...]
     label: str
     group: str
     findings: tuple[Finding, ...] | None = None
     marker: Path | None = None
+    split: str | None = None
+    lesions: int | None = None
     instances: Path | None = None
 
     @property
@@ -179,6 +187,15 @@ def index_files(folder: Path, pattern: str, parents: str = ".*") -> dict[str, Pa
                 raise InputError(f"{path}: has the name of {other}; remove one of the two.")
             found[path.name] = path
     return found
+
+
+def image_files(folder: Path) -> list[Path]:
+    """Image files of a folder by their suffix, sorted by name; hidden ones are passed over."""
+    return sorted(
+        file
+        for file in folder.iterdir()
+        if file.suffix.lower() in IMAGE_SUFFIXES and not file.name.startswith(".")
+    )
 
 
 def require_unique(names: Iterable[str], source: Path) -> None:

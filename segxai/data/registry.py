@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from segxai.data import (
+    cbis_ddsm,
     chestx_det10,
     ham10000,
     kvasir_seg,
@@ -17,6 +18,7 @@ from segxai.data.records import Record
 from segxai.runtime import InputError
 
 READERS: dict[str, Callable[..., list[Record]]] = {
+    "cbis_ddsm": cbis_ddsm.read,
     "chestx_det10": chestx_det10.read,
     "ham10000": ham10000.read,
     "kvasir_seg": kvasir_seg.read,
@@ -29,11 +31,16 @@ GENERATORS: dict[str, Callable[..., None]] = {
     "phantom_findings": write_phantom_findings,
     "phantom_lesions": write_phantom_lesions,
 }
-# Readers that offer more than one ground truth, the first by default.
-GROUND_TRUTHS = {"chestx_det10": ("boxes", "polygons")}
+# Keys of the YAML that change what a reader lists, and their values, the first by default.
+OPTIONS = {
+    "cbis_ddsm": {"abnormalities": tuple(cbis_ddsm.ABNORMALITIES)},
+    "chestx_det10": {"masks": ("boxes", "polygons")},
+}
 
 
-def read_records(reader: str, folder: Path, masks: str | None = None) -> list[Record]:
+def read_records(
+    reader: str, folder: Path, masks: str | None = None, abnormalities: str | None = None
+) -> list[Record]:
     """List the images of the data set that `reader` finds in `folder`, in its published order.
 
     Parameters
@@ -41,26 +48,26 @@ def read_records(reader: str, folder: Path, masks: str | None = None) -> list[Re
     reader : str
         Key of `READERS`.
     folder : Path
-    masks : str, optional
-        Which of the reader's ground truths.
+    masks, abnormalities : str, optional
+        Which of the reader's ground truths, and which part of the data set: `OPTIONS`.
 
     Raises
     ------
     InputError
-        If there is no such reader, ground truth or folder, or the folder is not laid out as
-        expected.
+        If there is no such reader, option or folder, or the folder is not laid out as expected.
     """
     require_reader(reader)
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder; check `path` of the data set.")
-    if masks is None:
-        return READERS[reader](folder)
-    if masks not in GROUND_TRUTHS.get(reader, ()):
-        raise InputError(
-            f"reader '{reader}' has no ground truth '{masks}'; correct or remove `masks` of the "
-            "data set."
-        )
-    return READERS[reader](folder, masks)
+    options = {"masks": masks, "abnormalities": abnormalities}
+    options = {key: value for key, value in options.items() if value is not None}
+    for key, value in options.items():
+        if value not in OPTIONS.get(reader, {}).get(key, ()):
+            raise InputError(
+                f"reader '{reader}' knows no `{key}: {value}`; correct or remove `{key}` of the "
+                "data set."
+            )
+    return READERS[reader](folder, **options)
 
 
 def generate(reader: str, folder: Path, source: dict) -> None:

@@ -31,7 +31,8 @@ def select_records(
     split : ndarray of str, (n,)
     """
     labels = [record.label for record in records]
-    sides = split_images([record.group for record in records], labels, **split)
+    groups, official = [record.group for record in records], [record.split for record in records]
+    sides = split_images(groups, labels, official=official, **split)
     if max_images is None or max_images >= len(records):
         return records, sides
     names = [record.image_id for record in records]

@@ -23,6 +23,7 @@ def split_images(
     seed: int,
     test: int = 0,
     by: str = "group",
+    official: Sequence[str | None] = (),
 ) -> np.ndarray:
     """Split images into training, validation and test.
 
@@ -32,9 +33,12 @@ def split_images(
     validation, test : int
         Number of images.
     seed : int
-    by : {"group", "image"}
+    by : {"group", "image", "official"}
         "group": :func:`split_by_group`, test first, then validation from the rest. "image":
-        :func:`split_by_order`, which knows neither groups nor labels.
+        :func:`split_by_order`, which knows neither groups nor labels. "official":
+        :func:`split_officially`.
+    official : sequence of str, (N,)
+        Published side of each image, "train" or "test".
 
     Returns
     -------
@@ -44,9 +48,16 @@ def split_images(
     Raises
     ------
     InputError
-        If training, or one of the sides asked for, is left empty.
+        If training, or one of the sides asked for, is left empty, or no official side is known.
     """
     n = len(groups)
+    if by == "official":
+        if test:
+            raise InputError(
+                f"`split: test` of the data set is {test} but its test images are published; "
+                "remove it, or choose another `split: by`."
+            )
+        return split_officially(groups, labels, official, validation, seed)
     if validation + test >= n:
         raise InputError(
             f"{validation} validation and {test} test images of {n} leave none for training; "
@@ -77,6 +88,54 @@ def split_by_order(n: int, validation: int, test: int, seed: int) -> np.ndarray:
     split = np.full(n, TRAIN, dtype=f"<U{len(VALIDATION)}")
     split[order[n - test - validation : n - test]] = VALIDATION
     split[order[n - test :]] = TEST
+    return split
+
+
+def split_officially(
+    groups: Sequence[str],
+    labels: Sequence[str],
+    official: Sequence[str | None],
+    validation: int,
+    seed: int,
+) -> np.ndarray:
+    """Take the published test images, and draw validation by group from the other images.
+
+    A group that is published on both sides is tested as a whole: what is trained on never shows a
+    patient who is tested, and no published test image is lost.
+
+    Parameters
+    ----------
+    groups, labels : sequence of str, (N,)
+    official : sequence of str, (N,)
+        "train" or "test".
+    validation : int
+        Number of images.
+    seed : int
+
+    Returns
+    -------
+    split : ndarray of str, (N,)
+        "train", "validation" or "test".
+
+    Raises
+    ------
+    InputError
+        If the data set has no published split, or too few images to train on.
+    """
+    groups, labels, official = (np.asarray(each) for each in (groups, labels, official))
+    if not np.isin(official, [TRAIN, TEST]).all():
+        raise InputError(
+            "`split: by: official` needs a published split and this data set has none; choose "
+            "`group` or `image`."
+        )
+    split = np.full(len(groups), TEST, dtype=f"<U{len(VALIDATION)}")
+    rest = ~np.isin(groups, groups[official == TEST])
+    if validation >= rest.sum():
+        raise InputError(
+            f"{validation} validation images of the {rest.sum()} for training leave none; change "
+            "`split: validation` of the data set."
+        )
+    split[rest] = split_by_group(groups[rest], labels[rest], validation, seed)
     return split
 
 

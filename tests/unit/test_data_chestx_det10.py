@@ -76,7 +76,7 @@ def test_boxes_become_masks_by_class(chestx):
     expected[[CLASSES.index("Effusion"), CLASSES.index("Mass")], 3:6, 2:10] = True
     drawn = [draw(each, records[0], (20, 40)) for each in records[0].findings]
     np.testing.assert_array_equal(drawn, expected[[7, 3, 7]])
-    _, masks, shape = load_pair(records[0], 20, CLASSES)
+    _, masks, shape, _ = load_pair(records[0], 20, CLASSES)
     assert masks.shape == (10, 20, 20) and masks.dtype == np.uint8 and shape == (20, 40)
     np.testing.assert_array_equal(masks, expected[..., ::2])
     assert load_pair(records[1], 20, CLASSES)[1].sum() == 0
@@ -153,7 +153,7 @@ def test_a_damaged_list_is_one_sentence(chestx, entries, reason):
 
 def test_missing_and_truncated_files_are_named(chestx):
     """A list cut short, no list, no polygons, no image and an unknown kind are said by name."""
-    with pytest.raises(InputError, match="has no ground truth 'outlines'"):
+    with pytest.raises(InputError, match=r"knows no `masks: outlines`"):
         read_records("chestx_det10", chestx, "outlines")
     with pytest.raises(InputError, match=r"ChestX_Det_train\.json: no such file"):
         read_records("chestx_det10", chestx, "polygons")
@@ -254,7 +254,7 @@ def test_real_images_load_whatever_their_channels(shared):
     pairs = [pair for pair in zip(*kinds, strict=True) if pair[0].image.is_file()]
     assert len(pairs) == 65 and sum(not box.findings for box, _ in pairs) == 26
     for box, polygon in pairs[::7]:
-        image, of_box, shape = load_pair(box, 128, CLASSES)
+        image, of_box, shape, _ = load_pair(box, 128, CLASSES)
         of_polygon = load_pair(polygon, 128, CLASSES)[1]
         assert shape == (1024, 1024) and image.std() > 20
         assert (of_polygon & ~of_box).sum() <= 0.05 * of_box.sum()

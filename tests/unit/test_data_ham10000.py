@@ -67,7 +67,7 @@ def test_images_made_smaller_keep_their_masks(ham):
     record = read_records("ham10000", ham)[0]
     before = load_pair(record, 30)[1]
     Image.new("RGB", (20, 15)).save(record.image)
-    _, mask, shape = load_pair(record, 30)
+    _, mask, shape, _ = load_pair(record, 30)
     assert shape == (15, 20)
     np.testing.assert_array_equal(mask, before)
     assert mask[:20, :15].all() and mask.sum() == 300
@@ -167,5 +167,5 @@ def test_the_real_sample_loads(shared):
     records = [r for r in read_records("ham10000", shared / "data/ham10000") if r.image.is_file()]
     assert len(records) == 100
     for record in records[::10]:
-        _, mask, shape = load_pair(record, 64)
+        _, mask, shape, _ = load_pair(record, 64)
         assert shape == (450, 600) and 0 < mask.mean() < 0.95

@@ -182,7 +182,7 @@ def test_the_real_sample_loads(real_nuclei):
     assert len(records) == 64
     assert sorted({record.label for record in records}) == list(nuinsseg.TISSUES)
     for record in records:
-        image, mask, shape = load_pair(record, 512)
+        image, mask, shape, _ = load_pair(record, 512)
         assert shape == (512, 512) and 0.003 < mask.mean() < 0.6
         # Nuclei are stained dark: what is outlined is darker than what is not.
         assert image[mask == 1].mean() < image[mask == 0].mean() + 3, record.image_id

@@ -88,6 +88,7 @@ def test_prepared_arrays_follow_the_table(script, tmp_path, lesions):
         "split",
         "label",
         "mask_pixels",
+        "mask_resized",
     ]
     assert samples.image_id.tolist() == [f"{i:04d}" for i in range(12)]
     assert samples.source[3] == "images/0003.png"
@@ -303,7 +304,8 @@ def test_several_labels_and_masks_per_image(script, tmp_path):
     samples = read_rows(out / "samples.csv")
     masks = np.load(out / "masks.npy", allow_pickle=False)
     markers = np.load(out / "markers.npy", allow_pickle=False)
-    assert list(samples)[6:] == ["label", *(f"label_{name}" for name in classes), "mask_pixels"]
+    per_class = [f"label_{name}" for name in classes]
+    assert list(samples)[6:] == ["label", *per_class, "mask_pixels", "mask_resized"]
     assert masks.shape == (24, 4, 64, 64) and masks.dtype == np.uint8
     shown = label_matrix(samples, classes)
     np.testing.assert_array_equal(shown, masks.any(axis=(2, 3)))
