@@ -83,6 +83,7 @@ def was_run(files, study) -> dict:
         "n": len(samples),
         "train": int((samples.split == "train").sum()),
         "validation": int((samples.split == "validation").sum()),
+        "test": int((samples.split == "test").sum()),
         "rejected": len(rejected),
         "explained": explained.image_id.nunique(),
         "completeness": report.completeness(explained),

@@ -88,7 +88,7 @@ function recall() {
   document.getElementById(section).scrollIntoView({ behavior: "instant" });
 }
 
-// Each of the tables is there once for all images, for training and for validation images.
+// Each of the tables is there once for all images and for each side of the split.
 const switches = [...document.querySelectorAll(".switch input")];
 
 function split({ name, value }) {

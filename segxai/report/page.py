@@ -20,7 +20,12 @@ TABLES = {
     "explainseg_ablation": "Table 1: the variants of ExplainSeg",
     "explainseg_baselines": "Table 2: ExplainSeg beside the baselines",
 }
-SPLITS = {"all": "all images", "train": "training images", "validation": "validation images"}
+SPLITS = {
+    "all": "all images",
+    "train": "training images",
+    "validation": "validation images",
+    "test": "test images",
+}
 
 
 def render(texts: dict[str, str], facts: dict) -> str:
@@ -272,6 +277,7 @@ def arrange(table: pd.DataFrame, groups: dict[str, list[str]]) -> dict[str, dict
             },
         }
         for split in SPLITS
+        if (table.split == split).any()
     }
 
 

@@ -63,12 +63,14 @@ def summarise(
     Returns
     -------
     DataFrame
-        `COLUMNS`; one row per dataset, split (all, train, validation), row and metric.
+        `COLUMNS`; one row per dataset, split (all, train, validation, and test where there is one), row
+        and metric.
     """
     rows = []
     means = per_image(scores, metrics)
     for (dataset, row), images in means.groupby(["dataset", "row"], sort=False):
-        for split in ("all", "train", "validation"):
+        tested = ("test",) if (images.split == "test").any() else ()
+        for split in ("all", "train", "validation", *tested):
             chosen = images if split == "all" else images[images.split == split]
             for column, metric in metrics.items():
                 cell = {"dataset": dataset, "split": split, "row": row, "metric": metric}
