@@ -2,10 +2,14 @@
 
 import torch
 
+from segxai.explain.captum_gradients import captum_gradients
 from segxai.explain.grad_cam import grad_cam
 from segxai.explain.gradient_shap import gradient_shap
-from segxai.explain.integrated_gradients import integrated_gradients
+from segxai.explain.integrated_gradients import Request, integrated_gradients
 from segxai.models.classifier import Classifier
+
+# What Captum's quadrature knows of the settings of ours.
+CAPTUM_SETTINGS = ("steps", "noise_samples", "noise_std", "batch_size")
 
 
 def explain(
@@ -48,7 +52,14 @@ def explain(
     score = classifier.score(target, precision)
     match method:
         case "integrated_gradients":
-            return integrated_gradients(score, inputs, classifier.black(), generator, **settings)
+            requests = [Request(inputs, target, generator)]
+            engine = integrated_gradients
+            if settings.pop("engine") == "captum":
+                engine = captum_gradients
+                settings = {key: settings[key] for key in CAPTUM_SETTINGS}
+            scores, black = classifier.scores(precision), classifier.black()
+            (found,) = engine(scores, requests, black, **settings)
+            return found.values, found.gain
         case "gradient_shap":
             return gradient_shap(score, inputs, background, generator, **settings)
         case "grad_cam":

@@ -7,12 +7,21 @@ import torch
 from captum.attr import IntegratedGradients, NoiseTunnel
 from torch import nn
 
-from segxai.explain.integrated_gradients import completeness_error, integrated_gradients
+from segxai.explain.captum_gradients import captum_gradients
+from segxai.explain.integrated_gradients import (
+    Attribution,
+    Request,
+    completeness_error,
+    integrated_gradients,
+)
+from segxai.explain.nodes import KNEES, path_nodes
 from segxai.explain.relevance import relevance
 from segxai.models.classifier import Classifier
 from segxai.models.keys import first_component, key_features
 
-SETTINGS = {"steps": 20, "noise_samples": 5, "noise_std": 0.1, "batch_size": 40}
+NOISE = {"noise_samples": 5, "noise_std": 0.1}
+SETTINGS = {"steps": 6, **NOISE, "probe": 8, "tolerance": None, "max_steps": 64, "batch_size": 40}
+CAPTUM = {"steps": 50, **NOISE, "batch_size": 50}
 
 
 def generator(seed: int = 0) -> torch.Generator:
@@ -37,83 +46,211 @@ def vit() -> nn.Module:
     return model.eval().requires_grad_(False)
 
 
-def test_linear_score_is_attributed_in_closed_form():
-    """For F(x) = w·x the attribution is w (x + mean noise − x′), and sums to the gain."""
+def inputs(seed: int, windows: int = 1, size: int = 32) -> torch.Tensor:
+    """Make random windows of one image."""
+    return torch.randn(windows, 3, size, size, generator=generator(seed))
+
+
+def attribute(score, x, black, noise_seed=0, target=0, engine=integrated_gradients, **changed):
+    """Attribution of one image."""
+    settings = {**(SETTINGS if engine is integrated_gradients else CAPTUM), **changed}
+    (found,) = engine(score, [Request(x, target, generator(noise_seed))], black, **settings)
+    return found
+
+
+def logits(model: nn.Module):
+    """Scores of any class."""
+    return lambda v, targets: model(v)[torch.arange(len(v)), targets]
+
+
+@pytest.mark.parametrize("engine", [integrated_gradients, captum_gradients])
+def test_linear_score_is_attributed_in_closed_form(engine):
+    """For F(x) = w·x one window gets w (x + mean noise − x′), and that sums to the gain.
+
+    The mean over copies is weighted in our engine, which gives each copy its own nodes: the noise
+    counts by these weights, and the rest is exact with one node.
+    """
     weights = torch.randn(3, 8, 8, generator=generator(1))
-    x, black = torch.randn(1, 3, 8, 8, generator=generator(2)), torch.full((1, 3, 8, 8), -1.0)
-    attribution, gain = integrated_gradients(
-        lambda v: (v * weights).sum(dim=(1, 2, 3)), x, black, generator(3), **SETTINGS
-    )
+    x, black = inputs(2, size=8), torch.full((1, 3, 8, 8), -1.0)
+
+    def score(v, targets):
+        return (v * weights).sum(dim=(1, 2, 3))
+
     noise = torch.randn(5, 3, 8, 8, generator=generator(3)) * 0.1
-    torch.testing.assert_close(attribution, weights * (x + noise.mean(dim=0) - black))
-    assert completeness_error(attribution, gain) < 1e-5
+    share = torch.full((5,), 0.2)
+    if engine is integrated_gradients:
+        nodes = path_nodes(1, 5, knee=float(KNEES[-1]))
+        share = torch.tensor(nodes.weights).float()[np.argsort(nodes.copies)]
+    found = attribute(score, x, black, 3, engine=engine, steps=1)
+    mean_noise = (share.view(-1, 1, 1, 1) * noise).sum(dim=0)
+    torch.testing.assert_close(found.values, weights * (x + mean_noise - black))
+    gain = (weights * (x + noise.mean(dim=0) - black)).sum().item()
+    assert found.gain == pytest.approx(gain, rel=1e-5)
+    assert found.gradients == 5
 
 
-def test_quadratic_score_without_noise():
-    """For F(x) = Σ x² from x′ = 0 the attribution is x² (two nodes integrate it exactly)."""
-    x = torch.randn(1, 3, 6, 6, generator=generator(4))
-    attribution, gain = integrated_gradients(
-        lambda v: (v**2).sum(dim=(1, 2, 3)),
-        x,
-        torch.zeros_like(x),
-        generator(),
-        steps=2,
-        noise_samples=1,
-        noise_std=0.0,
-        batch_size=8,
-    )
-    torch.testing.assert_close(attribution, x**2)
-    assert gain == pytest.approx((x**2).sum().item(), rel=1e-5)
+def test_path_integral_in_closed_form():
+    """For F(x) = Σ c (s(b + w·x) + (w·x)³) the attribution is c ΔF w_i x_i / w·x, from x′ = 0."""
+    w, x = torch.randn(2, 3, 6, 6, generator=generator(4)).double()
+    reach = (w * x).sum()
+    for c in (1.0, -2.0):
+
+        def score(v, targets, c=c):
+            product = (v * w).sum(dim=(1, 2, 3))
+            return c * ((8 * product / reach - 2).sigmoid() + product**3 / reach**3)
+
+        gain = c * (torch.tensor([6.0, -2.0]).sigmoid().diff().neg().item() + 1)
+        found = attribute(score, x[None], torch.zeros(1, 3, 6, 6).double(), noise_std=0.0, steps=40)
+        torch.testing.assert_close(found.values[0], gain * w * x / reach, rtol=1e-3, atol=1e-6)
+        assert found.gain == pytest.approx(gain, rel=1e-6)
 
 
-def test_equals_captums_noise_tunnel_on_the_same_noise(vit, monkeypatch):
+def test_captum_engine_equals_captums_noise_tunnel_on_the_same_noise(vit, monkeypatch):
     """Captum's NoiseTunnel over IntegratedGradients gives the same map when fed the same noise."""
-    x = torch.randn(1, 3, 32, 32, generator=generator(5))
+    x = inputs(5)
     black = torch.full_like(x, -1.5)
     noise = torch.randn(5, 3, 32, 32, generator=generator(6)) * 0.1
     monkeypatch.setattr(torch, "normal", lambda mean, std: noise.to(std) + mean)
     expected = NoiseTunnel(IntegratedGradients(lambda v: vit(v)[:, 1])).attribute(
         x, nt_type="smoothgrad", nt_samples=5, stdevs=0.1, baselines=black, n_steps=20
     )
-    attribution, _ = integrated_gradients(
-        lambda v: vit(v)[:, 1], x, black, generator(6), **SETTINGS
+    found = attribute(logits(vit), x, black, 6, 1, captum_gradients, steps=20)
+    torch.testing.assert_close(found.values, expected.float(), rtol=1e-4, atol=1e-6)
+
+
+def test_many_nodes_equal_captums_many_steps(vit):
+    """Both engines tend to the same map, for each window and class, on the same noise."""
+    x = inputs(7, windows=2)
+    black = torch.full((1, 3, 32, 32), -1.5)
+    for target in (0, 1):
+        ours = attribute(logits(vit), x, black, 8, target, steps=400)
+        captum = attribute(logits(vit), x, black, 8, target, captum_gradients, steps=100)
+        scale = captum.values.abs().max().item()
+        # Copies are weighted by their cells: their noise itself remains.
+        torch.testing.assert_close(ours.values, captum.values, rtol=0, atol=2e-3 * scale)
+        assert ours.gain == pytest.approx(captum.gain, rel=1e-5)
+
+
+def test_maps_depend_on_neither_batch_size_nor_order_nor_company(vit):
+    """Batch size, order and other images of other classes move maps by rounding at most."""
+    images = {
+        name: (inputs(seed, windows), seed % 2)
+        for name, seed, windows in (("a", 11, 1), ("b", 12, 2), ("c", 13, 1), ("d", 14, 1))
+    }
+    black = torch.full((1, 3, 32, 32), -2.0)
+
+    def maps(names, batch_size):
+        requests = [Request(*images[name], generator(ord(name))) for name in names]
+        settings = {**SETTINGS, "batch_size": batch_size, "tolerance": 0.02}
+        found = integrated_gradients(logits(vit), iter(requests), black, **settings)
+        return dict(zip(names, found, strict=True))
+
+    base = maps("abcd", 40)
+    assert len({each.gradients for each in base.values()}) > 1
+    for names, batch_size in (("abcd", 1), ("dbca", 7), ("cd", 64), ("b", 40)):
+        for name, found in maps(names, batch_size).items():
+            scale = base[name].values.abs().max().item()
+            torch.testing.assert_close(
+                found.values, base[name].values, rtol=0, atol=1e-5 * scale, msg=f"{names} {name}"
+            )
+            assert found.gain == pytest.approx(base[name].gain, rel=1e-5)
+            assert found.gradients == base[name].gradients
+
+
+def test_windows_are_attributed_on_their_own(vit):
+    """The first window's map is the same with and without a second window."""
+    x, black = inputs(15, windows=2), torch.zeros(1, 3, 32, 32)
+    both = attribute(logits(vit), x, black, 16)
+    alone = attribute(logits(vit), x[:1], black, 16)
+    torch.testing.assert_close(both.values[:1], alone.values, rtol=1e-4, atol=1e-7)
+
+
+def test_passes_and_completeness_are_recorded(vit):
+    """Counted passes are those that the network sees; the error is that of an independent sum."""
+    x, black = inputs(17, windows=2), torch.full((1, 3, 32, 32), -2.0)
+    seen = {True: 0, False: 0}
+
+    def score(v, targets):
+        seen[v.requires_grad] += len(v)
+        return logits(vit)(v, targets)
+
+    for engine in (integrated_gradients, captum_gradients):
+        seen.update({True: 0, False: 0})
+        found = attribute(score, x, black, 18, 1, engine, batch_size=7)
+        assert found.gradients == seen[True]
+        assert found.forwards == seen[False]
+        draws = generator(18)
+        noisy = [each + 0.1 * torch.randn(5, 3, 32, 32, generator=draws) for each in x]
+        gain = sum((vit(copies)[:, 1].mean() - vit(black)[0, 1]).item() for copies in noisy)
+        assert found.gain == pytest.approx(gain, rel=1e-4)
+        error = abs(found.values.numpy().astype(np.float64).sum() - gain) / abs(gain)
+        assert found.completeness_error == pytest.approx(error, abs=1e-4)
+
+
+def test_tolerance_spends_steps_only_where_needed(vit):
+    """Each image stops at the first doubling that is complete enough, or before `max_steps`."""
+    black = torch.full((1, 3, 32, 32), -2.0)
+    requests = [Request(inputs(seed), 0, generator(seed)) for seed in range(20, 26)]
+
+    def run(tolerance, max_steps):
+        fresh = [each._replace(generator=generator(20 + i)) for i, each in enumerate(requests)]
+        settings = {**SETTINGS, "steps": 1, "tolerance": tolerance, "max_steps": max_steps}
+        return [*integrated_gradients(logits(vit), fresh, black, **settings)]
+
+    plain, bounded = run(None, 64), run(0.05, 8)
+    # Completeness after each doubling: none is complete enough, up to max_steps.
+    steps = [run(0.0, most) for most in (1, 2, 4, 8)]
+    assert {each.gradients for each in plain} == {5}
+    for image, found in enumerate(bounded):
+        errors = [level[image].completeness_error for level in steps]
+        first = next((i for i, error in enumerate(errors) if error <= 0.05), 3)
+        assert found.gradients == 5 * 2**first
+        torch.testing.assert_close(found.values, steps[first][image].values, rtol=0, atol=1e-6)
+    assert len({each.gradients for each in bounded}) > 1
+
+
+def test_doubled_steps_are_the_finer_rule(vit):
+    """Two levels put nodes halfway between nodes; four times the steps err far less than one."""
+    black = torch.full((1, 3, 32, 32), -2.0)
+    few, many = (
+        np.mean(
+            [
+                attribute(
+                    logits(vit), inputs(seed), black, seed, steps=2, tolerance=0.0, max_steps=most
+                ).completeness_error
+                for seed in range(30, 36)
+            ]
+        )
+        for most in (2, 8)
     )
-    torch.testing.assert_close(attribution, expected.float(), rtol=1e-4, atol=1e-6)
+    assert many < few / 2
 
 
-def test_map_depends_on_neither_batch_size_nor_other_windows(vit):
-    """Another batch size moves the map by rounding only, and a window's map is its own."""
-    x = torch.randn(1, 3, 32, 32, generator=generator(7))
-    black = torch.zeros_like(x)
-
-    def score(v):
-        return vit(v)[:, 0]
-
-    base, _ = integrated_gradients(score, x, black, generator(8), **SETTINGS)
-    for batch_size in (5, 17, 100):
-        other, _ = integrated_gradients(
-            score, x, black, generator(8), **{**SETTINGS, "batch_size": batch_size}
-        )
-        torch.testing.assert_close(other, base, rtol=1e-4, atol=1e-7)
-    pair, _ = integrated_gradients(score, torch.cat([x, x + 1]), black, generator(8), **SETTINGS)
-    torch.testing.assert_close(pair[:1], base)
+def test_nothing_is_kept_of_parameters_or_requests(vit):
+    """Parameters get no gradients even where they ask for them, and inputs stay as they were."""
+    model = nn.Sequential(nn.Flatten(), nn.Linear(192, 2))
+    x = inputs(40, size=8)
+    before = x.clone()
+    found = attribute(logits(model), x, torch.zeros(1, 3, 8, 8))
+    assert all(each.grad is None for each in model.parameters())
+    assert not found.values.requires_grad
+    assert torch.equal(x, before)
 
 
-def test_more_steps_are_more_complete(vit):
-    """The completeness error of a ViT falls with the nodes of the quadrature."""
-    x = torch.randn(1, 3, 32, 32, generator=generator(9))
-    errors = []
-    for steps in (2, 64):
-        attribution, gain = integrated_gradients(
-            lambda v: vit(v)[:, 0],
-            x,
-            torch.full_like(x, -2.0),
-            generator(),
-            **{**SETTINGS, "steps": steps},
-        )
-        errors.append(completeness_error(attribution, gain))
-    assert errors[1] < 0.01
-    assert errors[1] < errors[0]
+def test_images_are_asked_for_as_batches_need_them(vit):
+    """Of a long stream only the images that fill the next batch are taken, and results flow."""
+    taken = []
+
+    def requests():
+        for seed in range(50):
+            taken.append(seed)
+            yield Request(inputs(seed, size=8), 0, generator(seed))
+
+    model = nn.Sequential(nn.Flatten(), nn.Linear(192, 2))
+    found = integrated_gradients(logits(model), requests(), torch.zeros(1, 3, 8, 8), **SETTINGS)
+    assert isinstance(next(found), Attribution)
+    assert len(taken) == 2
+    assert len([*found]) == 49
 
 
 def test_completeness_error_is_undefined_without_gain():

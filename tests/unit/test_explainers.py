@@ -9,9 +9,14 @@ from captum.attr import GradientShap, LayerGradCam
 from torch import nn
 from torch.nn import functional as F
 
+from segxai.explain.captum_gradients import captum_gradients
 from segxai.explain.grad_cam import feature_layer, grad_cam
 from segxai.explain.gradient_shap import draw_pairs, gradient_shap
-from segxai.explain.integrated_gradients import completeness_error, integrated_gradients
+from segxai.explain.integrated_gradients import (
+    Request,
+    completeness_error,
+    integrated_gradients,
+)
 from segxai.explain.registry import explain
 from segxai.models.classifier import Classifier, build_classifier
 from segxai.runtime import InputError
@@ -250,13 +255,17 @@ def test_registry_asks_each_method_for_what_it_needs(network):
     classifier = Classifier(network, 32, [0.5] * 3, [0.2] * 3, torch.device("cpu"))
     x, background = images(1, 14), images(4, 15)
     ask = partial(explain, classifier, x, 2, background, precision="float32")
-    settings = {"steps": 3, "noise_samples": 2, "noise_std": 0.1, "batch_size": 8}
-    maps, gain = ask(generator(1), method="integrated_gradients", **settings)
-    direct = integrated_gradients(
-        classifier.score(2), x, classifier.black(), generator(1), **settings
-    )
-    torch.testing.assert_close(maps, direct[0], rtol=0, atol=0)
-    assert gain == direct[1]
+    captum = {"steps": 3, "noise_samples": 2, "noise_std": 0.1, "batch_size": 8}
+    settings = {**captum, "probe": 8, "tolerance": 0.1, "max_steps": 6}
+    for engine, function, own in (
+        ("ours", integrated_gradients, settings),
+        ("captum", captum_gradients, captum),
+    ):
+        maps, gain = ask(generator(1), method="integrated_gradients", engine=engine, **settings)
+        requests = [Request(x, 2, generator(1))]
+        (direct,) = function(classifier.scores(), requests, classifier.black(), **own)
+        torch.testing.assert_close(maps, direct.values, rtol=0, atol=0)
+        assert gain == direct.gain
     maps, gain = ask(generator(1), method="gradient_shap", samples=4, batch_size=4)
     direct = gradient_shap(classifier.score(2), x, background, generator(1), 4, 4)
     torch.testing.assert_close(maps, direct[0], rtol=0, atol=0)
