@@ -29,7 +29,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from segxai.data.arrays import read_array
 from segxai.data.records import read_rows
 from segxai.explain.captum_gradients import captum_gradients
-from segxai.explain.integrated_gradients import Request, integrated_gradients
+from segxai.explain.integrated_gradients import integrated_gradients
+from segxai.explain.stream import Request
 from segxai.models.classifier import Classifier
 from segxai.runtime import image_seed, torch_device
 
@@ -115,8 +116,9 @@ def matmul_share(folder, threads, precision, batch_size, gradients_per_second) -
         durations.append(time.perf_counter() - start)
     peak = 2 * side**3 / min(durations)
     points = classifier.black().repeat(batch_size, 1, 1, 1).requires_grad_()
+    target = torch.zeros(batch_size, dtype=torch.long, device=classifier.device)
     with FlopCounterMode(display=False) as counter:
-        torch.autograd.grad(classifier.scores(precision)(points, 0).sum(), points)
+        torch.autograd.grad(classifier.scores(precision)(points, target).sum(), points)
     return counter.get_total_flops() / batch_size * gradients_per_second / peak
 
 

@@ -1,15 +1,15 @@
 """Integrated Gradients over noisy copies by Captum: the reference, and ``engine: captum``."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 
 import torch
 from captum.attr import IntegratedGradients
 
-from segxai.explain.integrated_gradients import Attribution, Request
+from segxai.explain.stream import Attribution, Request, Score
 
 
 def captum_gradients(
-    score: Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
+    score: Score,
     requests: Iterable[Request],
     baseline: torch.Tensor,
     steps: int,

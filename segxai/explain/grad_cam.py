@@ -1,6 +1,7 @@
 """Grad-CAM, of the last feature map or of several layers at once, through Captum."""
 
-from collections.abc import Callable
+from collections.abc import Iterable, Iterator
+from itertools import islice
 
 import numpy as np
 import torch
@@ -8,16 +9,18 @@ from captum.attr import LayerGradCam
 from torch import nn
 from torch.nn import functional as F
 
+from segxai.explain.stream import Attribution, Request, Score, padded
 from segxai.runtime import InputError
 
 
 def grad_cam(
-    score: Callable[[torch.Tensor], torch.Tensor],
+    score: Score,
     network: nn.Module,
-    inputs: torch.Tensor,
+    requests: Iterable[Request],
     layer: str,
-) -> torch.Tensor:
-    r"""Explain the score of one image by its last feature map.
+    batch_size: int,
+) -> Iterator[Attribution]:
+    r"""Explain scores of images by the last feature map.
 
     .. math:: M = \max\left(0, \sum_c \overline{\frac{\partial F}{\partial A_c}} A_c\right)
 
@@ -27,29 +30,46 @@ def grad_cam(
     Parameters
     ----------
     score
-        F: maps inputs (B, 3, H, W) to scores (B,) through `network`.
+        F, of logits of `network`.
     network
         timm's convolutional network behind the score.
-    inputs : Tensor of shape (W, 3, H, W)
-        The windows of one image.
+    requests
+        Images, of equally many windows.
     layer
         What A is, see :func:`feature_layer`.
+    batch_size
+        Inputs per pass, at least the windows of one image.
 
-    Returns
-    -------
-    Tensor of shape (W, 1, H, W), float32, non-negative
-        Zero where nothing speaks for the class.
+    Yields
+    ------
+    Attribution
+        One per request, in their order, with maps (W, 1, H, W) that are nowhere negative: zero
+        where nothing speaks for the class. They promise no sum.
 
     Raises
     ------
     InputError
         As of :func:`feature_layer`.
     """
-    # Frozen weights leave no graph: gradients must be asked for at the input.
-    inputs = inputs.detach().requires_grad_()
     method = LayerGradCam(score, feature_layer(network, layer))
-    maps = method.attribute(inputs, relu_attributions=True).detach().float()
-    return F.interpolate(maps, inputs.shape[-2:], mode="bilinear", align_corners=False)
+    waiting = iter(requests)
+    while first := list(islice(waiting, 1)):
+        windows = len(first[0].inputs)
+        size = max(batch_size // windows, 1) * windows
+        batch = first + list(islice(waiting, size // windows - 1))
+        inputs = padded(torch.cat([request.inputs for request in batch]), size)
+        targets = torch.tensor([request.target for request in batch], device=inputs.device)
+        # Frozen weights leave no graph: gradients must be asked for at the input.
+        maps = method.attribute(
+            inputs.detach().requires_grad_(),
+            additional_forward_args=padded(targets.repeat_interleave(windows), size),
+            relu_attributions=True,
+        )
+        maps = F.interpolate(
+            maps.detach().float(), inputs.shape[-2:], mode="bilinear", align_corners=False
+        )
+        for values in maps[: len(batch) * windows].split(windows):
+            yield Attribution(values, float("nan"), windows, 0)
 
 
 def feature_layer(network: nn.Module, layer: str) -> nn.Module:

@@ -1,45 +1,24 @@
 """Integrated Gradients averaged over noisy copies, many images in one stream of batches."""
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import torch
 
 from segxai.explain.nodes import fit_knee, path_nodes, probe_positions
-
-
-class Request(NamedTuple):
-    """One image to explain: its windows (W, 3, H, W), a class, and the source of its noise."""
-
-    inputs: torch.Tensor
-    target: int
-    generator: torch.Generator
-
-
-@dataclass(frozen=True)
-class Attribution:
-    """What each pixel contributed, what that must sum to, and what it cost.
-
-    `values` is (W, 3, H, W), float32; `gradients` counts forward-backward passes of one input,
-    `forwards` forward passes of one input.
-    """
-
-    values: torch.Tensor
-    gain: float
-    gradients: int
-    forwards: int
-
-    @property
-    def completeness_error(self) -> float:
-        """Relative completeness error, see :func:`completeness_error`."""
-        return completeness_error(self.values, self.gain)
+from segxai.explain.stream import (
+    Attribution,
+    Request,
+    Score,
+    completeness_error,
+    gradients,
+    scores,
+)
 
 
 def integrated_gradients(
-    score: Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
+    score: Score,
     requests: Iterable[Request],
     baseline: torch.Tensor,
     steps: int,
@@ -107,18 +86,13 @@ def integrated_gradients(
         if not opened:
             return
         batch = [queue.popleft() for _ in range(min(batch_size, len(queue)))]
-        for image in _add_gradients(score, batch):
+        for image in _add_gradients(score, batch, batch_size):
             if image.is_above(tolerance) and 2 * image.steps <= max_steps:
                 queue.extend(image.next_level())
             else:
                 image.done = True
         while opened and opened[0].done:
             yield opened.popleft().result()
-
-
-def completeness_error(attribution: torch.Tensor, gain: float) -> float:
-    """Relative completeness error ``|Σ attribution − gain| / |gain|``; NaN where the gain is 0."""
-    return abs(attribution.double().sum().item() - gain) / abs(gain) if gain else float("nan")
 
 
 class _Image:
@@ -180,8 +154,7 @@ class _Image:
         return Attribution(self.values, self.gain, self.gradients, self.forwards)
 
 
-@torch.no_grad()
-def _probe(score: Callable, images: list[_Image], batch_size: int) -> None:
+def _probe(score: Score, images: list[_Image], batch_size: int) -> None:
     """Set gain and knees of images, by forward passes alone."""
     if not images:
         return
@@ -190,13 +163,12 @@ def _probe(score: Callable, images: list[_Image], batch_size: int) -> None:
     targets = [image.target for image, size in zip(images, sizes, strict=True) for _ in range(size)]
     inputs = torch.cat(inputs)
     targets = torch.tensor(targets, device=inputs.device)
-    batches = zip(inputs.split(batch_size), targets.split(batch_size), strict=True)
-    scores = torch.cat([score(*batch) for batch in batches])
-    for image, values in zip(images, scores.split(sizes), strict=True):
+    found = scores(score, inputs, targets, batch_size)
+    for image, values in zip(images, found.split(sizes), strict=True):
         image.set_scores(values)
 
 
-def _add_gradients(score: Callable, batch: list[tuple]) -> list[_Image]:
+def _add_gradients(score: Score, batch: list[tuple], batch_size: int) -> list[_Image]:
     """Add the attributions of a batch of points; return images whose level they complete."""
     ways = torch.stack([image.copies[window, copy] for image, window, copy, _, _ in batch])
     ways -= torch.cat([image.baseline for image, *_ in batch])
@@ -204,9 +176,7 @@ def _add_gradients(score: Callable, batch: list[tuple]) -> list[_Image]:
     weights = torch.tensor([weight for *_, weight in batch]).to(ways)
     targets = torch.tensor([image.target for image, *_ in batch], device=ways.device)
     points = batch[0][0].baseline + positions.view(-1, 1, 1, 1) * ways
-    points.requires_grad_()
-    (gradients,) = torch.autograd.grad(score(points, targets).sum(), points)
-    ways *= gradients
+    ways *= gradients(score, points, targets, batch_size)
     ways *= weights.view(-1, 1, 1, 1)
     return [
         image

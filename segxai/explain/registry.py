@@ -1,11 +1,14 @@
 """The explainers, asked in one way by the name that `explainers.<name>.method` gives."""
 
+from collections.abc import Iterable, Iterator
+
 import torch
 
 from segxai.explain.captum_gradients import captum_gradients
 from segxai.explain.grad_cam import grad_cam
 from segxai.explain.gradient_shap import gradient_shap
-from segxai.explain.integrated_gradients import Request, integrated_gradients
+from segxai.explain.integrated_gradients import integrated_gradients
+from segxai.explain.stream import Attribution, Request
 from segxai.models.classifier import Classifier
 
 # What Captum's quadrature knows of the settings of ours.
@@ -14,54 +17,43 @@ CAPTUM_SETTINGS = ("steps", "noise_samples", "noise_std", "batch_size")
 
 def explain(
     classifier: Classifier,
-    inputs: torch.Tensor,
-    target: int,
+    requests: Iterable[Request],
     background: torch.Tensor | None,
-    generator: torch.Generator,
     method: str,
     precision: str,
     **settings,
-) -> tuple[torch.Tensor, float]:
-    """Attribute one class's score of one image to its pixels.
+) -> Iterator[Attribution]:
+    """Attribute scores of images to their pixels, one image after the other.
 
     Parameters
     ----------
     classifier
-    inputs : Tensor of shape (W, 3, S, S)
-        The windows of one image.
-    target
-        Index of the explained class.
+    requests
+        Images with the class whose score is explained; read as they are needed.
     background : Tensor of shape (M, 3, S, S)
         Other images, for methods that compare with them; None for the others.
-    generator
-        CPU generator of all that is drawn for this image.
     method, precision, settings
         ``explainers.<name>`` of the configuration.
 
     Returns
     -------
-    attribution : Tensor of shape (W, 3 or 1, S, S)
-    gain : float
-        What it must sum to; NaN for methods that promise no sum.
+    iterator of Attribution
+        One per request, in their order.
 
     Raises
     ------
     ValueError
         If there is no such method.
     """
-    score = classifier.score(target, precision)
-    match method:
-        case "integrated_gradients":
-            requests = [Request(inputs, target, generator)]
-            engine = integrated_gradients
-            if settings.pop("engine") == "captum":
-                engine = captum_gradients
-                settings = {key: settings[key] for key in CAPTUM_SETTINGS}
-            scores, black = classifier.scores(precision), classifier.black()
-            (found,) = engine(scores, requests, black, **settings)
-            return found.values, found.gain
-        case "gradient_shap":
-            return gradient_shap(score, inputs, background, generator, **settings)
-        case "grad_cam":
-            return grad_cam(score, classifier.network, inputs, **settings), float("nan")
+    scores = classifier.scores(precision)
+    match method, settings.pop("engine", "ours"):
+        case "integrated_gradients", "ours":
+            return integrated_gradients(scores, requests, classifier.black(), **settings)
+        case "integrated_gradients", "captum":
+            settings = {key: settings[key] for key in CAPTUM_SETTINGS}
+            return captum_gradients(scores, requests, classifier.black(), **settings)
+        case "gradient_shap", _:
+            return gradient_shap(scores, requests, background, **settings)
+        case "grad_cam", _:
+            return grad_cam(scores, classifier.network, requests, **settings)
     raise ValueError(f"there is no explainer '{method}'.")

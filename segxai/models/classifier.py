@@ -147,22 +147,15 @@ class Classifier:
         size = self.input_size
         return normalise(torch.zeros(1, 3, size, size, device=self.device), self.mean, self.std)
 
-    def score(
-        self, target: int, precision: str = "float32"
-    ) -> Callable[[torch.Tensor], torch.Tensor]:
-        """Score F of one class: the map from inputs (B, 3, S, S) to its logits (B,), float32."""
-        scores = self.scores(precision)
-        return lambda x: scores(x, target)
-
     def scores(
         self, precision: str = "float32"
-    ) -> Callable[[torch.Tensor, torch.Tensor | int], torch.Tensor]:
+    ) -> Callable[[torch.Tensor, torch.Tensor], torch.Tensor]:
         """Score F of any class: from inputs (B, 3, S, S) and classes (B,) to logits (B,), float32.
 
         ``precision: bfloat16`` runs the network under autocast.
         """
 
-        def logit(x: torch.Tensor, targets: torch.Tensor | int) -> torch.Tensor:
+        def logit(x: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
             with torch.autocast(x.device.type, torch.bfloat16, enabled=precision == "bfloat16"):
                 logits = self.network(x)
             return logits[torch.arange(len(x), device=x.device), targets].float()

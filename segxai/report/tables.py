@@ -63,8 +63,8 @@ def summarise(
     Returns
     -------
     DataFrame
-        `COLUMNS`; one row per dataset, split (all, train, validation, and test where there is one), row
-        and metric.
+        `COLUMNS`; one row per dataset, split (all, train, validation, and test where there is
+        one), row and metric.
     """
     rows = []
     means = per_image(scores, metrics)

@@ -22,7 +22,7 @@ MODEL = {
     "head_features": None,
     "training": {"loss": "bce"},
 }
-GRAD_CAM = {"method": "grad_cam", "layer": "features", "precision": "float32"}
+GRAD_CAM = {"method": "grad_cam", "layer": "features", "batch_size": 8, "precision": "float32"}
 
 
 @pytest.fixture
