@@ -78,14 +78,17 @@ def main(
                 facts.append((name, target, answer.completeness_error, *cost))
                 started = time.perf_counter()
             cache.append(found, facts)
-    facts = pd.DataFrame(cache.facts, columns=COLUMNS)
+    tell(pd.DataFrame(cache.facts, columns=COLUMNS))
+    if unpredicted := (~table.image_id[chosen].isin(targets.index)).sum():
+        log.warning("%d images have no map: no label is predicted for them", unpredicted)
+
+
+def tell(facts):
     log.info(
         "%d maps: median completeness error %.3f, %.1f forward-backward passes and %.2f s per map",
         len(facts),
         *(facts.completeness_error.median(), facts.gradients.mean(), facts.seconds.mean()),
     )
-    if unpredicted := (~table.image_id[chosen].isin(targets.index)).sum():
-        log.warning("%d images have no map: no label is predicted for them", unpredicted)
 
 
 def refuse_nan(attribution, weights, name):
