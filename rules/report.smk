@@ -16,6 +16,7 @@ LEARNERS = {
     METHODS[name]: config["baselines"][name]["model"] for name in BASELINES if name not in CUTTERS
 }
 CUTS = "results/masks/{dataset}/{cutter}/seed-{seed}/{shard}.csv"
+PRINTED = ["dataset_summary", *TABLES, *INSTANCE_TABLES]
 CARDS = "results/models/{dataset}/{model}/seed-{seed}/card.json"
 # What the page says of the run: rows of tables, definitions of data sets and networks, settings.
 DESCRIBED = {
@@ -77,7 +78,7 @@ rule tell_segx:
 rule write_report:
     """One self-contained page: what was run, what came out, and every image behind it."""
     input:
-        tables=collect("results/tables/{table}.csv", table=["dataset_summary", *TABLES]),
+        tables=collect("results/tables/{table}.csv", table=PRINTED),
         tests=collect("results/tables/{table}_tests.csv", table=TABLES),
         claims="results/tables/claims.csv",
         figures=collect("results/figures/explainseg_{figure}.png", figure=FIGURES),

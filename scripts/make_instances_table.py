@@ -3,10 +3,14 @@
 import pandas as pd
 
 from segxai.data.records import read_rows
-from segxai.report.tables import INSTANCE_METRICS, latex, printed, summarise
+from segxai.report.tables import (
+    INSTANCE_METRICS,
+    INSTANCES_PRINTED,
+    latex,
+    printed,
+    summarise,
+)
 from segxai.runtime import atomic_path, job, log
-
-PRINTED = {"aji": "AJI %", "pq": "PQ %", "sq": "SQ %", "dq": "DQ %"}
 
 
 def main(scores, published, rows, titles, statistics, csv, md, tex):
@@ -16,7 +20,7 @@ def main(scores, published, rows, titles, statistics, csv, md, tex):
     )
     known = pd.read_csv(published, dtype={"table": str})
     table = summarise(images, "explainseg", "instances", known, statistics, INSTANCE_METRICS)
-    layout = printed(table, titles, PRINTED)
+    layout = printed(table, titles, INSTANCES_PRINTED)
     with atomic_path(csv) as path:
         table.to_csv(path, index=False, float_format="%.4f")
     with atomic_path(md) as path:

@@ -13,6 +13,7 @@ from segxai.report.examples import read_examples
 from segxai.report.gallery import figure, gallery
 from segxai.report.provenance import commit, read_benchmarks, versions
 from segxai.report.style import colours
+from segxai.report.tables import single_objects
 from segxai.runtime import atomic_path, job, log
 
 
@@ -39,6 +40,7 @@ def main(tables, tests, claims, figures, segx, segx_figures, by_dataset, texts, 
         **study,
         **report.claims(claims, titles),
         "data": arrange(tables["dataset_summary"], titles),
+        "objects": single_objects(tables.get("explainseg_instances"), titles),
         # Each part of the page is there if it was run.
         "datasets": datasets,
         "segx": json.loads(Path(segx[0]).read_text()) if segx else None,

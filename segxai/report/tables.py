@@ -8,7 +8,9 @@ import pandas as pd
 from segxai.stats import bootstrap_mean, paired_tests
 
 METRICS = {"iou": "miou", "dice": "dice"}
+# Scores of single objects, as columns, metrics and printed.
 INSTANCE_METRICS = {"aji": "aji", "pq": "pq", "sq": "sq", "dq": "dq"}
+INSTANCES_PRINTED = {"aji": "AJI %", "pq": "PQ %", "sq": "SQ %", "dq": "DQ %"}
 # The images that the numbers of each paper are for.
 SPLITS = {"explainseg": "all", "segx": "test"}
 DECIMALS = {"percent": 1, "fraction": 3, "count": 0}
@@ -140,6 +142,13 @@ def printed(table: pd.DataFrame, titles: dict[str, str], metrics: dict[str, str]
     cells = shown.assign(cell=shown.apply(_cell, axis=1), column=column)
     wide = cells.pivot(index="row", columns="column", values="cell")
     return wide.loc[shown.row.unique(), column.unique()].rename_axis("Method", axis=0)
+
+
+def single_objects(table: pd.DataFrame | None, titles: dict[str, str]) -> list[dict[str, str]]:
+    """Rows of the printed table of single objects; none where it was not made."""
+    if table is None:
+        return []
+    return printed(table, titles, INSTANCES_PRINTED).reset_index().to_dict("records")
 
 
 def _cell(one: pd.Series) -> str:
