@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from segxai.data.records import read_rows
+from segxai.data.splits import TEST, TRAIN, VALIDATION
 from segxai.report import page as report
 from segxai.report.datasets import arrange
 from segxai.report.examples import read_examples
@@ -83,9 +84,7 @@ def was_run(files, study) -> dict:
     trials = zip(study["roles"]["variants"], files["trials"], strict=True)
     return {
         "n": len(samples),
-        "train": int((samples.split == "train").sum()),
-        "validation": int((samples.split == "validation").sum()),
-        "test": int((samples.split == "test").sum()),
+        **{side: int((samples.split == side).sum()) for side in (TRAIN, VALIDATION, TEST)},
         "rejected": len(rejected),
         "explained": explained.image_id.nunique(),
         "completeness": report.completeness(explained),
