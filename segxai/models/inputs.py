@@ -26,7 +26,8 @@ def channel_statistics(model: dict, statistics: str | None) -> dict[str, list[fl
         ImageNet's for any that it does not know.
     """
     if model["normalisation"] == "training":
-        return json.loads(Path(statistics).read_text())
+        facts = json.loads(Path(statistics).read_text())
+        return {key: facts[key] for key in ("mean", "std")}
     # Loading timm takes as long as loading torch, and some jobs need nothing else of it.
     import timm
     from timm.data.constants import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD

@@ -90,6 +90,15 @@ def test_channel_statistics_of_a_pretraining():
         assert channel_statistics(model, None)["mean"] == [0.485, 0.456, 0.406]
 
 
+def test_channel_statistics_of_the_training_images(tmp_path):
+    """Of what the file holds, mean and deviation alone: they are what `normalise` takes."""
+    file = tmp_path / "statistics.json"
+    file.write_text('{"mean": [0.1, 0.2, 0.3], "std": [0.4, 0.5, 0.6], "n_images": 7}')
+    model = {"architecture": "unet", "normalisation": "training"}
+    channel = channel_statistics(model, str(file))
+    assert normalise(torch.full((1, 3, 1, 1), 0.5), **channel)[0, 0, 0, 0] == pytest.approx(1)
+
+
 def test_normalised_intensities_of_known_pixels():
     """(pixel / 255 − mean) / std per channel, channels first."""
     pixels = torch.tensor([[[[0, 51, 255]]]], dtype=torch.uint8)
