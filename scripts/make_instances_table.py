@@ -6,11 +6,11 @@ from segxai.data.records import read_rows
 from segxai.report.tables import (
     INSTANCE_METRICS,
     INSTANCES_PRINTED,
-    latex,
     printed,
+    save,
     summarise,
 )
-from segxai.runtime import atomic_path, job, log
+from segxai.runtime import job, log
 
 
 def main(scores, published, rows, titles, statistics, csv, md, tex):
@@ -21,14 +21,7 @@ def main(scores, published, rows, titles, statistics, csv, md, tex):
     known = pd.read_csv(published, dtype={"table": str})
     table = summarise(images, "explainseg", "instances", known, statistics, INSTANCE_METRICS)
     layout = printed(table, titles, INSTANCES_PRINTED)
-    with atomic_path(csv) as path:
-        table.to_csv(path, index=False, float_format="%.4f")
-    with atomic_path(md) as path:
-        path.write_text(layout.to_markdown() + "\n")
-    with atomic_path(tex) as path:
-        path.write_text(latex(layout))
-    for line in layout.to_markdown().splitlines():
-        log.info(line)
+    save(table, layout, csv, md, tex)
     guessed = images[images.annotated == 0].groupby("dataset").image_id.nunique()
     for dataset, n in guessed.items():
         log.warning("%s: the true objects of %d images are components of masks", dataset, n)

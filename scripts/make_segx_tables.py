@@ -4,8 +4,8 @@ import pandas as pd
 
 from segxai.data.records import read_scores
 from segxai.report import alignment
-from segxai.report.tables import latex, printed
-from segxai.runtime import atomic_path, job, log
+from segxai.report.tables import printed, save
+from segxai.runtime import atomic_path, job
 
 # Of each table what makes it, what tests it, and what of it is printed.
 TABLES = {
@@ -28,16 +28,9 @@ def main(scores, published, table, titles, statistics, csv, md, tex, tests):
     summarise, compare, metrics = TABLES[table]
     result = summarise(found, known, statistics)
     layout = printed(result, titles, metrics)
-    with atomic_path(csv) as path:
-        result.to_csv(path, index=False, float_format="%.4f")
-    with atomic_path(md) as path:
-        path.write_text(layout.to_markdown() + "\n")
-    with atomic_path(tex) as path:
-        path.write_text(latex(layout))
+    save(result, layout, csv, md, tex)
     with atomic_path(tests) as path:
         compare(found).to_csv(path, index=False, float_format="%.6g")
-    for line in layout.to_markdown().splitlines():
-        log.info(line)
 
 
 if __name__ == "__main__":

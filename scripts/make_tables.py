@@ -3,8 +3,8 @@
 import pandas as pd
 
 from segxai.data.records import read_rows
-from segxai.report.tables import compare, latex, printed, summarise
-from segxai.runtime import atomic_path, job, log
+from segxai.report.tables import compare, printed, save, summarise
+from segxai.runtime import atomic_path, job
 
 PRINTED = {"miou": "mIoU %", "dice": "Dice %"}
 
@@ -17,16 +17,9 @@ def main(scores, published, number, rows, pairs, titles, statistics, csv, md, te
     known = pd.read_csv(published, dtype={"table": str})
     table = summarise(images, "explainseg", number, known, statistics)
     layout = printed(table, titles, PRINTED)
-    with atomic_path(csv) as path:
-        table.to_csv(path, index=False, float_format="%.4f")
-    with atomic_path(md) as path:
-        path.write_text(layout.to_markdown() + "\n")
-    with atomic_path(tex) as path:
-        path.write_text(latex(layout))
+    save(table, layout, csv, md, tex)
     with atomic_path(tests) as path:
         compare(images, pairs).to_csv(path, index=False, float_format="%.6g")
-    for line in layout.to_markdown().splitlines():
-        log.info(line)
 
 
 if __name__ == "__main__":

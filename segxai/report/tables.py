@@ -5,6 +5,7 @@ from collections.abc import Iterable
 import numpy as np
 import pandas as pd
 
+from segxai.runtime import atomic_path, log
 from segxai.stats import bootstrap_mean, paired_tests
 
 METRICS = {"iou": "miou", "dice": "dice"}
@@ -171,6 +172,19 @@ def latex(layout: pd.DataFrame, columns: str | None = None) -> str:
     for axis in ("index", "columns"):
         style = style.format_index(escape="latex", axis=axis)
     return style.to_latex(hrules=True, column_format=columns)
+
+
+def save(table: pd.DataFrame, layout: pd.DataFrame, csv: str, md: str, tex: str) -> None:
+    """Write a tidy table as CSV and its layout as Markdown and LaTeX, and log the layout."""
+    markdown = layout.to_markdown()
+    with atomic_path(csv) as path:
+        table.to_csv(path, index=False, float_format="%.4f")
+    with atomic_path(md) as path:
+        path.write_text(markdown + "\n")
+    with atomic_path(tex) as path:
+        path.write_text(latex(layout))
+    for line in markdown.splitlines():
+        log.info(line)
 
 
 def claims(
