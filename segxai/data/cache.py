@@ -87,15 +87,15 @@ def image_cache(
     done = finished_images(journal, title, rows_on_disk(partial, row_shape, dtype))
     if done:
         log.info("going on after %d of %d images", len(done), n_images)
-    with journal.open("w", encoding="utf-8") as lines:
+    # Replaced in one step: a kill while going on must not lose what is finished.
+    with atomic_path(journal) as path:
+        path.write_text("".join(json.dumps(entry) + "\n" for entry in (title, *done)))
+    with journal.open("a", encoding="utf-8") as lines:
 
         def append_entry(entry: dict) -> None:
             lines.write(json.dumps(entry) + "\n")
             lines.flush()
 
-        append_entry(title)
-        for entry in done:
-            append_entry(entry)
         with npy_rows(partial, row_shape, dtype, keep=sum(e["rows"] for e in done)) as append_row:
             cache = ImageCache(done, append_row, append_entry)
             yield cache

@@ -40,8 +40,9 @@ def integrated_gradients(
     :func:`segxai.explain.nodes.path_nodes`, and in the source of the noise: Captum draws it from
     the global generator for a whole batch, so that its maps depend on how images are batched; here
     each image brings its own generator. Nodes of all images are taken in one order whatever the
-    batches, and each is added on its own: maps depend on batch size and company only as far as the
-    kernels of the network do (ViT-S/14 on a CPU: identical to the last bit).
+    batches, each is added on its own, and all batches have one size: the images before and after
+    change no bit of a map. Another batch size does as far as the kernels of the network depend on
+    it.
 
     Memory holds one batch and the images that it touches, whatever their number and the steps.
 
