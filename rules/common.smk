@@ -25,6 +25,14 @@ CLASSIFIERS = [name for name in TRAINED_MODELS if name not in MASK_MODELS]
 SHARDS = range(config["shards"])
 MODEL = f"results/models/{{dataset}}/{STUDY['model']}/seed-{{seed}}"
 MAPS = f"results/maps/{{dataset}}/{STUDY['model']}/{STUDY['explainer']}/seed-{{seed}}"
+# What an explanation of a classifier's predictions needs.
+PREDICTED = {
+    "samples": "results/data/{dataset}/samples.csv",
+    "images": "results/data/{dataset}/images.npy",
+    "statistics": "results/data/{dataset}/statistics.json",
+    "weights": "results/models/{dataset}/{model}/seed-{seed}/weights.safetensors",
+    "predictions": "results/predictions/{dataset}/{model}/seed-{seed}.csv",
+}
 OVERLAP = "results/scores/overlap/{dataset}/{segmenter}/seed-{seed}.csv"
 FEATURES = f"results/features/{{dataset}}/{STUDY['model']}/seed-{{seed}}"
 # Printed name of each method. Its role gives it its colour in every figure.

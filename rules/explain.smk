@@ -1,14 +1,38 @@
 """Explanations: relevance maps and feature maps, cached for everything after them."""
 
 
+rule check_precision:
+    """Whether reduced precision or torch.compile keep the maps of the first explained images."""
+    input:
+        **PREDICTED,
+    output:
+        "results/precision/{dataset}/{model}/{explainer}/seed-{seed}.json",
+    log:
+        "logs/check_precision/{dataset}/{model}/{explainer}/seed-{seed}.log",
+    benchmark:
+        "benchmarks/check_precision/{dataset}/{model}/{explainer}/seed-{seed}.tsv"
+    conda:
+        "../envs/torch.yaml"
+    threads: config["threads"]["explain"]
+    resources:
+        gpu=1,
+    params:
+        model=lookup("models/{model}", within=config),
+        explainer=lookup("explainers/{explainer}", within=config),
+        classes=dataset("classes"),
+        selection=all_selected,
+        grid=windows,
+        threads=config["threads"]["explain"],
+        code=source_digest("check_precision"),
+    script:
+        "../scripts/check_precision.py"
+
+
 rule explain:
     """Relevance maps of one shard of the explained images, each for its predicted class."""
     input:
-        samples="results/data/{dataset}/samples.csv",
-        images="results/data/{dataset}/images.npy",
-        statistics="results/data/{dataset}/statistics.json",
-        weights="results/models/{dataset}/{model}/seed-{seed}/weights.safetensors",
-        predictions="results/predictions/{dataset}/{model}/seed-{seed}.csv",
+        **PREDICTED,
+        precision_check=precision_check,
     output:
         maps="results/maps/{dataset}/{model}/{explainer}/seed-{seed}/{shard}.npy",
         rows="results/maps/{dataset}/{model}/{explainer}/seed-{seed}/{shard}.csv",

@@ -48,6 +48,14 @@ def model(wildcards):
     return chosen | {"training": chosen["training"] | own}
 
 
+def precision_check(wildcards):
+    """What was found on arithmetic that an explainer asks for; none where it asks for exact."""
+    asked = config["explainers"][wildcards.explainer]
+    if asked["precision"] == "float32" and not asked["compiled"]:
+        return []
+    return "results/precision/{dataset}/{model}/{explainer}/seed-{seed}.json".format(**wildcards)
+
+
 def segmenter(key):
     """Value of one key of the wildcard's segmenter."""
     return lambda wildcards: config["segmenters"][wildcards.segmenter][key]

@@ -1,6 +1,8 @@
 """Relevance maps of one shard of the explained images, one for each predicted label."""
 
+import json
 import time
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -10,19 +12,10 @@ from segxai.data.arrays import read_array
 from segxai.data.cache import image_cache, job_key
 from segxai.data.records import read_rows
 from segxai.data.samples import background_rows, explained_rows
-from segxai.explain.registry import explain
+from segxai.explain.registry import explain, image_requests
 from segxai.explain.relevance import relevance
-from segxai.explain.stream import Request
 from segxai.models.classifier import Classifier
-from segxai.runtime import (
-    InputError,
-    image_seed,
-    job,
-    log,
-    progress,
-    torch_device,
-    usable_precision,
-)
+from segxai.runtime import InputError, job, log, progress, torch_device
 
 COLUMNS = ["image_id", "target", "completeness_error", "gradients", "forwards", "seconds"]
 
@@ -33,6 +26,7 @@ def main(
     statistics,
     weights,
     predictions,
+    precision_check,
     model,
     classes,
     explainer,
@@ -51,22 +45,19 @@ def main(
     classifier = Classifier.load(weights, statistics, model, len(classes), device)
     targets = read_rows(predictions).query("predicted == 1").groupby("image_id")["class"].agg(list)
     settings, background = dict(explainer), None
-    settings["precision"] = usable_precision(settings["precision"], device)
+    if precision_check:
+        settings |= json.loads(Path(precision_check).read_text(encoding="utf-8"))["used"]
     if count := settings.pop("background", None):
         others = background_rows(table, count, seed)
         background = torch.cat([classifier.inputs(pixels[row], grid) for row in others])
 
-    def requests(rows):
-        for row in rows:
-            for target in targets.get(name := table.image_id[row], []):
-                generator = torch.Generator().manual_seed(image_seed(seed, name))
-                inputs = classifier.inputs(pixels[row], grid)
-                yield Request(inputs, classes.index(target), generator)
-
     shape = pixels.shape[1:3]
     with image_cache(maps, len(chosen), key, shape, np.float16, rows, COLUMNS) as cache:
         rest = chosen[cache.done :]
-        attributions = explain(classifier, requests(rest), background, **settings)
+        named = ((table.image_id[row], pixels[row]) for row in rest)
+        indices = targets.map(lambda found: [classes.index(each) for each in found])
+        requests = image_requests(classifier, named, indices, grid, seed)
+        attributions = explain(classifier, requests, background, **settings)
         started = time.perf_counter()
         for row in progress(rest, len(rest), "images explained"):
             name, found, facts = table.image_id[row], [], []
@@ -107,6 +98,7 @@ if __name__ == "__main__":
             statistics=snakemake.input.statistics,
             weights=snakemake.input.weights,
             predictions=snakemake.input.predictions,
+            precision_check=snakemake.input.precision_check,
             model=snakemake.params.model,
             classes=snakemake.params.classes,
             explainer=snakemake.params.explainer,

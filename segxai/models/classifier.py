@@ -148,16 +148,18 @@ class Classifier:
         return normalise(torch.zeros(1, 3, size, size, device=self.device), self.mean, self.std)
 
     def scores(
-        self, precision: str = "float32"
+        self, precision: str = "float32", compiled: bool = False
     ) -> Callable[[torch.Tensor, torch.Tensor], torch.Tensor]:
         """Score F of any class: from inputs (B, 3, S, S) and classes (B,) to logits (B,), float32.
 
-        ``precision: bfloat16`` runs the network under autocast.
+        ``precision: bfloat16`` runs the network under autocast; `compiled` hands it to
+        :func:`torch.compile` first.
         """
+        network = torch.compile(self.network, dynamic=False) if compiled else self.network
 
         def logit(x: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
             with torch.autocast(x.device.type, torch.bfloat16, enabled=precision == "bfloat16"):
-                logits = self.network(x)
+                logits = network(x)
             return logits[torch.arange(len(x), device=x.device), targets].float()
 
         return logit

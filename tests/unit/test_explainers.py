@@ -288,12 +288,12 @@ def test_registry_asks_each_method_for_what_it_needs(network):
         ("gradient_shap", shap, gradient_shap(scores, request(), background, **shap)),
         ("grad_cam", cam, grad_cam(scores, network, request(), **cam)),
     ):
-        (found,) = explain(classifier, request(), background, method, "float32", **own)
+        (found,) = explain(classifier, request(), background, method, "float32", False, **own)
         (expected,) = direct
         torch.testing.assert_close(found.values, expected.values, rtol=0, atol=0)
         assert found.gain == pytest.approx(expected.gain, abs=0, nan_ok=True)
     with pytest.raises(ValueError, match="no explainer 'lime'"):
-        explain(classifier, request(), background, "lime", "float32")
+        explain(classifier, request(), background, "lime", "float32", False)
 
 
 @pytest.mark.parametrize("method", ["integrated_gradients", "gradient_shap", "grad_cam"])
@@ -315,7 +315,7 @@ def test_company_changes_no_bit(network, method):
     def ask(order) -> dict[int, torch.Tensor]:
         requests = (Request(x[i : i + 1], i % 4, generator(i)) for i in order)
         found = explain(
-            classifier, requests, background, method, "float32", batch_size=4, **settings
+            classifier, requests, background, method, "float32", False, batch_size=4, **settings
         )
         return {i: one.values for i, one in zip(order, found, strict=True)}
 
@@ -338,8 +338,7 @@ def test_batch_size_moves_maps_by_rounding(network, batch_size):
         answers = []
         for size in (batch_size, 3):
             requests = (Request(x[i : i + 1], i % 4, generator(i)) for i in range(5))
-            found = explain(
-                classifier, requests, background, method, "float32", batch_size=size, **settings
-            )
+            own = {**settings, "batch_size": size}
+            found = explain(classifier, requests, background, method, "float32", False, **own)
             answers.append(torch.cat([one.values for one in found]))
         assert_near(*answers)

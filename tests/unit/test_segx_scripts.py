@@ -1,14 +1,16 @@
 """The scripts of SegX on tiny data by hand: several labels of an image, or none at all."""
 
+import json
 import runpy
 
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from segxai.data.records import read_rows
 from segxai.metrics.classification import best_thresholds
-from segxai.models.classifier import build_classifier
+from segxai.models.classifier import Classifier, build_classifier
 from segxai.models.saving import save_weights
 from segxai.runtime import BLAS_THREADS, InputError
 
@@ -22,7 +24,8 @@ MODEL = {
     "head_features": None,
     "training": {"loss": "bce"},
 }
-GRAD_CAM = {"method": "grad_cam", "layer": "features", "batch_size": 8, "precision": "float32"}
+EXACT = {"precision": "float32", "compiled": False}
+GRAD_CAM = {"method": "grad_cam", "layer": "features", "batch_size": 8, **EXACT}
 
 
 @pytest.fixture
@@ -140,7 +143,7 @@ def test_doses_of_the_true_mask(script, data):
     assert doses[doses.image_id == "i3"][["dice", "iou_segx", "c_iou"]].isna().all(axis=None)
 
 
-def explain(script, folder) -> pd.DataFrame:
+def explain(script, folder, precision_check=None) -> pd.DataFrame:
     """Run explain with an untrained network and read the rows of its maps."""
     network = build_classifier(MODEL["architecture"], MODEL["arguments"], 2, False, None, 1)
     save_weights(network, folder / "weights.safetensors")
@@ -150,6 +153,7 @@ def explain(script, folder) -> pd.DataFrame:
         statistics=None,
         weights=folder / "weights.safetensors",
         predictions=folder / "predictions.csv",
+        precision_check=precision_check,
         model=MODEL,
         classes=CLASSES,
         explainer=GRAD_CAM,
@@ -243,3 +247,95 @@ def test_softmax_of_several_labels_is_refused(script, data):
             history=data / "h.csv",
             card=data / "c.json",
         )
+
+
+def predict_all(data) -> None:
+    """Write that every image has finding a."""
+    rows = [{"image_id": f"i{k}", "class": "a", "predicted": 1} for k in range(6)]
+    pd.DataFrame(rows).to_csv(data / "predictions.csv", index=False)
+
+
+def check(script, data, **asked) -> dict:
+    """Run check_precision with Integrated Gradients and read its verdict."""
+    network = build_classifier(MODEL["architecture"], MODEL["arguments"], 2, False, None, 1)
+    save_weights(network, data / "weights.safetensors")
+    steps = {"steps": 3, "probe": 4, "tolerance": None, "max_steps": 3, "batch_size": 6}
+    noise = {"noise_samples": 2, "noise_std": 0.1}
+    settings = {"method": "integrated_gradients", "engine": "ours", **steps, **noise}
+    script("check_precision")(
+        samples=data / "samples.csv",
+        images=data / "images.npy",
+        statistics=None,
+        weights=data / "weights.safetensors",
+        predictions=data / "predictions.csv",
+        model=MODEL,
+        classes=CLASSES,
+        explainer=settings | EXACT | asked,
+        selection=SELECTION,
+        grid=1,
+        seed=1,
+        threads=1,
+        output=data / "precision.json",
+    )
+    return json.loads((data / "precision.json").read_text())
+
+
+def test_bfloat16_is_used_where_it_keeps_the_maps(script, data, monkeypatch):
+    """Rounding too small to see is admitted; that of an untrained network's maps is not."""
+    predict_all(data)
+    asked = {"precision": "bfloat16"}
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True})
+    verdict = check(script, data, **asked)
+    assert verdict["images"] == 3
+    assert verdict["spearman"] < 0.99
+    assert verdict["used"] == EXACT
+    scores = Classifier.scores
+    with monkeypatch.context() as patch:
+        patch.setattr(Classifier, "scores", lambda self, *_: scores(self))
+        verdict = check(script, data, **asked)
+    assert verdict["spearman"] == pytest.approx(1)
+    assert verdict["asked"] == verdict["used"] == EXACT | asked
+
+
+def test_a_processor_without_bfloat16_has_nothing_to_check(script, data, monkeypatch):
+    """Where bfloat16 would be emulated, float32 is used and no image is explained."""
+    predict_all(data)
+    asked = {"precision": "bfloat16"}
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": False})
+    verdict = check(script, data, **asked)
+    assert (verdict["images"], verdict["used"], verdict["spearman"]) == (0, EXACT, None)
+
+
+def test_a_network_that_cannot_be_compiled_is_explained_without(script, data, monkeypatch, caplog):
+    """Compiled passes are used where they work; where torch.compile fails, the log says so."""
+    predict_all(data)
+    compiled = []
+
+    def compile_network(network, dynamic):
+        compiled.append(network)
+        return network
+
+    monkeypatch.setattr(torch, "compile", compile_network)
+    assert check(script, data, compiled=True)["used"] == {**EXACT, "compiled": True}
+    assert len(compiled) == 1
+
+    def fail(network, dynamic):
+        raise RuntimeError("no compiler")
+
+    monkeypatch.setattr(torch, "compile", fail)
+    assert check(script, data, compiled=True)["used"] == EXACT
+    assert "torch.compile failed: no compiler" in caplog.text
+
+
+def test_maps_are_made_as_the_check_found(script, data, monkeypatch):
+    """The explainer takes its arithmetic from the verdict on it."""
+    predict_all(data)
+    used, scores = [], Classifier.scores
+    monkeypatch.setattr(
+        Classifier, "scores", lambda self, *asked: used.append(asked) or scores(self, *asked)
+    )
+    verdict = data / "precision.json"
+    verdict.write_text(json.dumps({"used": {"precision": "bfloat16", "compiled": False}}))
+    explain(script, data)
+    explain(script, data, verdict)
+    assert used == [("float32", False), ("bfloat16", False)]

@@ -1,0 +1,68 @@
+"""Reduced precision and compiled passes, only where they keep the maps."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+import numpy as np
+import torch
+from scipy.stats import spearmanr
+
+from segxai.explain.stream import Attribution
+
+EXACT = {"precision": "float32", "compiled": False}
+CHECKED = 4  # images of a data set
+MIN_SPEARMAN = 0.99
+MAX_COMPLETENESS_LOSS = 0.05
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How maps in reduced precision agree with those in float32.
+
+    Attributes
+    ----------
+    images : int
+    spearman : float
+        Lowest rank correlation of an image's two maps, -1…1; NaN without images.
+    completeness_loss : float
+        Mean completeness error in reduced precision less that in float32; NaN for methods that
+        promise no sum.
+    """
+
+    images: int
+    spearman: float
+    completeness_loss: float
+
+    @property
+    def kept(self) -> bool:
+        """Whether reduced precision may be used."""
+        complete = np.isnan(self.completeness_loss)
+        complete |= self.completeness_loss <= MAX_COMPLETENESS_LOSS
+        return bool(self.spearman >= MIN_SPEARMAN and complete)
+
+    def facts(self) -> dict:
+        """Facts for JSON, which knows no NaN: None instead."""
+        return {key: None if value != value else value for key, value in asdict(self).items()}
+
+
+def agreement(exact: Sequence[Attribution], reduced: Sequence[Attribution]) -> Agreement:
+    """Compare attributions of the same images in float32 and in reduced precision.
+
+    Ranks are those of the pixels by the absolute attribution, summed over channels: what masks are
+    made of. A constant map agrees with nothing.
+
+    Raises
+    ------
+    ValueError
+        If they are not equally many.
+    """
+    pairs = list(zip(exact, reduced, strict=True))
+    correlations = [spearmanr(*(_pixels(one.values) for one in pair)).statistic for pair in pairs]
+    errors = np.array([[one.completeness_error for one in pair] for pair in pairs]).reshape(-1, 2)
+    loss = np.diff(errors).mean() if len(pairs) else np.nan
+    lowest = np.nan_to_num(correlations, nan=-1.0).min() if len(pairs) else np.nan
+    return Agreement(len(pairs), float(lowest), float(loss))
+
+
+def _pixels(values: torch.Tensor) -> np.ndarray:
+    return values.abs().sum(dim=1).flatten().cpu().numpy()
