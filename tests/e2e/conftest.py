@@ -1,5 +1,6 @@
 """Running the study as a user does."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,14 +13,15 @@ import pytest
 def run_study(checkout: Path) -> Callable[..., subprocess.CompletedProcess]:
     """Return a function that runs the study in a folder and checks its exit status."""
 
-    def run(folder: Path, *overlays, cores: int = 2, targets=(), fails: bool = False):
+    def run(folder, *overlays, cores=2, targets=(), fails=False, cwd=checkout, **variables):
         command = [sys.executable, "-m", "snakemake", "--cores", str(cores)]
         command += ["--resources", "gpu=4"]
         command += ["--snakefile", str(checkout / "Snakefile"), "--directory", str(folder)]
         command += ["--configfile", *(str(checkout / overlay) for overlay in overlays)]
         done = subprocess.run(
             [*command, "--", *targets],
-            cwd=checkout,
+            cwd=cwd,
+            env=os.environ | variables,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

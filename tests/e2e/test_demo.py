@@ -173,21 +173,27 @@ def reduced(run_study, tmp_path_factory) -> Path:
     return folder / "results"
 
 
-def test_tables_do_not_depend_on_cores(run_study, reduced, tmp_path):
-    """The same seed on one core and on two gives the same tables, masks and weights, bytewise."""
-    run_study(tmp_path, *OVERLAYS, cores=2, targets=TARGETS)
-    files = [
-        *(file.relative_to(reduced) for file in sorted((reduced / "tables").iterdir())),
-        *(file.relative_to(reduced) for file in sorted((reduced / "masks").rglob("*.npy"))),
-        Path(MODEL) / "weights.safetensors",
-    ]
-    assert len(files) > 10
-    different = [
-        file
-        for file in files
-        if (reduced / file).read_bytes() != (tmp_path / "results" / file).read_bytes()
-    ]
-    assert different == []
+def test_results_depend_on_nothing_but_the_study(run_study, reduced, tmp_path):
+    """Other cores, shards, folder, locale and time zone: the same tables, weights, maps, masks."""
+    overlay = tmp_path / "one-shard.yaml"
+    overlay.write_text("shards: 1\n")
+    elsewhere = {"cwd": tmp_path, "LC_ALL": "tr_TR.UTF-8", "TZ": "Pacific/Kiritimati"}
+    run_study(tmp_path, *OVERLAYS, overlay, cores=2, targets=TARGETS, **elsewhere)
+    other = tmp_path / "results"
+    same = sorted((reduced / "tables").iterdir())
+    same += sorted((reduced / "models").rglob("*.safetensors"))
+    assert len(same) > 10
+    assert [
+        file.name
+        for file in same
+        if file.read_bytes() != (other / file.relative_to(reduced)).read_bytes()
+    ] == []
+    arrays = [*reduced.glob("maps/**/0.npy"), *reduced.glob("masks/**/0.npy")]
+    assert len(arrays) > 10
+    for first in arrays:
+        shards = [np.load(first.with_name(f"{shard}.npy")) for shard in range(3)]
+        whole = np.load(other / first.relative_to(reduced))
+        assert whole.tobytes() == np.concatenate(shards).tobytes()
 
 
 def test_interrupted_study_continues(run_study, reduced):
