@@ -13,7 +13,7 @@ COMPILE := $(UV) pip compile --universal --python-version 3.11 --generate-hashes
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help env demo test lint format lock reproduce clean
+.PHONY: help env demo test survival lint format lock reproduce clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -43,6 +43,9 @@ demo: env ## run the whole study on built-in phantoms, on the CPU, in minutes
 
 test: lint ## run the linters, then the unit, workflow and demo tests
 	$(BIN)/python -m pytest tests/unit tests/workflow tests/e2e
+
+survival: env ## kill the reduced demo 20 times and continue it; takes an hour
+	$(BIN)/python -m pytest -s tests/survival
 
 lint: env ## check style without changing anything
 	$(BIN)/ruff check

@@ -76,11 +76,13 @@ def describe_os_error(error: OSError) -> str:
 def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
     """Give a temporary name beside `path`; rename it to `path` only when the block succeeds.
 
-    The suffix is kept, so that writers which look at it (NumPy, matplotlib) work unchanged.
+    The suffix is kept, so that writers which look at it (NumPy, matplotlib) work unchanged. What a
+    killed process leaves is overwritten by the next. Two processes must not write one file at the
+    same time; Snakemake's lock sees to that.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}.partial{path.suffix}")
+    temporary = path.with_name(f".{path.stem}.new{path.suffix}")
     try:
         yield temporary
         temporary.replace(path)

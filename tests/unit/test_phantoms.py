@@ -154,7 +154,7 @@ def test_written_files_read_back(tmp_path):
         np.testing.assert_array_equal(written, np.where(mask, 255, 0))
         assert row["label"] == ("lesion" if mask.any() else "background")
     assert {row["label"] for row in rows} == {"lesion", "background"}
-    assert not list(tmp_path.rglob("*partial*"))
+    assert not list(tmp_path.rglob(".*"))
 
 
 def test_an_interrupted_write_leaves_no_labels(tmp_path, monkeypatch):
