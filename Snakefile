@@ -35,6 +35,11 @@ include: "rules/segx_figures.smk"
 include: "rules/report.smk"
 
 
+onerror:
+    for sentence in job_errors(Path("logs"), STARTED):
+        print(sentence, file=sys.stderr)
+
+
 rule all:
     """Every table, every figure, and the page that shows them."""
     default_target: True

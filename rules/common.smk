@@ -1,11 +1,15 @@
 """What all rules share: the checked configuration and the names that wildcards may take."""
 
+import sys
+import time
 from itertools import product
 from types import SimpleNamespace
 
 import yaml
 
-from segxai.workflow import config_problem, selection_problem, source_digest
+from segxai.workflow import config_problem, job_errors, selection_problem, source_digest
+
+STARTED = time.time()
 
 SCHEMA = Path(workflow.basedir, "config/schemas/config.schema.yaml").read_text()
 if problem := config_problem(config, yaml.safe_load(SCHEMA)) or selection_problem(config):

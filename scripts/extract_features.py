@@ -8,7 +8,7 @@ from segxai.data.samples import explained_rows
 from segxai.models.classifier import Classifier
 from segxai.models.inputs import join_windows
 from segxai.models.keys import first_component, key_features
-from segxai.runtime import atomic_path, job, progress, torch_device
+from segxai.runtime import atomic_path, job, log, progress, torch_device
 
 
 def main(samples, images, statistics, weights, model, classes, selection, grid, threads, features):
@@ -20,6 +20,7 @@ def main(samples, images, statistics, weights, model, classes, selection, grid, 
     for row in progress(chosen, len(chosen), "feature maps"):
         keys = key_features(classifier.network, classifier.inputs(pixels[row], grid))
         result.append(first_component(join_windows(keys.cpu().numpy(), grid)).astype(np.float16))
+    log.info("%d feature maps of %d × %d", len(result), *result[0].shape)
     with atomic_path(features) as path:
         np.save(path, np.stack(result))
 

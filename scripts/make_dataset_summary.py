@@ -37,6 +37,7 @@ def main(receipts, samples, rejected, patches, published, official, definitions,
         path.write_text(latex_tables(tables), encoding="utf-8")
     for line in markdown(tables).splitlines():
         log.info(line)
+    log.info("%d rows: %s", len(summary), csv)
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ def main(predictions, overlap, samples, statistics, csv):
         log.info("%s, %s: %s %.3f", one.dataset, one.row, one.metric, one.value)
     with atomic_path(csv) as path:
         table.to_csv(path, index=False, float_format="%.4f")
+    log.info("%d rows: %s", len(table), csv)
 
 
 if __name__ == "__main__":

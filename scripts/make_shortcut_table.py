@@ -11,6 +11,7 @@ def main(scores, statistics, csv):
         log.info(line)
     with atomic_path(csv) as path:
         table.to_csv(path, index=False, float_format="%.4f")
+    log.info("%d rows: %s", len(table), csv)
 
 
 if __name__ == "__main__":

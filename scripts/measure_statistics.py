@@ -8,7 +8,7 @@ from segxai.data.arrays import read_array
 from segxai.data.images import channel_statistics
 from segxai.data.records import read_rows
 from segxai.data.splits import TRAIN
-from segxai.runtime import atomic_path, job
+from segxai.runtime import atomic_path, job, log
 
 
 def main(samples, images, statistics):
@@ -16,6 +16,7 @@ def main(samples, images, statistics):
     pixels = read_array(images)
     mean, std = channel_statistics(pixels, rows)
     facts = {"mean": mean, "std": std, "n_images": len(rows)}
+    log.info("mean %s of %d training images", [round(each, 3) for each in mean], len(rows))
     with atomic_path(statistics) as temporary:
         temporary.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
 

@@ -68,6 +68,7 @@ def main(
                 f"{failures[0][1]} In all {len(failures)} images cannot be used, and "
                 f"`max_rejected` of the data set allows {max_rejected}; the log names each."
             )
+    log.info("%d images, %d rejected", len(rows), len(failures))
     write_table(samples, [*SAMPLE_COLUMNS, *columns, "mask_pixels", "mask_resized"], rows)
     # Relative to the data folder, so that the table does not depend on where it lies.
     reasons = [(source, str(error).replace(f"{folder}/", "")) for source, error in failures]

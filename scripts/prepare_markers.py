@@ -9,7 +9,7 @@ from segxai.data.arrays import npy_rows
 from segxai.data.images import load_mask, resize_mask
 from segxai.data.records import read_rows
 from segxai.data.registry import read_records
-from segxai.runtime import InputError, atomic_path, job
+from segxai.runtime import InputError, atomic_path, job, log
 
 
 def main(receipt, samples, reader, analysis_size, markers):
@@ -22,6 +22,7 @@ def main(receipt, samples, reader, analysis_size, markers):
     if not marked:
         raise InputError(f"{folder}: no image has a marker; set `source: shortcut`.")
     shape = (analysis_size, analysis_size)
+    log.info("%d images bear the shortcut", len(marked))
     unmarked = np.zeros(shape, np.uint8)
     with atomic_path(markers) as temporary, npy_rows(temporary, shape) as append:
         for name in read_rows(samples)["image_id"]:

@@ -14,7 +14,7 @@ from segxai.models.classifier import build_classifier
 from segxai.models.inputs import channel_statistics, normalise
 from segxai.models.saving import save_model
 from segxai.models.training import Patches, train_classifier
-from segxai.runtime import InputError, job, log, torch_device
+from segxai.runtime import InputError, job, torch_device
 
 
 def main(
@@ -62,7 +62,7 @@ def main(
         "device": str(device),
         "seconds": round(time.perf_counter() - started, 1),
     }
-    log.info("epoch kept: %s", save_model(network, epochs, facts, weights, history, card))
+    save_model(network, epochs, facts, weights, history, card)
 
 
 def read_patches(pixels, samples, windows, classes, loss, size, device) -> Patches:

@@ -12,7 +12,7 @@ from segxai.models.inputs import channel_statistics, normalise
 from segxai.models.saving import save_model
 from segxai.models.training import Patches
 from segxai.models.unet import build_unet, train_segmenter
-from segxai.runtime import job, log, torch_device
+from segxai.runtime import job, torch_device
 from segxai.segment.scope import scoped
 
 
@@ -47,7 +47,7 @@ def main(samples, images, masks, statistics, model, scope, seed, threads, weight
         "device": str(device),
         "seconds": round(time.perf_counter() - started, 1),
     }
-    log.info("epoch kept: %s", save_model(network, epochs, facts, weights, history, card))
+    save_model(network, epochs, facts, weights, history, card)
 
 
 if __name__ == "__main__":

@@ -18,6 +18,9 @@ from tqdm import tqdm
 
 log = logging.getLogger("segxai")
 
+# Marks what the terminal shows of a job while it is at work.
+SHOWN = {"shown": True}
+
 BLAS_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
@@ -27,34 +30,49 @@ class InputError(Exception):
 
 @contextlib.contextmanager
 def job(snakemake) -> Iterator[None]:
-    """Log a job to its log file and to stderr, and turn a failure into one sentence.
+    """Log a job, show on the terminal what matters of it, and turn a failure into one sentence.
 
-    The sentence is the last line of the log; the traceback of anything but an
-    :class:`InputError` stands above it in the log file.
+    All goes to the job's log file. The terminal, which jobs share, shows progress, warnings and,
+    when the job ends, its key figure: the last thing that it said. The sentence about a failure is
+    the last line of the log; the traceback of anything but an :class:`InputError` stands above it.
     """
-    handlers = [logging.FileHandler(snakemake.log[0], mode="w"), logging.StreamHandler()]
+    name = snakemake.rule + "".join(f" {value}" for value in snakemake.wildcards)
+    terminal, key_figure = logging.StreamHandler(), _KeyFigure()
+    terminal.setFormatter(logging.Formatter(f"%(asctime)s {name}: %(message)s", "%H:%M:%S"))
+    terminal.addFilter(lambda record: record.levelno > logging.INFO or hasattr(record, "shown"))
     logging.basicConfig(
         level=logging.INFO,
         format="%(asctime)s %(message)s",
         datefmt="%H:%M:%S",
-        handlers=handlers,
+        handlers=[logging.FileHandler(snakemake.log[0], mode="w"), key_figure, terminal],
         force=True,
     )
     # Third-party chatter stays out of the key figures of a job.
     logging.getLogger("PIL").setLevel(logging.WARNING)
-    name = snakemake.rule + "".join(f" {value}" for value in snakemake.wildcards)
+    started = time.monotonic()
     try:
         yield
+        log.info("%s (%.0f s)", key_figure.text, time.monotonic() - started, extra=SHOWN)
     except InputError as error:
-        log.error("error in %s: %s", name, error)
+        log.error("error: %s", error)
         sys.exit(1)
     except OSError as error:
-        log.error("error in %s: %s", name, describe_os_error(error))
+        log.error("error: %s", describe_os_error(error))
         sys.exit(1)
     except Exception as error:
         log.error("unexpected:", exc_info=True)
-        log.error("error in %s: %s: %s", name, type(error).__name__, error)
+        log.error("error: %s: %s", type(error).__name__, error)
         sys.exit(1)
+
+
+class _KeyFigure(logging.Handler):
+    """Keeps the last thing that a job said of its own accord."""
+
+    text = "done"
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.name == log.name and not hasattr(record, "shown"):
+            self.text = record.getMessage()
 
 
 def describe_os_error(error: OSError) -> str:
@@ -114,7 +132,7 @@ def progress(items: Iterable, total: int, what: str) -> Iterator:
         yield item
         if done == total or time.monotonic() - last > 10:
             last = time.monotonic()
-            log.info("%s: %d of %d", what, done, total)
+            log.info("%s: %d of %d", what, done, total, extra=SHOWN)
 
 
 def map_images(

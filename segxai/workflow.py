@@ -323,3 +323,18 @@ def _logic(path: Path) -> ast.Module:
         if isinstance(node, documented) and ast.get_docstring(node, clean=False) is not None:
             del node.body[0]
     return tree
+
+
+def job_errors(logs: Path, since: float) -> list[str]:
+    """Sentences in which jobs said why they failed: the last lines of their logs.
+
+    Parameters
+    ----------
+    logs
+        Folder of all log files.
+    since
+        Time of day, in seconds since 1970, before which logs are of no interest.
+    """
+    recent = (file for file in sorted(logs.rglob("*.log")) if file.stat().st_mtime >= since)
+    last = ((file, file.read_text(encoding="utf-8").rstrip().split("\n")[-1]) for file in recent)
+    return [f"{file}: {line.split(' ', 1)[1]}" for file, line in last if " error: " in line]

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from segxai.data.arrays import npy_rows, rows_on_disk
-from segxai.runtime import atomic_path, log
+from segxai.runtime import SHOWN, atomic_path, log
 
 
 class ImageCache:
@@ -86,7 +86,7 @@ def image_cache(
     title = hashlib.sha256(key.encode()).hexdigest()
     done = finished_images(journal, title, rows_on_disk(partial, row_shape, dtype))
     if done:
-        log.info("going on after %d of %d images", len(done), n_images)
+        log.info("going on after %d of %d images", len(done), n_images, extra=SHOWN)
     # Replaced in one step: a kill while going on must not lose what is finished.
     with atomic_path(journal) as path:
         path.write_text("".join(json.dumps(entry) + "\n" for entry in (title, *done)))

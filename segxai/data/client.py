@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import requests
 
-from segxai.runtime import InputError
+from segxai.runtime import SHOWN, InputError
 
 log = logging.getLogger("segxai")
 
@@ -58,7 +58,7 @@ class Client:
                 failures = 1 if arrived() > before else failures + 1
                 if not is_temporary(error) or failures >= self.attempts:
                     raise
-                log.info("connection lost (%s); trying again", reason_of(error))
+                log.info("connection lost (%s); trying again", reason_of(error), extra=SHOWN)
                 time.sleep(self.pause * 2 ** (failures - 1))
 
     def read_text(self, url: str, **query) -> str:

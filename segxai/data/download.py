@@ -27,7 +27,7 @@ import requests
 from tqdm import tqdm
 
 from segxai.data.client import CHUNK, Client, OtherFile, reason_of, require_success
-from segxai.runtime import InputError, atomic_path
+from segxai.runtime import SHOWN, InputError, atomic_path
 
 log = logging.getLogger("segxai")
 
@@ -236,7 +236,7 @@ def byte_meter(total: int | None, what: str) -> Iterator[Callable[[int], None]]:
             bar.update(n_bytes)
             if bar.disable and time.monotonic() - last > 10:
                 last = time.monotonic()
-                log.info("%s: %s%s received", what, readable(done), of_all)
+                log.info("%s: %s%s received", what, readable(done), of_all, extra=SHOWN)
 
     options = {"unit": "B", "unit_scale": True, "leave": False, "disable": not sys.stderr.isatty()}
     with tqdm(total=total, desc=what, **options) as bar:

@@ -8,7 +8,7 @@ import safetensors.torch
 import torch
 from torch import nn
 
-from segxai.runtime import atomic_path
+from segxai.runtime import atomic_path, log
 
 
 def save_model(
@@ -18,8 +18,8 @@ def save_model(
     weights: str | os.PathLike,
     history: str | os.PathLike,
     card: str | os.PathLike,
-) -> dict[str, float]:
-    """Write a trained network, its epochs and its facts, each file whole or not at all.
+) -> None:
+    """Write a trained network, its epochs and its facts, each file whole, and log the epoch kept.
 
     Parameters
     ----------
@@ -27,11 +27,6 @@ def save_model(
         As :func:`segxai.models.training.fit` returns them.
     facts
         What the card says beside the number of parameters, the best epoch and torch's version.
-
-    Returns
-    -------
-    dict
-        The row of `epochs` whose weights were kept.
     """
     best = epochs.loc[epochs.validation_loss.idxmin()].round(6).to_dict()
     parameters = sum(parameter.numel() for parameter in network.parameters())
@@ -42,7 +37,8 @@ def save_model(
         epochs.to_csv(path, index=False, float_format="%.6g")
     with atomic_path(card) as path:
         path.write_text(json.dumps(facts, indent=2) + "\n")
-    return best
+    scores = (f"{name.replace('_', ' ')} {value:.4g}" for name, value in best.items())
+    log.info("kept: %s", ", ".join(scores))
 
 
 def save_weights(model: nn.Module, path: str | os.PathLike) -> None:

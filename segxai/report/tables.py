@@ -185,6 +185,7 @@ def save(table: pd.DataFrame, layout: pd.DataFrame, csv: str, md: str, tex: str)
         path.write_text(latex(layout))
     for line in markdown.splitlines():
         log.info(line)
+    log.info("%d rows: %s", len(table), csv)
 
 
 def claims(

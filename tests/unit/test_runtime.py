@@ -21,6 +21,7 @@ from segxai.runtime import (
     describe_os_error,
     image_seed,
     job,
+    log,
     map_images,
     progress,
     shard_rows,
@@ -175,6 +176,24 @@ def test_a_failing_job_ends_with_its_sentence_and_a_non_zero_exit(tmp_path, erro
     assert exit_status.value.code == 1
     assert ("Traceback" in said) == traceback
     assert last in said.splitlines()[-1]
+
+
+def test_the_terminal_shows_progress_warnings_and_one_line_at_the_end(tmp_path, capsys):
+    """The log has all; the terminal names the job, and ends with the last thing that it said."""
+    fake = SimpleNamespace(log=[tmp_path / "job.log"], rule="explain", wildcards=["kvasir-seg"])
+    with job(fake):
+        log.info("no GPU found")
+        list(progress(range(3), 3, "images explained"))
+        log.warning("one image has no map")
+        log.info("median completeness error %.2f", 0.03)
+        logging.getLogger("timm").info("chatter")
+    shown = [line.split(" ", 1)[1] for line in capsys.readouterr().err.splitlines()]
+    assert shown == [
+        "explain kvasir-seg: images explained: 3 of 3",
+        "explain kvasir-seg: one image has no map",
+        "explain kvasir-seg: median completeness error 0.03 (0 s)",
+    ]
+    assert "no GPU found" in (tmp_path / "job.log").read_text()
 
 
 def test_progress_passes_items_on_and_says_when_done(caplog):

@@ -1,5 +1,6 @@
 """Source digests follow the logic behind a rule; config errors say what to change."""
 
+import os
 import re
 import subprocess
 import sys
@@ -8,7 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from segxai.workflow import config_problem, selection_problem, source_digest, source_files
+from segxai.workflow import (
+    config_problem,
+    job_errors,
+    selection_problem,
+    source_digest,
+    source_files,
+)
 
 FILES = {
     "scripts/cut.py": "from segxai.segment import ncut\n\nncut.cut(1)\n",
@@ -313,3 +320,19 @@ def test_selection_problem_names_key_and_choice(section, change, expected):
     """A selection without definition, or in the wrong role, is named with what there is."""
     problem = selection_problem(STUDY | {section: STUDY[section] | change})
     assert re.search(expected, problem)
+
+
+def test_errors_of_this_run_are_repeated(tmp_path):
+    """Only logs of this run count, and of them only those whose last line is an error."""
+    for name, last, written in (
+        ("explain/a", "10:00:00 error: a.png: truncated; copy it again.", 1000),
+        ("explain/old", "09:00:00 error: b.png: truncated; copy it again.", 500),
+        ("train_model/a", "10:00:00 kept: epoch 3", 1000),
+        ("predict", "", 1000),
+    ):
+        log = tmp_path / f"{name}.log"
+        log.parent.mkdir(exist_ok=True)
+        log.write_text(f"09:59:00 no GPU found\n{last}\n")
+        os.utime(log, (written, written))
+    sentence = "a.png: truncated; copy it again."
+    assert job_errors(tmp_path, 900) == [f"{tmp_path}/explain/a.log: error: {sentence}"]
