@@ -3,26 +3,34 @@
 import numpy as np
 
 from segxai.data.arrays import read_array
+from segxai.data.cache import image_cache, job_key
 from segxai.data.records import read_rows
 from segxai.data.samples import explained_rows
 from segxai.models.classifier import Classifier
 from segxai.models.inputs import join_windows
 from segxai.models.keys import first_component, key_features
-from segxai.runtime import atomic_path, job, log, progress, torch_device
+from segxai.runtime import job, log, progress, torch_device
 
 
-def main(samples, images, statistics, weights, model, classes, selection, grid, threads, features):
+def main(
+    samples, images, statistics, weights, model, classes, selection, grid, threads, key, features
+):
     device = torch_device(threads)
     chosen = explained_rows(read_rows(samples), **selection)
     pixels = read_array(images)
     classifier = Classifier.load(weights, statistics, model, len(classes), device)
-    result = []
-    for row in progress(chosen, len(chosen), "feature maps"):
+
+    def feature_map(row):
         keys = key_features(classifier.network, classifier.inputs(pixels[row], grid))
-        result.append(first_component(join_windows(keys.cpu().numpy(), grid)).astype(np.float16))
-    log.info("%d feature maps of %d × %d", len(result), *result[0].shape)
-    with atomic_path(features) as path:
-        np.save(path, np.stack(result))
+        return first_component(join_windows(keys.cpu().numpy(), grid)).astype(np.float16)
+
+    # Only the network knows how many positions its keys have.
+    shape = feature_map(0).shape
+    with image_cache(features, len(chosen), key, shape, np.float16) as cache:
+        rest = chosen[cache.done :]
+        for row in progress(rest, len(rest), "feature maps"):
+            cache.append([feature_map(row)])
+    log.info("%d feature maps of %d × %d", len(chosen), *shape)
 
 
 if __name__ == "__main__":
@@ -37,5 +45,6 @@ if __name__ == "__main__":
             selection=snakemake.params.selection | {"shard": int(snakemake.wildcards.shard)},
             grid=snakemake.params.grid,
             threads=snakemake.params.threads,
+            key=job_key(snakemake),
             features=snakemake.output.features,
         )

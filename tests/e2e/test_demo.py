@@ -11,6 +11,7 @@ pytestmark = pytest.mark.study
 
 OVERLAYS = ("config/demo.yaml", "tests/e2e/reduced.yaml")
 TARGETS = ["results/tables/claims.csv", "results/tables/explainseg_instances.csv"]
+KINDS = ("maps", "features", "masks")
 MODEL = "models/phantom-lesions/vit-tiny-phantom/seed-1"
 BASELINES = {"tokencut": "TokenCut", "maskcut": "MaskCut", "micranet": "MICRA-Net"}
 MAPS = "maps/phantom-lesions/vit-tiny-phantom/integrated-gradients/seed-1"
@@ -188,7 +189,7 @@ def test_results_depend_on_nothing_but_the_study(run_study, reduced, tmp_path):
         for file in same
         if file.read_bytes() != (other / file.relative_to(reduced)).read_bytes()
     ] == []
-    arrays = [*reduced.glob("maps/**/0.npy"), *reduced.glob("masks/**/0.npy")]
+    arrays = [file for kind in KINDS for file in reduced.glob(f"{kind}/**/0.npy")]
     assert len(arrays) > 10
     for first in arrays:
         shards = [np.load(first.with_name(f"{shard}.npy")) for shard in range(3)]
