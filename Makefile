@@ -52,6 +52,7 @@ lint: env ## check style without changing anything
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/snakefmt --check $(RULES)
+	$(BIN)/codespell
 	$(BIN)/snakemake --lint
 
 format: env ## put every file into the house style

@@ -66,7 +66,7 @@ def trial_table(stage, tried, sections, means, best) -> pd.DataFrame:
         {
             f"{section}.{key}": value
             for section in sections
-            for key, value in settings[section].items()
+            for key, value in settings.get(section, {}).items()
         }
         for settings in tried
     ]

@@ -17,7 +17,7 @@ def explanation(relevance: np.ndarray, component: np.ndarray | None, smoothing: 
 def segment(maps: tuple[np.ndarray, np.ndarray | None], method: str, settings: dict) -> np.ndarray:
     """Coarse mask (H, W) bool of one image from its (relevance, feature map or None)."""
     grey = explanation(*maps, settings["smoothing"])
-    return RELEVANCE_SEGMENTERS[method](grey, **settings[method])
+    return RELEVANCE_SEGMENTERS[method](grey, **settings.get(method, {}))
 
 
 def refine(

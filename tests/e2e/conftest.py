@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 
+OVERLAYS = ("config/demo.yaml", "tests/e2e/reduced.yaml")
+TARGETS = ["results/tables/claims.csv", "results/tables/explainseg_instances.csv"]
+
 
 @pytest.fixture(scope="session")
 def run_study(checkout: Path) -> Callable[..., subprocess.CompletedProcess]:
@@ -38,4 +41,12 @@ def demo(run_study, tmp_path_factory) -> Path:
     """Run the demo once and return its results."""
     folder = tmp_path_factory.mktemp("demo")
     run_study(folder, "config/demo.yaml")
+    return folder / "results"
+
+
+@pytest.fixture(scope="session")
+def reduced(run_study, tmp_path_factory) -> Path:
+    """Run the reduced demo on one core and return its results."""
+    folder = tmp_path_factory.mktemp("one-core")
+    run_study(folder, *OVERLAYS, cores=1, targets=TARGETS)
     return folder / "results"

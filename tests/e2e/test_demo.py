@@ -7,10 +7,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tests.e2e.conftest import OVERLAYS, TARGETS
+
 pytestmark = pytest.mark.study
 
-OVERLAYS = ("config/demo.yaml", "tests/e2e/reduced.yaml")
-TARGETS = ["results/tables/claims.csv", "results/tables/explainseg_instances.csv"]
 KINDS = ("maps", "features", "masks")
 MODEL = "models/phantom-lesions/vit-tiny-phantom/seed-1"
 BASELINES = {"tokencut": "TokenCut", "maskcut": "MaskCut", "micranet": "MICRA-Net"}
@@ -164,14 +164,6 @@ def test_a_finished_study_has_nothing_to_do(demo, run_study):
     """A second call redoes no job."""
     said = run_study(demo.parent, "config/demo.yaml").stdout
     assert "Nothing to be done" in said
-
-
-@pytest.fixture(scope="module")
-def reduced(run_study, tmp_path_factory) -> Path:
-    """Run the reduced demo on one core and return its results."""
-    folder = tmp_path_factory.mktemp("one-core")
-    run_study(folder, *OVERLAYS, cores=1, targets=TARGETS)
-    return folder / "results"
 
 
 def test_results_depend_on_nothing_but_the_study(run_study, reduced, tmp_path):

@@ -13,6 +13,7 @@ from segxai.segment.fusion import fuse
 from segxai.segment.grey import equalise, pixels, smooth
 from segxai.segment.morphology import morphology
 from segxai.segment.otsu import otsu, otsu_image
+from segxai.segment.registry import RELEVANCE_SEGMENTERS
 from segxai.segment.relevance import refine, segment
 from segxai.segment.tuning import candidates, coarse_scores
 
@@ -192,3 +193,14 @@ def test_refinement_runs_on_fused_maps_too():
     chosen = settings_of(2)
     mask = segment(maps, "ncut", chosen)
     assert dice(refine((image, mask, maps), chosen), truth) > 0.95
+
+
+def test_a_segmenter_without_settings_needs_no_section(monkeypatch):
+    """A method that has no settings is called with the map alone; smoothing is searched."""
+    monkeypatch.setitem(RELEVANCE_SEGMENTERS, "otsu", otsu)
+    relevance = np.random.default_rng(5).random((40, 40))
+    settings = {"smoothing": {"clip_percentile": 99, "sigma": 8}}
+    expected = otsu(smooth(relevance, **settings["smoothing"]))
+    np.testing.assert_array_equal(segment((relevance, None), "otsu", settings), expected)
+    tried = candidates(settings, {"smoothing": {"sigma": [4]}}, ("smoothing", "otsu"))
+    assert [each["smoothing"]["sigma"] for each in tried] == [8, 4]

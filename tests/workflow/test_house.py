@@ -180,23 +180,3 @@ def test_lock_names_no_host():
         assert "--hash=sha256:" in text
         assert re.search(r"://|index-url|find-links", text) is None
     assert not (ROOT / "uv.lock").exists()
-
-
-def test_every_config_key_is_documented():
-    """Each key of the schema has a description, and a row in config/README.md."""
-    schema = yaml.safe_load((ROOT / "config/schemas/config.schema.yaml").read_text())
-    documented = (ROOT / "config/README.md").read_text()
-    keys = list(schema_keys(schema, schema["$defs"]))
-    assert len(keys) > 80
-    assert [key for key, text in keys if not text] == []
-    assert [key for key, _ in keys if f"`{key}`" not in documented] == []
-
-
-def schema_keys(schema: dict, definitions: dict, path: str = ""):
-    """Yield (dotted key, description) of all that a schema names."""
-    schema = {**definitions.get(schema.get("$ref", "").rpartition("/")[2], {}), **schema}
-    for key, value in schema.get("properties", {}).items():
-        yield path + key, value.get("description")
-        yield from schema_keys(value, definitions, f"{path}{key}.")
-    for value in schema.get("patternProperties", {}).values():
-        yield from schema_keys(value, definitions, f"{path}<name>.")

@@ -1,0 +1,86 @@
+"""Count what one image costs in each network of config/config.yaml: operations and memory.
+
+    .venv/bin/python benchmarks/count_operations.py
+
+Nothing is timed, so that the numbers hold for any device. The networks have random weights. A pass
+keeps what its backward pass needs: bytes that grow with the batch. Kernels take more for their own
+use, so that a device holds more than is counted here. PyTorch's counter misses the fused attention
+of CPUs, a twelfth of what ViT-S/16 computes.
+"""
+
+import sys
+from pathlib import Path
+
+import torch
+import yaml
+from torch.utils.flop_counter import FlopCounterMode
+
+# A script's own folder is on the path, the checkout is not.
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from segxai.models.classifier import build_classifier
+from segxai.models.unet import build_unet
+
+CONFIG = Path(__file__).resolve().parents[1] / "config/config.yaml"
+# Networks and what is done with them, with the side of their input in px.
+EXPLAINED = [("vit-small-dino", 224), ("resnet50", 256), ("densenet121", 256)]
+TRAINED = [("micranet", 224), ("resnet50", 256), ("densenet121", 256), ("unet", 256)]
+FORWARD = [("vit-small-dino", 224), ("dino-small-16", 448), ("dino-base-8", 480), ("unet", 256)]
+
+
+def build(model: dict, size: int) -> torch.nn.Module:
+    """Build a network of the configuration with random weights."""
+    if model["architecture"] == "unet":
+        return build_unet(1, seed=0, arguments=model["arguments"])
+    # Transformers take their own size only, unless told.
+    arguments = model["arguments"] | ({"img_size": size} if "vit" in model["architecture"] else {})
+    heads = {"n_classes": 10, "head_features": model["head_features"]}
+    return build_classifier(
+        model["architecture"], arguments, pretrained=False, weights=None, seed=0, **heads
+    )
+
+
+def count(network: torch.nn.Module, size: int, images: int, of: str) -> tuple[int, int]:
+    """Floating-point operations of one pass over some images, and bytes kept for its backward."""
+    kept = {}
+
+    def pack(tensor):
+        kept[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
+        return tensor
+
+    network.train(of == "train")
+    network.requires_grad_(of == "train")
+    # Without a backward pass nothing is kept, and shapes are enough to count.
+    device = "meta" if of == "forward" else "cpu"
+    network.to(device)
+    x = torch.rand(images, 3, size, size, requires_grad=of == "explain", device=device)
+    with (
+        FlopCounterMode(display=False) as counter,
+        torch.set_grad_enabled(of != "forward"),
+        torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor),
+    ):
+        score = network(x).sum()
+        if of != "forward":
+            score.backward()
+    return counter.get_total_flops(), sum(kept.values())
+
+
+def main() -> None:
+    """Print one row per network and kind of pass."""
+    models = yaml.safe_load(CONFIG.read_text())["models"]
+    print("pass      network          px  M parameters   GFLOP  MB kept  batch", flush=True)
+    for of, networks in (("explain", EXPLAINED), ("train", TRAINED), ("forward", FORWARD)):
+        for name, size in networks:
+            network = build(models[name], size)
+            (flops, one), (_, two) = (count(network, size, images, of) for images in (1, 2))
+            parameters = sum(each.numel() for each in network.parameters()) / 1e6
+            batch = models[name]["training"]["batch_size"] if of == "train" else ""
+            print(
+                f"{of:9} {name:15} {size:3} {parameters:13.1f} {flops / 1e9:7.1f} "
+                f"{(two - one) / 1e6:8.1f} {batch:6}",
+                flush=True,
+            )
+
+
+if __name__ == "__main__":
+    main()
