@@ -110,7 +110,8 @@ def matmul_share(folder, threads, precision, batch_size, gradients_per_second) -
         (a @ a)[0, 0].item()
         durations.append(time.perf_counter() - start)
     peak = 2 * side**3 / min(durations)
-    points = classifier.black().repeat(batch_size, 1, 1, 1).requires_grad_()
+    # Not a leaf of the graph: the counter's hooks cannot stop at one.
+    points = classifier.black().repeat(batch_size, 1, 1, 1).requires_grad_().clone()
     target = torch.zeros(batch_size, dtype=torch.long, device=classifier.device)
     with FlopCounterMode(display=False) as counter:
         torch.autograd.grad(classifier.scores(precision)(points, target).sum(), points)
