@@ -55,6 +55,7 @@ function outline(path, colour, size) {
 function picture(set, item, place) {
   const { width, height, pictures, masks } = set;
   const on = shown();
+  const size = large && place === current ? width / 2 : width;
   const fit = `x="0" y="0" width="${width}" height="${height}" preserveAspectRatio="none"`;
   const map = pictures[item.maps[set.methods[form.elements.by.value].map]];
   const parts = [`<image href="${pictures[item.image]}" ${fit}/>`];
@@ -64,9 +65,9 @@ function picture(set, item, place) {
       <image href="${map}" ${fit} opacity=".85" clip-path="url(#clip-${place})"/>`);
   }
   for (const [name, { colour }] of Object.entries(masks)) {
-    if (on.includes(name)) parts.push(outline(item.masks[name], colour, width));
+    if (on.includes(name)) parts.push(outline(item.masks[name], colour, size));
   }
-  if (on.includes("truth")) parts.push(outline(item.truth, "#fff", width));
+  if (on.includes("truth")) parts.push(outline(item.truth, "#fff", size));
   const label = `Image ${item.id} with ${on.join(", ") || "nothing"} over it`;
   return `<svg viewBox="0 0 ${width} ${height}" role="img" aria-label="${escaped(label)}">${parts.join("")}</svg>`;
 }
@@ -106,6 +107,7 @@ function draw() {
   current = Math.min(Math.max(current, 0), Math.max(items.length - 1, 0));
   const start = PAGE * Math.floor(current / PAGE);
   const visible = items.slice(start, start + PAGE);
+  gallery.classList.toggle("narrow", set.kind === "SegX");
   gallery.innerHTML = visible.map((item, k) => card(set, item, start + k)).join("");
   const { place, back, next } = form.elements;
   place.value = items.length ? `${start + 1}–${start + visible.length} of ${items.length}` : "no image";

@@ -5,7 +5,7 @@ from urllib.parse import urlencode
 import numpy as np
 import pandas as pd
 
-from segxai.report.page import SIGNIFICANT, VERDICTS, p_value, paired, signed
+from segxai.report.page import SIGNIFICANT, VERDICTS, duration, p_value, paired, signed
 from segxai.report.segx_page import ALONE, Cells, cells, change, fraction, interval, rows, side
 from segxai.report.style import printed_name
 
@@ -59,10 +59,11 @@ def of_explainseg(
     text = f"{best.name}: mean Dice {best.value:.1f} % {spread}, n = {best.n:,}"
     lines = [line("Best", text) | {"row": best.name}]
     if len(order) > 1:
+        # Means leave out undefined scores, of each variant its own: the pair may disagree.
         gap, p, low, high = _difference(tests, best.name, order[1])
-        text = (
-            f"{signed(gap)} points over {order[1]} ({signed(low)} to {signed(high)}), {p_value(p)}"
-        )
+        bounds = f"({signed(low)} to {signed(high)})"
+        text = f"{signed(gap)} points {bounds} against {order[1]}, {p_value(p)}"
+        text += ", on the images of both"
         lines.append(line("Over the next", text, judged(gap, p)))
     lines += _beside(tests, best.name, roles["controls"])
     others = tests[tests.second.isin(roles["baselines"])]
@@ -88,7 +89,9 @@ def _beside(tests: pd.DataFrame, ours: str, others: list[str]) -> list[dict]:
     said: dict[str, list[str]] = {}
     for other in others:
         gap, p, *_ = _difference(tests, ours, other)
-        said.setdefault(judged(gap, p), []).append(f"{other} by {signed(gap)}")
+        mark = judged(gap, p)
+        size = signed(gap) if mark == "either" else f"{abs(gap):.1f}"
+        said.setdefault(mark, []).append(f"{other} by {size}")
     words = {"above": "above", "either": "not told from", "below": "below"}
     return [
         line("Beside others", f"{ours} is {words[mark]} {', '.join(said[mark])} points", mark)
@@ -254,8 +257,6 @@ def cost(benchmarks: pd.DataFrame, dataset: str) -> dict:
     jobs = benchmarks[benchmarks.dataset == dataset]
     if jobs.empty:
         return line("Cost", "not measured")
-    hours = jobs.s.sum() / 3600
-    slowest = jobs.groupby("stage").s.sum().sort_values(ascending=False, kind="stable")
-    share = 100 * slowest.iloc[0] / max(jobs.s.sum(), 1e-9)
-    time = f"{hours:.2f} hours" if hours < 10 else f"{hours:.0f} hours"
-    return line("Cost", f"{time} of {len(jobs)} jobs, {share:.0f} % of them {slowest.index[0]}")
+    stages = jobs.groupby("stage").s.sum().sort_values(ascending=False, kind="stable")
+    longest = f"the longest stage is {stages.index[0]} with {duration(stages.iloc[0])}"
+    return line("Cost", f"{duration(jobs.s.sum())} in {len(jobs)} jobs; {longest}")

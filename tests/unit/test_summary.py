@@ -47,10 +47,14 @@ def test_best_variant_and_all_that_it_is_compared_with():
     assert lines[0]["row"] == "B"
     assert said(lines) == [
         ("Best", "", "B: mean Dice 50.0 % (48.0 to 53.0), n = 9"),
-        ("Over the next", "above", "+10.0 points over A (+7.0 to +12.0), p = 0.001"),
+        (
+            "Over the next",
+            "above",
+            "+10.0 points (+7.0 to +12.0) against A, p = 0.001, on the images of both",
+        ),
         ("Beside others", "either", "B is not told from Disc by +3.0 points"),
-        ("Beside others", "above", "Ours is above TokenCut by +5.0 points"),
-        ("Beside others", "below", "Ours is below MaskCut by −2.0 points"),
+        ("Beside others", "above", "Ours is above TokenCut by 5.0 points"),
+        ("Beside others", "below", "Ours is below MaskCut by 2.0 points"),
         ("Published", "differs", "50.0 % is above the published 43.7 %: differs (other weights)"),
         ("Published", "", "of 1 numbers: 1 differs"),
     ]
@@ -119,8 +123,8 @@ def test_segx_without_anything_to_score():
 @pytest.mark.parametrize(
     ("seconds", "text"),
     [
-        ([3600.0, 1800.0], "1.50 hours of 2 jobs, 67 % of them a"),
-        ([72000.0, 0.0], "20 hours of 2 jobs, 100 % of them a"),
+        ([3600.0, 1800.0], "1.5 h in 2 jobs; the longest stage is a with 60.0 min"),
+        ([72000.0, 0.0], "20.0 h in 2 jobs; the longest stage is a with 20.0 h"),
     ],
 )
 def test_cost_is_of_the_jobs_for_the_data_set(seconds, text):
