@@ -90,11 +90,11 @@ def _beside(tests: pd.DataFrame, ours: str, others: list[str]) -> list[dict]:
     for other in others:
         gap, p, *_ = _difference(tests, ours, other)
         mark = judged(gap, p)
-        size = signed(gap) if mark == "either" else f"{abs(gap):.1f}"
-        said.setdefault(mark, []).append(f"{other} by {size}")
-    words = {"above": "above", "either": "not told from", "below": "below"}
+        size = f"({signed(gap)} points)" if mark == "either" else f"by {abs(gap):.1f} points"
+        said.setdefault(mark, []).append(f"{other} {size}")
+    words = {"above": "is above", "either": "cannot be told from", "below": "is below"}
     return [
-        line("Beside others", f"{ours} is {words[mark]} {', '.join(said[mark])} points", mark)
+        line("Beside others", f"{ours} {words[mark]} {', '.join(said[mark])}", mark)
         for mark in words
         if mark in said
     ]
@@ -226,19 +226,20 @@ def failures(browser: dict, dataset: str, method: str) -> dict:
     one = browser[dataset]
     score, name = next(iter(one["scores"].items()))
     known = [
-        (item["scores"][method][score], item["id"], item["right"] is False)
+        (item["scores"][method][score], item["id"])
         for item in one["items"]
         if item["scores"][method][score] is not None
     ]
     view = {"dataset": dataset, "by": method, "score": score, "order": "lowest"}
     links = {
         f"{image} ({value:.{one['digits']}f})": link(view | {"image": image})
-        for value, image, _ in sorted(known)[:WORST]
+        for value, image in sorted(known)[:WORST]
     }
     if any(item["right"] is False for item in one["items"]):
         sure = {"score": "c_iou", "order": "highest", "cases": "wrong"}
         links["the errors of which SegU is the most certain"] = link(view | sure)
-    return line("Fails on", f"lowest {name}:" if links else "no image to show", links=links)
+    text = f"lowest {name}, of the images below:" if links else "no image to show"
+    return line("Fails on", text, links=links)
 
 
 def link(view: dict[str, str]) -> str:
@@ -247,7 +248,7 @@ def link(view: dict[str, str]) -> str:
 
 
 def cost(benchmarks: pd.DataFrame, dataset: str) -> dict:
-    """Sum up the jobs that were for one data set.
+    """Sum up the jobs that were for one data set, of both studies where both have it.
 
     Parameters
     ----------

@@ -52,7 +52,7 @@ def test_best_variant_and_all_that_it_is_compared_with():
             "above",
             "+10.0 points (+7.0 to +12.0) against A, p = 0.001, on the images of both",
         ),
-        ("Beside others", "either", "B is not told from Disc by +3.0 points"),
+        ("Beside others", "either", "B cannot be told from Disc (+3.0 points)"),
         ("Beside others", "above", "Ours is above TokenCut by 5.0 points"),
         ("Beside others", "below", "Ours is below MaskCut by 2.0 points"),
         ("Published", "differs", "50.0 % is above the published 43.7 %: differs (other weights)"),
