@@ -7,7 +7,7 @@ import pandas as pd
 from jinja2 import DictLoader, Environment, StrictUndefined
 
 SIGNIFICANT = 0.05
-VERDICTS = {"reproduced": "✓", "differs": "≠", "not comparable": "–"}
+VERDICTS = {"reproduced": "✓", "differs": "≠", "not comparable": "○"}
 COUNTED = {
     "reproduced": "are reproduced",
     "differs": "differ",
