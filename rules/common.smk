@@ -52,6 +52,7 @@ TITLES = {name: config["datasets"][name]["title"] for name in STUDY["datasets"]}
 ALIGNED = config["segx"]
 # Rows of Tables 3 and 4: each explainer of each classifier.
 EXPLAINED = list(product(ALIGNED["models"], ALIGNED["explainers"]))
+ALIGNED_ROWS = [f"{model} {explainer}" for model, explainer in EXPLAINED]
 ALIGNED_TITLES = {name: config["datasets"][name]["title"] for name in ALIGNED["datasets"]}
 UNET = ALIGNED["segmenter"]
 SHORTCUTS = [

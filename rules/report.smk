@@ -2,7 +2,8 @@
 
 # Tuning is shown for the first seed.
 TRIALS = f"results/tuning/{{dataset}}/{{variant}}/seed-{SEEDS[0]}.csv"
-PAGE = ["html.j2", "css", "js", "data.html.j2", "explainseg.html.j2", "segx.html.j2"]
+PARTS = ["data", "explainseg", "segx", "images"]
+PAGE = ["html.j2", "css", "js", *(f"{part}.html.j2" for part in PARTS)]
 DEVIATIONS = ["deviations.md"] * bool(DATASETS) + ["deviations-segx.md"] * bool(ALIGNED["datasets"])
 TEXTS = [
     *(f"{workflow.basedir}/segxai/report/page.{suffix}" for suffix in PAGE),
@@ -16,15 +17,14 @@ LEARNERS = {
     METHODS[name]: config["baselines"][name]["model"] for name in BASELINES if name not in CUTTERS
 }
 CUTS = "results/masks/{dataset}/{cutter}/seed-{seed}/{shard}.csv"
-PRINTED = ["dataset_summary", *TABLES, *INSTANCE_TABLES]
+# The studies that were run.
+TOLD = ["explainseg"] * bool(DATASETS) + ["segx"] * bool(ALIGNED["datasets"])
 CARDS = "results/models/{dataset}/{model}/seed-{seed}/card.json"
 # What the page says of the run: rows of tables, definitions of data sets and networks, settings.
-DESCRIBED = {
-    "titles": ALL_TITLES,
-    "methods": METHODS,
+SETTINGS = {key: config[key] for key in ("seeds", "segmentation", "statistics")}
+EXPLAINSEG_DESCRIBED = {
+    "titles": TITLES,
     "roles": ROLES,
-    "pictured": PICTURED,
-    "headline": HEADLINE,
     "ours": OURS,
     "coarse": list(COARSE.values()),
     "cutters": {
@@ -33,10 +33,19 @@ DESCRIBED = {
         for name in CUTTERS
     },
     "learners": list(LEARNERS),
-    "networks": {row: network["architecture"] for row, network in NETWORKS.items()},
     "datasets": {name: config["datasets"][name] for name in DATASETS},
+    "settings": SETTINGS,
+}
+DESCRIBED = EXPLAINSEG_DESCRIBED | {
+    "titles": ALL_TITLES,
+    "methods": METHODS,
+    "pictured": PICTURED,
+    "headline": HEADLINE,
+    "rows": ALIGNED_ROWS,
+    # The order of the examples.
+    "pictures": {"explainseg": DATASETS, "segx": ALIGNED["datasets"]},
+    "networks": {row: network["architecture"] for row, network in NETWORKS.items()},
     "explainer": config["explainers"][STUDY["explainer"]],
-    "settings": {key: config[key] for key in ("seeds", "segmentation", "statistics")},
 }
 SEGX_DESCRIBED = {
     "titles": ALIGNED_TITLES,
@@ -75,22 +84,45 @@ rule tell_segx:
         "../scripts/tell_segx.py"
 
 
-rule write_report:
-    """One self-contained page: what was run, what came out, and every image behind it."""
+rule tell_explainseg:
+    """What the page says of ExplainSeg: sentences and tables made of its tables, what was run."""
     input:
-        tables=collect("results/tables/{table}.csv", table=PRINTED),
+        tables=collect("results/tables/{table}.csv", table=TABLES),
         tests=collect("results/tables/{table}_tests.csv", table=TABLES),
         claims="results/tables/claims.csv",
-        figures=collect("results/figures/explainseg_{figure}.png", figure=FIGURES),
-        segx=["results/report/segx.json"] if ALIGNED["datasets"] else [],
-        segx_figures=collect("results/figures/{figure}.png", figure=SEGX_FIGURES),
         data=collect("results/data/{dataset}/{x}.csv", dataset=DATASETS, x=["samples", "rejected"]),
         cards=collect(f"{MODEL}/card.json", dataset=DATASETS, seed=SEEDS),
         baseline_cards=collect(CARDS, dataset=DATASETS, model=LEARNERS.values(), seed=SEEDS),
         facts=collect(f"{MAPS}/{{shard}}.csv", dataset=DATASETS, seed=SEEDS, shard=SHARDS),
         cuts=collect(CUTS, dataset=DATASETS, cutter=CUTTERS, seed=SEEDS, shard=SHARDS),
         trials=collect(TRIALS, dataset=DATASETS, variant=VARIANTS),
-        examples=collect(f"{EXAMPLES}.{{suffix}}", dataset=DATASETS, suffix=["npz", "csv"]),
+    output:
+        told="results/report/explainseg.json",
+    log:
+        "logs/tell_explainseg.log",
+    benchmark:
+        "benchmarks/tell_explainseg.tsv"
+    conda:
+        "../envs/report.yaml"
+    params:
+        study=EXPLAINSEG_DESCRIBED,
+        code=source_digest("tell_explainseg"),
+    script:
+        "../scripts/tell_explainseg.py"
+
+
+rule write_report:
+    """One self-contained page: what was run, what came out, and every image behind it."""
+    input:
+        tables=collect("results/tables/{table}.csv", table=["dataset_summary", *INSTANCE_TABLES]),
+        claims="results/tables/claims.csv",
+        told=collect("results/report/{study}.json", study=TOLD),
+        examples=[
+            *collect(f"{EXAMPLES}.{{suffix}}", dataset=DATASETS, suffix=["npz", "csv"]),
+            *collect(f"{PREDICTED}.{{suffix}}", dataset=ALIGNED_TITLES, suffix=["npz", "csv"]),
+        ],
+        figures=collect("results/figures/explainseg_{figure}.png", figure=FIGURES),
+        segx_figures=collect("results/figures/{figure}.png", figure=SEGX_FIGURES),
         texts=TEXTS,
     output:
         page="results/report.html",

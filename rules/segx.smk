@@ -2,6 +2,12 @@
 
 UNET_MASKS = f"results/masks/{{dataset}}/{UNET}/seed-{{seed}}/{{shard}}"
 LABEL_MAPS = "results/maps/{dataset}/{model}/{explainer}/seed-{seed}/{shard}"
+# Maps and scores of all rows of Tables 3 and 4.
+EACH = [f"{model}/{explainer}" for model, explainer in EXPLAINED]
+EACH_MAP = "results/maps/{dataset}/{row}/seed-{seed}"
+EACH_SCORE = "results/scores/segx/{dataset}/{row}/seed-{seed}.csv"
+# Pictures are of the first seed.
+PREDICTED = f"results/examples/{{dataset}}/segx-seed-{config['seeds'][0]}"
 
 
 rule score_segx:
@@ -81,3 +87,31 @@ rule score_shortcut:
         code=source_digest("score_shortcut"),
     script:
         "../scripts/score_shortcut.py"
+
+
+rule choose_segx_examples:
+    """Predictions of a data set that a reader is shown, with all that was made of them."""
+    input:
+        samples="results/data/{dataset}/samples.csv",
+        images="results/data/{dataset}/images.npy",
+        truth="results/data/{dataset}/masks.npy",
+        maps=collect(f"{EACH_MAP}/{{shard}}.npy", row=EACH, shard=SHARDS, allow_missing=True),
+        masks=collect(f"{UNET_MASKS}.npy", shard=SHARDS, allow_missing=True),
+        scores=collect(EACH_SCORE, row=EACH, allow_missing=True),
+    output:
+        arrays="results/examples/{dataset}/segx-seed-{seed}.npz",
+        table="results/examples/{dataset}/segx-seed-{seed}.csv",
+    log:
+        "logs/choose_segx_examples/{dataset}/seed-{seed}.log",
+    benchmark:
+        "benchmarks/choose_segx_examples/{dataset}/seed-{seed}.tsv"
+    conda:
+        "../envs/report.yaml"
+    params:
+        rows=ALIGNED_ROWS,
+        models=ALIGNED["models"],
+        classes=dataset("classes"),
+        selection=all_selected,
+        code=source_digest("choose_segx_examples"),
+    script:
+        "../scripts/choose_segx_examples.py"

@@ -3,7 +3,6 @@
 SEGX_FIGURES = ["segx_examples", "segu_risk_coverage", "segx_doses", "segx_training"]
 if not ALIGNED["datasets"]:
     SEGX_FIGURES = []
-ALIGNED_ROWS = [f"{model} {explainer}" for model, explainer in EXPLAINED]
 # Of the first classifier and the first seed, for each data set in turn.
 SHOWN = f"{{dataset}}/{ALIGNED['models'][0]}/{{explainer}}/seed-{SEEDS[0]}"
 EXAMPLES_OF = {"dataset": ALIGNED["datasets"], "explainer": ALIGNED["explainers"]}

@@ -30,7 +30,9 @@ def main(tables, networks, samples, rejected, subsets, published, verdicts):
     parts, notes = {}, {}
     for name, subset in subsets.items():
         used = read_rows(samples[name])
-        parts[name] = part_used(len(used), len(read_rows(rejected[name])), subset["max_images"])
+        held = part_held(table[table.dataset == name]) if subset["max_images"] is None else ""
+        used_part = part_used(len(used), len(read_rows(rejected[name])), subset["max_images"])
+        parts[name] = "; ".join(filter(None, [held, used_part]))
         explained = part_explained(used, subset["explained_split"], subset["explained_images"])
         notes[name] = "; ".join(filter(None, [parts[name], explained]))
     result = claims(numbers, table, obstacles, notes, parts)
@@ -58,6 +60,18 @@ def part_used(n: int, n_rejected: int, max_images: int | None) -> str:
     files = "file is" if n_rejected == 1 else "files are"
     lost = f"{n_rejected:,} {files} rejected" if n_rejected else ""
     return "; ".join(filter(None, [cut, lost]))
+
+
+def part_held(counts) -> str:
+    """What part of a data set its folder holds, where its makers count more images."""
+    total = counts[counts.row == "total"].set_index("metric")
+    if "images found" not in total.index:
+        return ""
+    found, makers = total.value["images found"], total.official["images"]
+    # Not where the makers' count is unknown: NaN.
+    if not found < makers:
+        return ""
+    return f"the copy holds {found:,.0f} of the {makers:,.0f} images of the data set"
 
 
 def part_explained(samples, explained_split, explained_images) -> str:

@@ -53,7 +53,7 @@ def main(
         table=chosen.reset_index(drop=True),
         images=read_array(images)[rows],
         truth=read_array(truth)[rows],
-        relevance=np.stack([np.rint(255 * smooth(one, **smoothing)) for one in relevance]),
+        maps={"relevance": np.stack([np.rint(255 * smooth(m, **smoothing)) for m in relevance])},
         masks={
             name: sharded(ours.index, files)[places]
             for name, files in zip(segmenters, masks, strict=True)

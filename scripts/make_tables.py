@@ -19,7 +19,7 @@ def main(scores, published, number, rows, pairs, titles, statistics, csv, md, te
     layout = printed(table, titles, PRINTED)
     save(table, layout, csv, md, tex)
     with atomic_path(tests) as path:
-        compare(images, pairs).to_csv(path, index=False, float_format="%.6g")
+        compare(images, pairs, statistics).to_csv(path, index=False, float_format="%.6g")
 
 
 if __name__ == "__main__":

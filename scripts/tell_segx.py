@@ -7,21 +7,26 @@ import pandas as pd
 
 from segxai.data.records import read_rows
 from segxai.data.splits import TEST, TRAIN, VALIDATION
-from segxai.report.page import part
+from segxai.report.page import part, with_verdicts
 from segxai.report.segx_layout import arrange, shared_groups, trained
 from segxai.report.segx_page import answer
+from segxai.report.summary import of_segx
 from segxai.runtime import atomic_path, job, log
 
 
 def main(tables, tests, claims, by_dataset, study, told):
-    tables = {Path(path).stem: pd.read_csv(path) for path in tables}
     tests = {Path(path).stem.removesuffix("_tests"): pd.read_csv(path) for path in tests}
     claims = pd.read_csv(claims)
+    tables = {Path(path).stem: pd.read_csv(path) for path in tables}
+    # Those of the two tables that have published numbers.
+    tables |= {name: with_verdicts(tables[name], claims) for name in tests}
     titles = study["titles"]
     datasets = [
         {
             "title": titles[name],
             **study["datasets"][name],
+            "name": name,
+            "summary": of_segx(name, tables, tests["segx_alignment"], claims),
             **answer(name, tables, tests, claims),
             **was_run(**files),
         }

@@ -1,5 +1,6 @@
-"""Which images a reader is shown, and everything that was made of them."""
+"""Which images and predictions a reader is shown, and everything that was made of them."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,25 +14,27 @@ RANKS = ("best", "median", "worst")
 
 @dataclass(frozen=True)
 class Examples:
-    """Images of one data set with their maps and masks, in data set order.
+    """Images, or predicted labels of images, of one data set with their maps and masks.
 
     Attributes
     ----------
     table : DataFrame of n rows
-        image_id, split, label, target, completeness_error, rank (best, median, worst or empty),
-        and for each method ``dice:<method>`` and ``iou:<method>`` in 0…1.
+        image_id, split, label (what the image shows), target (what is explained), rank (best,
+        median, worst or empty), and ``<score>:<method>`` in 0…1, NaN where it is undefined. Of
+        ExplainSeg completeness_error, of SegX present: 1 where the predicted label is right.
     images : ndarray of shape (n, H, W, 3), uint8
     truth : ndarray of shape (n, H, W), uint8 0/1
-    relevance : ndarray of shape (n, H, W), uint8
-        Smoothed relevance, 0…255 for 0…1.
+    maps : dict of str to ndarray of shape (n, H, W), uint8
+        Relevance, 0…255 for 0…1. Of ExplainSeg the smoothed one, of SegX one by method; zero where
+        the method has none.
     masks : dict of str to ndarray of shape (n, H, W), uint8 0/1
-        By method, in the order of the table's rows.
+        Of ExplainSeg by method, of SegX the segmenter's.
     """
 
     table: pd.DataFrame
     images: np.ndarray
     truth: np.ndarray
-    relevance: np.ndarray
+    maps: dict[str, np.ndarray]
     masks: dict[str, np.ndarray]
 
     def ranked(self) -> list[int]:
@@ -47,9 +50,8 @@ def write_examples(examples: Examples, arrays: Path, table: Path) -> None:
         arrays,
         images=examples.images,
         truth=examples.truth,
-        relevance=examples.relevance.astype(np.uint8),
-        masks=np.stack(list(examples.masks.values())),
-        methods=np.array(list(examples.masks)),
+        **{f"maps:{name}": maps.astype(np.uint8) for name, maps in examples.maps.items()},
+        **{f"masks:{name}": masks for name, masks in examples.masks.items()},
     )
 
 
@@ -60,9 +62,18 @@ def read_examples(arrays: Path, table: Path) -> Examples:
             table=read_rows(table).fillna({"rank": ""}),
             images=held["images"],
             truth=held["truth"],
-            relevance=held["relevance"],
-            masks=dict(zip(held["methods"].tolist(), held["masks"], strict=True)),
+            maps=_named(held, "maps"),
+            masks=_named(held, "masks"),
         )
+
+
+def _named(held: Mapping[str, np.ndarray], kind: str) -> dict[str, np.ndarray]:
+    """Arrays of one kind by what they are of, in the order in which they were written."""
+    return {
+        name: held[f"{kind}:{name}"]
+        for found, _, name in (key.partition(":") for key in held)
+        if found == kind
+    }
 
 
 def choose(dice: np.ndarray, count: int) -> np.ndarray:
@@ -86,6 +97,30 @@ def choose(dice: np.ndarray, count: int) -> np.ndarray:
     middle = (len(order) - (count - 2 * third)) // 2
     chosen = [order[:third], order[middle : middle + count - 2 * third], order[-third:]]
     return np.sort(np.concatenate(chosen))
+
+
+def choose_predictions(scores: pd.DataFrame, count: int) -> np.ndarray:
+    """Choose predictions that show where SegX and SegU fail, and where they do not.
+
+    Parameters
+    ----------
+    scores
+        One row per prediction: present, truth_fraction, iou_segx and c_iou.
+    count
+        How many to choose at most.
+
+    Returns
+    -------
+    ndarray of int, increasing
+        A third errors, those of which SegU is the most certain; the others right predictions of
+        findings with a true mask, by IoU@5 % of SegX as :func:`choose` takes them.
+    """
+    right = (scores.present == 1).to_numpy()
+    errors = np.flatnonzero(~right)
+    sure = errors[np.argsort(-scores.c_iou.fillna(0).to_numpy()[errors], kind="stable")]
+    shown = scores.iou_segx.where(right & (scores.truth_fraction > 0)).to_numpy(np.float64)
+    sure = sure[: count // 3]
+    return np.sort(np.concatenate([sure, choose(shown, count - len(sure))]))
 
 
 def rank(dice: np.ndarray) -> np.ndarray:

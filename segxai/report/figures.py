@@ -91,7 +91,7 @@ def _example(axes: list[Axes], panel: Examples, place: int, shades: dict[str, st
         sns.despine(ax=ax, left=True, bottom=True)
     axes[0].set_ylabel(scores["rank"], color=FAINT, labelpad=3)
     outline(axes[1], panel.truth[place], TRUTH)
-    axes[2].imshow(panel.relevance[place], cmap=RELEVANCE_MAP, alpha=RELEVANCE_OPACITY)
+    axes[2].imshow(panel.maps["relevance"][place], cmap=RELEVANCE_MAP, alpha=RELEVANCE_OPACITY)
     for ax, (name, shade) in zip(axes[3:], shades.items(), strict=True):
         outline(ax, panel.truth[place], TRUTH)
         outline(ax, panel.masks[name][place], shade)
@@ -159,7 +159,7 @@ def _cloud(ax: Axes, place: int, dice: np.ndarray, colour: str) -> None:
             showextrema=False,
         )
         for body in shape["bodies"]:
-            body.set(facecolor=colour, edgecolor="none", alpha=0.75)
+            body.set(facecolor=colour, edgecolor=INK, linewidth=0.3, alpha=0.75)
     height = place + 0.1 + 0.22 * (np.arange(len(dice)) * GOLDEN % 1)
     ax.scatter(dice, height, s=2.2, color=colour, alpha=0.45, linewidths=0, rasterized=True)
 

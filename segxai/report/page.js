@@ -1,15 +1,50 @@
 "use strict";
-// The state of the page lives in its address (#images?dataset=…&sort=…), so that a view can be
-// shared, printed or tested.
-const { datasets, methods, colours } = JSON.parse(document.getElementById("data").textContent);
+// The state of the page lives in its address (#images?dataset=…&by=…), so that a view can be
+// linked to, shared or tested.
+const browser = JSON.parse(document.getElementById("data").textContent);
 const form = document.getElementById("controls");
 const gallery = document.getElementById("gallery");
+const SELECTS = ["dataset", "by", "score", "order", "cases"];
 const PAGE = 12;
-let page = 0;
+let current = 0; // place of the chosen image in the order
+let large = false;
 
 const escaped = (text) => String(text).replace(/[&<>"]/g, (c) => `&#${c.charCodeAt(0)};`);
-const number = (value, unit) => (value === null ? "undefined" : value.toFixed(1) + unit);
-const shown = () => new FormData(form).getAll("show");
+const chosen = () => browser[form.elements.dataset.value];
+const boxes = () => [...form.querySelectorAll("input[name=show]")];
+const shown = () => boxes().filter((box) => box.checked).map((box) => box.value);
+const number = (value, digits) => (value === null || value === undefined ? "–" : value.toFixed(digits));
+
+// What can be laid over an image, with its key.
+function layers({ kind, masks }) {
+  const maps = [{ value: "relevance", name: "relevance", key: "r", swatch: "heat" }];
+  if (kind === "SegX") maps.push({ value: "segx", name: "SegX", key: "x", swatch: "heat" });
+  const outlines = Object.entries(masks).map(([value, mask], k) => ({ value, ...mask, key: String(k + 1) }));
+  return [{ value: "truth", name: "truth", key: "t", swatch: "truth" }, ...maps, ...outlines];
+}
+
+function fill(select, names, value) {
+  select.innerHTML = Object.entries(names)
+    .map(([key, name]) => `<option value="${escaped(key)}">${escaped(name)}</option>`)
+    .join("");
+  if (value in names) select.value = value;
+}
+
+// Each data set has its own methods, scores and layers.
+function offer() {
+  const set = chosen();
+  const methods = Object.entries(set.methods).map(([key, { name }]) => [key, name]);
+  fill(form.elements.by, Object.fromEntries(methods), set.first);
+  fill(form.elements.score, set.scores);
+  form.querySelector(".cases").hidden = set.kind !== "SegX";
+  form.elements.cases.value = "all";
+  const on = ["truth", ...(set.kind === "SegX" ? ["relevance", "segmentation"] : [set.first])];
+  document.getElementById("layers").innerHTML = layers(set)
+    .map(({ value, name, key, swatch, colour }) => `<label><input type="checkbox" name="show" value="${escaped(value)}"
+      data-key="${key}" aria-keyshortcuts="${key}"${on.includes(value) ? " checked" : ""}>
+      <i class="swatch ${swatch || ""}"${colour ? ` style="background:${colour}"` : ""}></i>${escaped(name)} <kbd>${key}</kbd></label>`)
+    .join(" ");
+}
 
 function outline(path, colour, size) {
   const width = size / 110;
@@ -17,58 +52,76 @@ function outline(path, colour, size) {
     <path d="${path}" stroke="${colour}" stroke-width="${width}"/>`;
 }
 
-function picture(item, layers) {
-  const fill = `x="0" y="0" width="${item.width}" height="${item.height}" preserveAspectRatio="none"`;
-  const parts = [`<image href="${item.image}" ${fill}/>`];
-  if (layers.includes("relevance")) parts.push(`<image href="${item.relevance}" ${fill} opacity=".6"/>`);
-  if (layers.includes("truth")) parts.push(outline(item.truth, "#fff", item.width));
-  for (const name of Object.keys(methods)) {
-    if (layers.includes(name)) parts.push(outline(item.masks[name].path, colours[methods[name]], item.width));
+function picture(set, item, place) {
+  const { width, height, pictures, masks } = set;
+  const on = shown();
+  const size = large && place === current ? width / 2 : width;
+  const fit = `x="0" y="0" width="${width}" height="${height}" preserveAspectRatio="none"`;
+  const map = pictures[item.maps[set.methods[form.elements.by.value].map]];
+  const parts = [`<image href="${pictures[item.image]}" ${fit}/>`];
+  if (map && on.includes("relevance")) parts.push(`<image href="${map}" ${fit} opacity=".6"/>`);
+  if (map && on.includes("segx")) {
+    parts.push(`<clipPath id="clip-${place}"><path d="${item.masks.segmentation}" clip-rule="evenodd"/></clipPath>
+      <image href="${map}" ${fit} opacity=".85" clip-path="url(#clip-${place})"/>`);
   }
-  const label = `Image ${item.id} with outlines: ${layers.join(", ")}`;
-  return `<svg viewBox="0 0 ${item.width} ${item.height}" role="img" aria-label="${escaped(label)}">${parts.join("")}</svg>`;
+  for (const [name, { colour }] of Object.entries(masks)) {
+    if (on.includes(name)) parts.push(outline(item.masks[name], colour, size));
+  }
+  if (on.includes("truth")) parts.push(outline(item.truth, "#fff", size));
+  const label = `Image ${item.id} with ${on.join(", ") || "nothing"} over it`;
+  return `<svg viewBox="0 0 ${width} ${height}" role="img" aria-label="${escaped(label)}">${parts.join("")}</svg>`;
 }
 
-function card(item, layers) {
-  const rows = Object.entries(methods).map(([name, row]) => {
-    const { dice, iou } = item.masks[name];
-    return `<tr><th scope="row"><i class="swatch" style="background:${colours[row]}"></i>${escaped(row)}</th>
-      <td class="number">${number(dice, "")}</td><td class="number">${number(iou, "")}</td></tr>`;
+function card(set, item, place) {
+  const head = Object.keys(set.scores).map((key) => `<th scope="col" class="number">${escaped(set.short[key])}</th>`);
+  const rows = Object.entries(set.methods).map(([key, { name, colour }]) => {
+    const cells = Object.keys(set.scores).map((score) => `<td class="number">${number(item.scores[key][score], set.digits)}</td>`);
+    return `<tr${key === form.elements.by.value ? ' class="by"' : ""}><th scope="row"><i class="swatch"
+      style="background:${colour}"></i>${escaped(name)}</th>${cells.join("")}</tr>`;
   });
-  return `<figure>${picture(item, layers)}<figcaption><b>${escaped(item.id)}</b> · ${escaped(item.split)}<br>
-    label ${escaped(item.label)}, explained for ${escaped(item.target)}; completeness error ${number(100 * item.completeness, " %")}
-    <table><thead><tr><th scope="col">%</th><th scope="col" class="number">Dice</th><th scope="col" class="number">IoU</th></tr></thead>
-    <tbody>${rows.join("")}</tbody></table></figcaption></figure>`;
+  const state = place === current ? ` tabindex="0"${large ? ' class="large"' : ""}` : ' tabindex="-1"';
+  return `<figure data-place="${place}" data-id="${escaped(item.id)}"${state} aria-label="Image ${escaped(item.id)}">
+    ${picture(set, item, place)}<figcaption><b>${escaped(item.id)}</b><br>${escaped(item.facts)}
+    <div class="scores"><table><thead><tr><th></th>${head.join("")}</tr></thead><tbody>${rows.join("")}</tbody></table></div></figcaption></figure>`;
 }
 
 function ordered() {
-  const { dataset, sort, by } = Object.fromEntries(new FormData(form));
-  const items = [...datasets[dataset]];
-  if (sort === "id") return items.sort((a, b) => (a.id < b.id ? -1 : 1));
-  const sign = sort === "best" ? -1 : 1;
-  return items.sort((a, b) => sign * (a.masks[by].dice - b.masks[by].dice));
+  const { by, score, order, cases } = Object.fromEntries(new FormData(form));
+  const items = chosen().items.filter(
+    ({ scores, right }) =>
+      // Another classifier may not have predicted the label.
+      Object.values(scores[by]).some((value) => value !== null) &&
+      (cases === "all" || right === (cases === "right")),
+  );
+  const names = (a, b) => (a.id < b.id ? -1 : 1);
+  if (order === "name") return items.sort(names);
+  const sign = order === "highest" ? -1 : 1;
+  // Undefined scores come last.
+  const value = ({ scores }) => scores[by][score] ?? sign * Infinity;
+  return items.sort((a, b) => (value(a) === value(b) ? names(a, b) : sign * (value(a) - value(b))));
 }
 
 function draw() {
   const items = ordered();
-  const pages = Math.max(1, Math.ceil(items.length / PAGE));
-  page = Math.min(Math.max(page, 0), pages - 1);
-  const layers = shown();
-  const visible = items.slice(page * PAGE, (page + 1) * PAGE);
-  gallery.innerHTML = visible.map((item) => card(item, layers)).join("");
+  const set = chosen();
+  current = Math.min(Math.max(current, 0), Math.max(items.length - 1, 0));
+  const start = PAGE * Math.floor(current / PAGE);
+  const visible = items.slice(start, start + PAGE);
+  gallery.classList.toggle("narrow", set.kind === "SegX");
+  gallery.innerHTML = visible.map((item, k) => card(set, item, start + k)).join("");
   const { place, back, next } = form.elements;
-  place.value = items.length
-    ? `${page * PAGE + 1}–${page * PAGE + visible.length} of ${items.length}`
-    : "no image";
-  back.disabled = page === 0;
-  next.disabled = page === pages - 1;
+  place.value = items.length ? `${start + 1}–${start + visible.length} of ${items.length}` : "no image";
+  back.disabled = start === 0;
+  next.disabled = start + PAGE >= items.length;
+  return items;
 }
 
 function remember() {
   const state = new URLSearchParams(new FormData(form));
   state.delete("show");
   state.set("show", shown().join(","));
-  state.set("page", page + 1);
+  const item = ordered()[current];
+  if (item) state.set("image", item.id);
   history.replaceState(null, "", `#images?${state}`);
 }
 
@@ -76,16 +129,51 @@ function recall() {
   const [section, query] = location.hash.slice(1).split("?");
   if (section !== "images" || !query) return;
   const state = new URLSearchParams(query);
-  for (const name of ["dataset", "sort", "by"]) {
+  for (const name of SELECTS) {
     const options = [...form.elements[name].options].map((option) => option.value);
     if (options.includes(state.get(name))) form.elements[name].value = state.get(name);
+    if (name === "dataset") offer();
   }
   if (state.has("show")) {
-    const layers = state.get("show").split(",");
-    for (const box of form.elements.show) box.checked = layers.includes(box.value);
+    const on = state.get("show").split(",");
+    for (const box of boxes()) box.checked = on.includes(box.value);
+  } else if (state.has("by")) {
+    follow(chosen().first);
   }
-  page = (parseInt(state.get("page"), 10) || 1) - 1;
+  current = Math.max(0, ordered().findIndex(({ id }) => id === state.get("image")));
   document.getElementById(section).scrollIntoView({ behavior: "instant" });
+}
+
+// The mask that is shown follows the method.
+function follow(before) {
+  const [old, now] = [before, form.elements.by.value].map((name) => boxes().find(({ value }) => value === name));
+  if (old && now && old !== now && old.checked) [old.checked, now.checked] = [false, true];
+}
+
+function go(place) {
+  current = place;
+  draw();
+  remember();
+  gallery.querySelector(`[data-place="${current}"]`)?.focus();
+}
+
+function enlarge(on) {
+  large = on;
+  draw();
+  gallery.querySelector(`[data-place="${current}"]`)?.focus();
+}
+
+function press(event) {
+  if (event.ctrlKey || event.altKey || event.metaKey) return;
+  const box = boxes().find(({ dataset }) => dataset.key === event.key.toLowerCase());
+  const moves = { ArrowLeft: current - 1, ArrowRight: current + 1, Home: 0, End: Infinity };
+  if (box) box.click();
+  else if (event.key in moves) go(moves[event.key]);
+  else if (event.key === "Enter") enlarge(!large);
+  else if (event.key === "Escape") enlarge(false);
+  else return;
+  event.preventDefault();
+  gallery.querySelector(`[data-place="${current}"]`)?.focus();
 }
 
 // Each of the tables is there once for all images and for each side of the split.
@@ -100,24 +188,40 @@ function split({ name, value }) {
 }
 
 document.documentElement.classList.add("scripted");
+offer();
 recall();
 draw();
 switches.filter((input) => input.checked).forEach(split);
+for (const input of switches) input.addEventListener("change", () => split(input));
+
+let method = form.elements.by.value;
 form.addEventListener("submit", (event) => event.preventDefault());
-form.addEventListener("change", (event) => {
-  if (event.target.name !== "show") page = 0;
+form.addEventListener("change", ({ target }) => {
+  if (target.name === "dataset") offer();
+  if (target.name === "by") follow(method);
+  if (target.name !== "show") current = 0;
+  method = form.elements.by.value;
   draw();
   remember();
 });
-for (const [name, step] of [["back", -1], ["next", 1]]) {
-  form.elements[name].addEventListener("click", () => {
-    page += step;
-    draw();
-    remember();
-  });
+form.elements.back.addEventListener("click", () => turn(-1));
+form.elements.next.addEventListener("click", () => turn(1));
+function turn(step) {
+  current = PAGE * (Math.floor(current / PAGE) + step);
+  draw();
+  remember();
 }
+gallery.addEventListener("keydown", press);
+gallery.addEventListener("click", (event) => {
+  const figure = event.target.closest("figure");
+  if (figure) go(Number(figure.dataset.place));
+});
 addEventListener("hashchange", () => {
   recall();
+  method = form.elements.by.value;
   draw();
 });
-for (const input of switches) input.addEventListener("change", () => split(input));
+// Print what is folded away on the screen.
+addEventListener("beforeprint", () => {
+  for (const details of document.querySelectorAll("details")) details.open = true;
+});

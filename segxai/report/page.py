@@ -7,7 +7,7 @@ import pandas as pd
 from jinja2 import DictLoader, Environment, StrictUndefined
 
 SIGNIFICANT = 0.05
-VERDICTS = {"reproduced": "✓", "differs": "≠", "not comparable": "–"}
+VERDICTS = {"reproduced": "✓", "differs": "≠", "not comparable": "○"}
 COUNTED = {
     "reproduced": "are reproduced",
     "differs": "differ",
@@ -57,6 +57,8 @@ def render(texts: dict[str, str], facts: dict) -> str:
         "in_unit": in_unit,
     }
     environment.tests["finite"] = np.isfinite
+    # Keys keep their order: that of the study's methods and scores.
+    environment.policies["json.dumps_kwargs"] = {"ensure_ascii": False}
     words = {
         "splits": SPLITS,
         "headings": TABLES,
@@ -134,8 +136,9 @@ def outcome(
     return {
         "answer": answer(dataset, means, both, claims, ours, **roles),
         "tables": {
-            name: arrange(tables[name][tables[name].dataset == dataset], rows)
+            name: arrange(judged[judged.dataset == dataset], rows)
             for name, rows in groups.items()
+            for judged in [with_verdicts(tables[name], claims)]
         },
         "tests": {
             name: table[table.dataset == dataset].to_dict("records")
@@ -279,6 +282,14 @@ def arrange(table: pd.DataFrame, groups: dict[str, list[str]]) -> dict[str, dict
         for split in SPLITS
         if (table.split == split).any()
     }
+
+
+def with_verdicts(table: pd.DataFrame, claims: pd.DataFrame) -> pd.DataFrame:
+    """Add to a tidy table the verdict on each published number; empty where there is none."""
+    keys = ["dataset", "row", "metric"]
+    found = claims.set_index([claims.paper, claims.table.astype(str), *keys]).verdict.to_dict()
+    names = zip(table.paper, table.table.astype(str), *(table[key] for key in keys), strict=True)
+    return table.assign(verdict=[found.get(name, "") for name in names])
 
 
 def claims(table: pd.DataFrame, titles: dict[str, str]) -> dict:

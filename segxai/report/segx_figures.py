@@ -27,6 +27,7 @@ from segxai.report.style import (
     PAGE,
     PAGE_HEIGHT,
     RELEVANCE_MAP,
+    SEGMENTATION,
     TRUTH,
     printed_name,
     use_style,
@@ -34,9 +35,7 @@ from segxai.report.style import (
 from segxai.segx import segx, top_fraction
 
 ERROR = "error"
-SEGMENTATION = "#E69F00"
-# Entropy orders the two outcomes of a label as maximum probability does: its curve would hide it.
-RANKED = ("c_iou", "c_auitc", "maximum_probability", "segmentation_confidence")
+RANKED = ("c_iou", "c_auitc", "maximum_probability", "entropy", "segmentation_confidence")
 # Percent of coverage below which the risk of a few predictions does not set the scale.
 SETTLED = 5
 # Metrics of ``tables/segx_doses.csv`` with their names, and the value at which a mask adds nothing.
@@ -360,7 +359,15 @@ def _responses(ax: Axes, table: pd.DataFrame) -> None:
     n = table.n.unique()
     if len(n):
         span = f"{n.min():,}" if len(n) == 1 else f"{n.min():,}–{n.max():,}"
-        ax.text(0.03, 0.95, f"n = {span}", transform=ax.transAxes, va="top", fontsize=6)
+        # A curve, or the segmenter's mark, may run behind it.
+        ax.text(
+            *(0.03, 0.95, f"n = {span}"),
+            transform=ax.transAxes,
+            va="top",
+            fontsize=6,
+            bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 0.8},
+            zorder=5,
+        )
 
 
 def _own(ax: Axes, scores: pd.DataFrame, label: str) -> None:

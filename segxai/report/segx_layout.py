@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
-from segxai.report.page import origin, p_value
+from segxai.report.page import VERDICTS, origin, p_value
 from segxai.report.segx_page import (
     ALIGNMENT,
     ALONE,
@@ -35,7 +35,7 @@ GAINS = {
 
 
 def cell(found: dict | None, shown: Callable[[float], str] = fraction) -> list[str]:
-    """Print a value, its interval, and the paper's value where there is one.
+    """Print a value, its interval, and the paper's value with the verdict where there is one.
 
     Parameters
     ----------
@@ -54,7 +54,8 @@ def cell(found: dict | None, shown: Callable[[float], str] = fraction) -> list[s
     lines = [shown(found["value"]), between]
     # Tables without published values have no such column.
     if np.isfinite(found.get("published", np.nan)):
-        lines.append(f"paper {shown(found['published'])}")
+        sign = VERDICTS.get(found.get("verdict"), "")
+        lines.append(f"paper {shown(found['published'])} {sign}".rstrip())
     return lines
 
 

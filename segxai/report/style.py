@@ -54,7 +54,7 @@ NAMES = {
     "shap": "SHAP",
     "unet": "U-Net",
 }
-TRUTH = "#FFFFFF"
+TRUTH, SEGMENTATION = "#FFFFFF", "#E69F00"
 INK, FAINT = "#222222", "#8A8A8A"
 # Perceptually uniform, and readable in print without colour.
 RELEVANCE_MAP = "inferno"

@@ -111,14 +111,34 @@ def beside_published(table: pd.DataFrame, published: pd.DataFrame) -> pd.DataFra
     return result.assign(difference=result.value - result.published)[COLUMNS]
 
 
-def compare(scores: pd.DataFrame, pairs: list[tuple[str, str]]) -> pd.DataFrame:
-    """Paired Wilcoxon tests of Dice between `pairs` of rows, Holm-adjusted within a data set."""
+def compare(scores: pd.DataFrame, pairs: list[tuple[str, str]], statistics: dict) -> pd.DataFrame:
+    """Paired Wilcoxon tests of Dice between `pairs` of rows, Holm-adjusted within a data set.
+
+    Parameters
+    ----------
+    scores, statistics
+        See :func:`summarise`.
+    pairs
+        Rows to compare.
+
+    Returns
+    -------
+    DataFrame
+        dataset, metric, first, second, n, mean_difference (first − second, in points) with ci_low
+        and ci_high, the bootstrap interval over the images of both, p and p_holm.
+    """
     tests = []
     for dataset, images in per_image(scores).groupby("dataset", sort=False):
-        wide = images.pivot(index="image_id", columns="row", values="dice")
-        tests.append(paired_tests(100 * wide, pairs).assign(dataset=dataset, metric="dice"))
-    table = pd.concat(tests, ignore_index=True)
-    return table[["dataset", "metric", "first", "second", "n", "mean_difference", "p", "p_holm"]]
+        wide = images.pivot(index=["image_id", "group"], columns="row", values="dice")
+        groups = wide.index.get_level_values("group").to_numpy()
+        found = paired_tests(100 * wide, pairs).assign(dataset=dataset, metric="dice")
+        bounds = [
+            bootstrap_mean(100 * (wide[first] - wide[second]).to_numpy(), groups, **statistics)[1:]
+            for first, second in pairs
+        ]
+        tests.append(found.assign(ci_low=[b[0] for b in bounds], ci_high=[b[1] for b in bounds]))
+    columns = ["dataset", "metric", "first", "second", "n", "mean_difference", "ci_low", "ci_high"]
+    return pd.concat(tests, ignore_index=True)[[*columns, "p", "p_holm"]]
 
 
 def printed(table: pd.DataFrame, titles: dict[str, str], metrics: dict[str, str]) -> pd.DataFrame:

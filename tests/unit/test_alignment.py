@@ -472,6 +472,13 @@ def test_parts_of_a_data_set(check_claims):
     assert explained("test", None) == explained("test", 3) == explained(None, 8) == ""
     assert explained("test", 2) == "a seeded subset of 2 of 3 test images"
     assert explained(None, 4) == "a seeded subset of 4 of 8 images"
+    counts = pd.DataFrame({"row": "total", "metric": ["images found", "images"]})
+    counts = counts.assign(value=[384.0, 380.0], official=[np.nan, 1592.0])
+    said = "the copy holds 384 of the 1,592 images of the data set"
+    assert check_claims.part_held(counts) == said
+    assert check_claims.part_held(counts.assign(official=[np.nan, 384.0])) == ""
+    assert check_claims.part_held(counts.assign(official=np.nan)) == ""
+    assert check_claims.part_held(counts.iloc[:0]) == ""
     assert check_claims.part_used(8, 0, None) == ""
     assert check_claims.part_used(8, 1, None) == "1 file is rejected"
     cut = check_claims.part_used(8, 1200, 9)

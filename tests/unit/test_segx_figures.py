@@ -217,7 +217,7 @@ def test_risk_of_a_row_without_predictions(tmp_path):
     """A row whose file has no rows keeps its panel, which says so."""
     scores = predictions([1, 0]).assign(dataset="toy", row=ROWS[0])
     left, right = segx_figures.risk_coverage(scores, TITLES, ROWS).axes
-    assert len(left.lines) == 6
+    assert len(left.lines) == len(segx_figures.RANKED) + 2
     assert not right.lines
     assert [text.get_text() for text in right.texts] == ["no label was\npredicted"]
     (alone,) = segx_figures.risk_coverage(scores.iloc[:0], TITLES, ROWS[:1]).axes

@@ -520,21 +520,16 @@ def data_summary(root) -> pd.DataFrame:
 def html(told, checkout):
     """Return the page of a run of SegX alone."""
     sources = checkout / "segxai" / "report"
-    kinds = ("html.j2", "css", "js", "data.html.j2", "explainseg.html.j2", "segx.html.j2")
     summary = told.with_name("dataset_summary.csv")
     data_summary(told.parent).to_csv(summary, index=False)
     run_script(checkout, "write_report")(
         tables=[summary],
-        tests=[],
         claims=told.with_name("claims.csv"),
+        told=[told],
+        examples=[],
         figures=[],
-        segx=[told],
         segx_figures=[],
-        by_dataset={},
-        texts=[
-            *(sources / f"page.{kind}" for kind in kinds),
-            checkout / "docs" / "deviations-segx.md",
-        ],
+        texts=[*sources.glob("page.*[!y]"), checkout / "docs" / "deviations-segx.md"],
         study={
             "titles": TITLES,
             "methods": {"x": "X"},
@@ -542,6 +537,8 @@ def html(told, checkout):
             "pictured": ["x"],
             "headline": "x",
             "ours": "Ours",
+            "rows": [],
+            "pictures": {"explainseg": [], "segx": []},
             "datasets": {},
             "settings": {"statistics": STATISTICS},
         },
