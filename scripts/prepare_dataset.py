@@ -1,6 +1,5 @@
 """Load, check and resize the images and masks of a data set, and split it."""
 
-import json
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -8,10 +7,10 @@ import pandas as pd
 
 from segxai.data.arrays import npy_rows
 from segxai.data.images import load_pair
-from segxai.data.records import SAMPLE_COLUMNS, label_columns
+from segxai.data.records import SAMPLE_COLUMNS, label_columns, read_facts
 from segxai.data.registry import read_records
 from segxai.data.samples import select_records
-from segxai.data.splits import TEST, TRAIN
+from segxai.data.splits import TEST, TRAIN, VALIDATION
 from segxai.runtime import InputError, atomic_path, job, log, progress
 
 BATCH = 16  # loaded pairs that wait in memory, per thread
@@ -34,7 +33,7 @@ def main(
     abnormalities=None,
     mask_mismatch="drop",
 ):
-    folder = Path(json.loads(Path(receipt).read_text(encoding="utf-8"))["folder"])
+    folder = Path(read_facts(receipt)["folder"])
     records = read_records(reader, folder, ground_truth, abnormalities)
     columns = label_columns(records, classes)
     records, sides = select_records(records, max_images, split)
@@ -65,13 +64,24 @@ def main(
             rows.append((*row, *shown, mask_pixels, int(pair.resized)))
         if len(failures) > max_rejected:
             raise InputError(
-                f"{failures[0][1]} In all {len(failures)} images cannot be used, and "
-                f"`max_rejected` of the data set allows {max_rejected}; the log names each."
+                f"{str(failures[0][1]).rstrip('.')}; in all {len(failures)} images cannot be used, "
+                f"and `max_rejected` of the data set allows {max_rejected}; the log names each."
             )
+        require_sides([row[SAMPLE_COLUMNS.index("split")] for row in rows], folder)
     write_table(samples, [*SAMPLE_COLUMNS, *columns, "mask_pixels", "mask_resized"], rows)
     # Relative to the data folder, so that the table does not depend on where it lies.
     reasons = [(source, str(error).replace(f"{folder}/", "")) for source, error in failures]
     write_table(rejected, ["file", "reason"], reasons)
+
+
+def require_sides(sides, folder):
+    """Refuse to go on with nothing to train or to validate on."""
+    for side in (TRAIN, VALIDATION):
+        if side not in sides:
+            raise InputError(
+                f"{folder}: no {side} image can be used, as the log says; replace them by intact "
+                "copies."
+            )
 
 
 def load_pairs(records, threads, *settings):

@@ -1,12 +1,11 @@
 """One self-contained page: what was run, what came out, and the images behind it."""
 
-import json
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from segxai.data.records import read_rows
+from segxai.data.records import read_facts, read_rows
 from segxai.data.splits import TEST, TRAIN, VALIDATION
 from segxai.report import page as report
 from segxai.report.datasets import arrange
@@ -44,7 +43,7 @@ def main(tables, tests, claims, figures, segx, segx_figures, by_dataset, texts, 
         "objects": single_objects(tables.get("explainseg_instances"), titles),
         # Each part of the page is there if it was run.
         "datasets": datasets,
-        "segx": json.loads(Path(segx[0]).read_text()) if segx else None,
+        "segx": read_facts(segx[0]) if segx else None,
         "colours": shades,
         "figures": captioned(figures, texts),
         "segx_figures": captioned(segx_figures, texts),
@@ -76,8 +75,7 @@ def was_run(files, study) -> dict:
     samples, rejected = map(read_rows, files["data"])
     explained = pd.concat(map(read_rows, files["facts"]))
     cards, baseline_cards = (
-        [json.loads(Path(path).read_text()) for path in files[key]]
-        for key in ("cards", "baseline_cards")
+        [read_facts(path) for path in files[key]] for key in ("cards", "baseline_cards")
     )
     # The seeds of one classifier after those of the other.
     learners = np.repeat(study["learners"], len(study["settings"]["seeds"]))
