@@ -41,8 +41,8 @@ demo: env ## run the whole study on built-in phantoms, on the CPU, in minutes
 		--configfile config/demo.yaml --directory demo
 	@echo "The report is $(CURDIR)/demo/results/report.html"
 
-test: lint ## run the linters, then the unit, workflow and demo tests
-	$(BIN)/python -m pytest tests/unit tests/workflow tests/e2e
+test: lint ## run the linters, then the unit, hostile, workflow and demo tests
+	$(BIN)/python -m pytest tests/unit tests/hostile tests/workflow tests/e2e
 
 lint: env ## check style without changing anything
 	$(BIN)/ruff check

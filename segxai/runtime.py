@@ -20,6 +20,7 @@ from tqdm import tqdm
 log = logging.getLogger("segxai")
 
 UNPRINTABLE = r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]"  # control codes, and bytes that are no UTF-8
+NO_MEMORY = "allocate memory|out of memory"
 BLAS_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
@@ -80,7 +81,7 @@ def job(snakemake) -> Iterator[None]:
         sys.exit(1)
     except Exception as error:
         # PyTorch says so in other errors of its own.
-        if isinstance(error, MemoryError) or re.search("allocate|out of memory", str(error)):
+        if isinstance(error, MemoryError) or re.search(NO_MEMORY, str(error)):
             remedy = "lower the batch size or `threads`, or give the job more memory"
             log.error("error in %s: the memory is too small (%s); %s.", name, reason(error), remedy)
             sys.exit(1)
