@@ -9,8 +9,8 @@ from segxai.data.arrays import npy_rows
 from segxai.data.images import load_pair
 from segxai.data.records import SAMPLE_COLUMNS, label_columns, read_facts
 from segxai.data.registry import read_records
-from segxai.data.samples import select_records
-from segxai.data.splits import TEST, TRAIN, VALIDATION
+from segxai.data.samples import require_sides, select_records
+from segxai.data.splits import TEST, TRAIN
 from segxai.runtime import InputError, atomic_path, job, log, progress
 
 BATCH = 16  # loaded pairs that wait in memory, per thread
@@ -72,16 +72,6 @@ def main(
     # Relative to the data folder, so that the table does not depend on where it lies.
     reasons = [(source, str(error).replace(f"{folder}/", "")) for source, error in failures]
     write_table(rejected, ["file", "reason"], reasons)
-
-
-def require_sides(sides, folder):
-    """Refuse to go on with nothing to train or to validate on."""
-    for side in (TRAIN, VALIDATION):
-        if side not in sides:
-            raise InputError(
-                f"{folder}: no {side} image can be used, as the log says; replace them by intact "
-                "copies."
-            )
 
 
 def load_pairs(records, threads, *settings):
