@@ -41,8 +41,8 @@ demo: env ## run the whole study on built-in phantoms, on the CPU, in minutes
 		--configfile config/demo.yaml --directory demo
 	@echo "The report is $(CURDIR)/demo/results/report.html"
 
-test: lint ## run the linters, then the unit, workflow and demo tests
-	$(BIN)/python -m pytest -n 2 tests/unit tests/workflow
+test: lint ## run the linters, then the unit, hostile, workflow and demo tests
+	$(BIN)/python -m pytest -n 2 tests/unit tests/hostile tests/workflow
 	$(BIN)/python -m pytest tests/e2e
 
 survival: env ## kill the reduced demo 20 times and continue it; takes an hour

@@ -8,10 +8,14 @@ from types import SimpleNamespace
 import yaml
 
 from segxai.workflow import config_problem, job_errors, selection_problem, source_digest
+from segxai.yaml_keys import repeated_key
 
 STARTED = time.time()
 
 SCHEMA = Path(workflow.basedir, "config/schemas/config.schema.yaml").read_text()
+for file in workflow.configfiles:
+    if problem := repeated_key(Path(file).read_text(encoding="utf-8")):
+        raise WorkflowError(f"{file}: {problem}")
 if problem := config_problem(config, yaml.safe_load(SCHEMA)) or selection_problem(config):
     raise WorkflowError(problem)
 

@@ -1,13 +1,10 @@
 """The images of a data set that a reader is shown, with everything that was made of them."""
 
-import json
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 
 from segxai.data.arrays import read_array
-from segxai.data.records import read_rows
+from segxai.data.records import read_facts, read_rows
 from segxai.data.samples import sharded
 from segxai.report.examples import Examples, choose, rank, write_examples
 from segxai.runtime import atomic_path, job, log
@@ -46,7 +43,7 @@ def main(
         **{f"dice:{name}": one.dice[places] for name, one in overlap.items()},
         **{f"iou:{name}": one.iou[places] for name, one in overlap.items()},
     )
-    smoothing = json.loads(Path(settings).read_text())["smoothing"]
+    smoothing = read_facts(settings)["smoothing"]
     relevance = sharded(ours.index, maps)[places]
     rows = pd.Index(read_rows(samples).image_id).get_indexer(chosen.image_id)
     examples = Examples(

@@ -1,8 +1,6 @@
 """Relevance maps of one shard of the explained images, one for each predicted label."""
 
-import json
 import time
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -10,7 +8,7 @@ import torch
 
 from segxai.data.arrays import read_array
 from segxai.data.cache import image_cache, job_key
-from segxai.data.records import read_rows
+from segxai.data.records import read_facts, read_rows
 from segxai.data.samples import background_rows, explained_rows
 from segxai.explain.registry import explain, image_requests
 from segxai.explain.relevance import relevance
@@ -46,7 +44,7 @@ def main(
     targets = read_rows(predictions).query("predicted == 1").groupby("image_id")["class"].agg(list)
     settings, background = dict(explainer), None
     if precision_check:
-        settings |= json.loads(Path(precision_check).read_text(encoding="utf-8"))["used"]
+        settings |= read_facts(precision_check)["used"]
     if count := settings.pop("background", None):
         others = background_rows(table, count, seed)
         background = torch.cat([classifier.inputs(pixels[row], grid) for row in others])

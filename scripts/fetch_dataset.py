@@ -6,8 +6,9 @@ import shutil
 import zipfile
 from pathlib import Path
 
+from segxai.data.archives import extract, fresh_folder
 from segxai.data.bucket import fetch_series, wanted_series
-from segxai.data.download import download, extract, fresh_folder, locked, published_file
+from segxai.data.download import download, locked, published_file
 from segxai.data.registry import generate, read_records
 from segxai.data.samples import select_records
 from segxai.runtime import InputError, atomic_path, job, log

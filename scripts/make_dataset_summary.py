@@ -1,11 +1,8 @@
 """What the data sets of the run hold, beside the counts of the papers and of their makers."""
 
-import json
-from pathlib import Path
-
 import pandas as pd
 
-from segxai.data.records import read_rows
+from segxai.data.records import read_facts, read_rows
 from segxai.report.datasets import arrange, latex_tables, markdown, printed, summarise
 from segxai.runtime import atomic_path, job, log
 
@@ -21,7 +18,7 @@ def main(receipts, samples, rejected, patches, published, official, definitions,
             samples=read_rows(used),
             rejected=read_rows(left_out),
             patches=read_rows(cut) if definition["patches"] else None,
-            n_found=json.loads(Path(receipt).read_text(encoding="utf-8"))["n_images"],
+            n_found=read_facts(receipt)["n_images"],
             published=published,
             official=official,
         )

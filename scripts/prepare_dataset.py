@@ -1,6 +1,5 @@
 """Load, check and resize the images and masks of a data set, and split it."""
 
-import json
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -8,9 +7,9 @@ import pandas as pd
 
 from segxai.data.arrays import npy_rows
 from segxai.data.images import load_pair
-from segxai.data.records import SAMPLE_COLUMNS, label_columns
+from segxai.data.records import SAMPLE_COLUMNS, label_columns, read_facts
 from segxai.data.registry import read_records
-from segxai.data.samples import select_records
+from segxai.data.samples import require_sides, select_records
 from segxai.data.splits import TEST, TRAIN
 from segxai.runtime import InputError, atomic_path, job, log, progress
 
@@ -34,7 +33,7 @@ def main(
     abnormalities=None,
     mask_mismatch="drop",
 ):
-    folder = Path(json.loads(Path(receipt).read_text(encoding="utf-8"))["folder"])
+    folder = Path(read_facts(receipt)["folder"])
     records = read_records(reader, folder, ground_truth, abnormalities)
     columns = label_columns(records, classes)
     records, sides = select_records(records, max_images, split)
@@ -65,9 +64,10 @@ def main(
             rows.append((*row, *shown, mask_pixels, int(pair.resized)))
         if len(failures) > max_rejected:
             raise InputError(
-                f"{failures[0][1]} In all {len(failures)} images cannot be used, and "
-                f"`max_rejected` of the data set allows {max_rejected}; the log names each."
+                f"{str(failures[0][1]).rstrip('.')}; in all {len(failures)} images cannot be used, "
+                f"and `max_rejected` of the data set allows {max_rejected}; the log names each."
             )
+        require_sides([row[SAMPLE_COLUMNS.index("split")] for row in rows], folder)
     log.info("%d images, %d rejected", len(rows), len(failures))
     write_table(samples, [*SAMPLE_COLUMNS, *columns, "mask_pixels", "mask_resized"], rows)
     # Relative to the data folder, so that the table does not depend on where it lies.

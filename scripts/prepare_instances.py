@@ -1,13 +1,12 @@
 """Single true objects of each image, in the order of the images."""
 
-import json
 from pathlib import Path
 
 import numpy as np
 
 from segxai.data.arrays import npy_rows, read_array
 from segxai.data.images import load_instances, resize_instances
-from segxai.data.records import read_rows
+from segxai.data.records import read_facts, read_rows
 from segxai.data.registry import read_records
 from segxai.metrics.instances import components
 from segxai.runtime import InputError, atomic_path, job, log
@@ -17,7 +16,7 @@ LARGEST = np.iinfo(np.uint16).max
 
 
 def main(receipt, samples, masks, reader, analysis_size, instances, facts):
-    folder = Path(json.loads(Path(receipt).read_text(encoding="utf-8"))["folder"])
+    folder = Path(read_facts(receipt)["folder"])
     files = {record.image_id: record.instances for record in read_records(reader, folder)}
     table = read_rows(samples)[["image_id"]]
     # Where nobody told the objects of an image apart, those that do not touch are.

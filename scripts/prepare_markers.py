@@ -1,19 +1,18 @@
 """Masks of the planted shortcut, in the order of the images."""
 
-import json
 from pathlib import Path
 
 import numpy as np
 
 from segxai.data.arrays import npy_rows
 from segxai.data.images import load_mask, resize_mask
-from segxai.data.records import read_rows
+from segxai.data.records import read_facts, read_rows
 from segxai.data.registry import read_records
 from segxai.runtime import InputError, atomic_path, job, log
 
 
 def main(receipt, samples, reader, analysis_size, markers):
-    folder = Path(json.loads(Path(receipt).read_text(encoding="utf-8"))["folder"])
+    folder = Path(read_facts(receipt)["folder"])
     marked = {
         record.image_id: record.marker
         for record in read_records(reader, folder)

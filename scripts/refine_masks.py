@@ -1,13 +1,11 @@
 """Masks of one shard refined by DenseCRF with the original images."""
 
-import json
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 
 from segxai.data.arrays import read_array
-from segxai.data.records import read_rows
+from segxai.data.records import read_facts, read_rows
 from segxai.data.samples import explained_rows, sharded
 from segxai.runtime import atomic_path, job, log, map_images
 from segxai.segment.relevance import refine
@@ -19,7 +17,7 @@ def main(samples, images, coarse, maps, features, settings, selection, workers, 
     before = read_array(coarse)
     relevance = read_array(maps)
     components = sharded(rows, features) if features else [None] * len(rows)
-    work = partial(refine, settings=json.loads(Path(settings).read_text()))
+    work = partial(refine, settings=read_facts(settings))
     items = zip(
         (pixels[row] for row in rows), before, zip(relevance, components, strict=True), strict=True
     )

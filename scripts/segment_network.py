@@ -1,15 +1,12 @@
 """Masks of one shard by a trained U-Net, and how sure it is of each."""
 
-import json
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 import torch
 
 from segxai.data.arrays import read_array
 from segxai.data.cache import image_cache, job_key
-from segxai.data.records import read_rows
+from segxai.data.records import read_facts, read_rows
 from segxai.data.samples import explained_rows
 from segxai.metrics.selective import segmentation_confidence
 from segxai.models.inputs import channel_statistics, intensities, normalise
@@ -24,7 +21,7 @@ def main(samples, images, statistics, weights, card, model, selection, threads, 
     table = read_rows(samples)
     chosen = explained_rows(table, **selection)
     pixels = read_array(images)
-    n_masks = json.loads(Path(card).read_text())["masks"]
+    n_masks = read_facts(card)["masks"]
     network = load_unet(weights, n_masks, model["arguments"], device)
     channel = channel_statistics(model, statistics)
     shape = pixels.shape[1:3]

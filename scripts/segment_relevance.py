@@ -1,12 +1,11 @@
 """Coarse masks of one shard, from relevance maps by morphology or Normalized Cut."""
 
-import json
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 
 from segxai.data.arrays import read_array
+from segxai.data.records import read_facts
 from segxai.runtime import atomic_path, job, log, map_images
 from segxai.segment.relevance import segment
 
@@ -16,7 +15,7 @@ def main(maps, features, settings, method, workers, masks):
     components = [None] * len(relevance)
     if features:
         components = read_array(*features)
-    chosen = json.loads(Path(settings).read_text())
+    chosen = read_facts(settings)
     work = partial(segment, method=method, settings=chosen)
     pairs = zip(relevance, components, strict=True)
     result = np.stack([*map_images(work, pairs, len(relevance), workers, "masks")]).astype(np.uint8)

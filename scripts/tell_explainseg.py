@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from segxai.data.records import read_rows
+from segxai.data.records import read_facts, read_rows
 from segxai.data.splits import TEST, TRAIN, VALIDATION
 from segxai.report import page as report
 from segxai.report.summary import of_explainseg
@@ -41,8 +41,7 @@ def was_run(files, study) -> dict:
     samples, rejected = map(read_rows, files["data"])
     explained = pd.concat(map(read_rows, files["facts"]))
     cards, baseline_cards = (
-        [json.loads(Path(path).read_text()) for path in files[key]]
-        for key in ("cards", "baseline_cards")
+        [read_facts(path) for path in files[key]] for key in ("cards", "baseline_cards")
     )
     # The seeds of one classifier after those of the other.
     learners = np.repeat(study["learners"], len(study["settings"]["seeds"])).tolist()

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from segxai.data.records import read_rows
+from segxai.data.records import read_facts, read_rows
 from segxai.data.splits import TEST, TRAIN, VALIDATION
 from segxai.report.page import part, with_verdicts
 from segxai.report.segx_layout import arrange, shared_groups, trained
@@ -42,7 +42,7 @@ def main(tables, tests, claims, by_dataset, study, told):
 def was_run(data, cards) -> dict:
     """What was run on one data set: its images, and the networks trained on them."""
     samples, rejected = map(read_rows, data)
-    cards = [json.loads(Path(path).read_text()) for path in cards]
+    cards = [read_facts(path) for path in cards]
     return {
         "subsets": {name: int((samples.split == name).sum()) for name in (TRAIN, VALIDATION, TEST)},
         "shared": shared_groups(samples),

@@ -1,11 +1,11 @@
 """One self-contained page: what was run, what came out, and the images behind it."""
 
-import json
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from segxai.data.records import read_facts
 from segxai.report import page as report
 from segxai.report import summary
 from segxai.report.datasets import arrange
@@ -21,7 +21,7 @@ def main(tables, claims, told, examples, figures, segx_figures, texts, study, pa
     tables = {Path(path).stem: pd.read_csv(path) for path in tables}
     texts = {Path(path).name: Path(path).read_text() for path in texts}
     # Each study is there if it was run.
-    told = {Path(path).stem: json.loads(Path(path).read_text(encoding="utf-8")) for path in told}
+    told = {Path(path).stem: read_facts(path) for path in told}
     datasets, segx = told.get("explainseg", {}).get("datasets", []), told.get("segx")
     shades = shades_of(study)
     browser = browse(examples, study, shades)

@@ -4,6 +4,7 @@ import contextlib
 import errno
 import logging
 import os
+import re
 import sys
 import time
 import zlib
@@ -21,11 +22,34 @@ log = logging.getLogger("segxai")
 # Marks what the terminal shows of a job while it is at work.
 SHOWN = {"shown": True}
 
+UNPRINTABLE = r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]"  # control codes, and bytes that are no UTF-8
+NO_MEMORY = "allocate memory|out of memory"
 BLAS_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 class InputError(Exception):
-    """One sentence for the user: which file or key, what is wrong with it, and the remedy."""
+    """One sentence for the user: which file or key, what is wrong with it, and the remedy.
+
+    It is one printable line, whatever the names and messages that it quotes hold.
+    """
+
+    def __init__(self, sentence: str):
+        super().__init__(printable(sentence))
+
+
+def printable(text: str) -> str:
+    """Put a text on one line, and show codes of a terminal and what is no text by numbers."""
+    line = re.sub(r"\s*[\r\n]\s*", " ", text)
+    return re.sub(UNPRINTABLE, lambda code: ascii(code[0])[1:-1], line)
+
+
+def reason(error: BaseException) -> str:
+    """Say what a library refused: the first line of its message, shortened."""
+    # A missing key alone says nothing.
+    prefix = "KeyError: " if isinstance(error, KeyError) else ""
+    text = prefix + str(error).strip() or type(error).__name__
+    line = text.splitlines()[0].strip(" :.")
+    return f"{line[:150].rstrip()}…" if len(line) > 150 else line
 
 
 @contextlib.contextmanager
@@ -36,15 +60,20 @@ def job(snakemake) -> Iterator[None]:
     when the job ends, its key figure: the last thing that it said. The sentence about a failure is
     the last line of the log; the traceback of anything but an :class:`InputError` stands above it.
     """
-    name = snakemake.rule + "".join(f" {value}" for value in snakemake.wildcards)
-    terminal, key_figure = logging.StreamHandler(), _KeyFigure()
-    terminal.setFormatter(logging.Formatter(f"%(asctime)s {name}: %(message)s", "%H:%M:%S"))
-    terminal.addFilter(lambda record: record.levelno > logging.INFO or hasattr(record, "shown"))
+    key_figure = _KeyFigure()
+    # A log on a full disk must not bury the sentence on the terminal under tracebacks of its own.
+    logging.raiseExceptions = False
     logging.basicConfig(
         level=logging.INFO,
         format="%(asctime)s %(message)s",
         datefmt="%H:%M:%S",
-        handlers=[logging.FileHandler(snakemake.log[0], mode="w"), key_figure, terminal],
+        handlers=[
+            logging.FileHandler(
+                snakemake.log[0], mode="w", encoding="utf-8", errors="backslashreplace"
+            ),
+            key_figure,
+            _terminal(snakemake.rule + "".join(f" {value}" for value in snakemake.wildcards)),
+        ],
         force=True,
     )
     # Third-party chatter stays out of the key figures of a job.
@@ -60,9 +89,22 @@ def job(snakemake) -> Iterator[None]:
         log.error("error: %s", describe_os_error(error))
         sys.exit(1)
     except Exception as error:
+        # PyTorch says so in other errors of its own.
+        if isinstance(error, MemoryError) or re.search(NO_MEMORY, str(error)):
+            remedy = "lower the batch size or `threads`, or give the job more memory"
+            log.error("error: the memory is too small (%s); %s.", reason(error), remedy)
+            sys.exit(1)
         log.error("unexpected:", exc_info=True)
         log.error("error: %s: %s", type(error).__name__, error)
         sys.exit(1)
+
+
+def _terminal(name: str) -> logging.Handler:
+    """Show what matters of the job of this name."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter(f"%(asctime)s {name}: %(message)s", "%H:%M:%S"))
+    handler.addFilter(lambda record: record.levelno > logging.INFO or hasattr(record, "shown"))
+    return handler
 
 
 class _KeyFigure(logging.Handler):
@@ -77,8 +119,9 @@ class _KeyFigure(logging.Handler):
 
 def describe_os_error(error: OSError) -> str:
     """Say in one sentence what the operating system refused and what to do about it."""
-    # NumPy reports a full disk as "n requested and m written", without an error number.
-    number = errno.ENOSPC if "requested and" in str(error) else error.errno
+    # NumPy reports a full disk in words of its own, without an error number.
+    full = re.search("requested and|Not enough free space", str(error))
+    number = errno.ENOSPC if full else error.errno
     place = error.filename or "the output folder"
     remedy = {
         errno.ENOSPC: "free some disk space and run the same command again; finished jobs are kept",
@@ -87,7 +130,7 @@ def describe_os_error(error: OSError) -> str:
         errno.EROFS: "choose an output folder that can be written",
         errno.ENOENT: "check the path in the configuration",
     }.get(number, "check the path and the disk, then run the same command again")
-    return f"{place}: {error.strerror or error}; {remedy}."
+    return printable(f"{place}: {error.strerror or error}; {remedy}.")
 
 
 @contextlib.contextmanager

@@ -9,9 +9,12 @@ import difflib
 import hashlib
 import json
 import re
+import sys
 from functools import cache
 from importlib.util import resolve_name
 from pathlib import Path
+
+from segxai.yaml_keys import key_that_is_no_text
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -119,8 +122,16 @@ def config_problem(config: dict, schema: dict) -> str | None:
     """
     from jsonschema import Draft202012Validator
     from jsonschema.exceptions import best_match
+    from jsonschema.validators import extend
 
-    errors = list(Draft202012Validator(schema).iter_errors(config))
+    if unnamed := key_that_is_no_text(config):
+        return f"Config key {unnamed} is no text to YAML: put it between quotes."
+    # JSON knows neither NaN nor infinity, and takes 2.0 for a whole number.
+    types = Draft202012Validator.TYPE_CHECKER.redefine_many(
+        {"integer": lambda _, value: type(value) is int, "number": lambda _, value: _finite(value)}
+    )
+    validator = extend(Draft202012Validator, type_checker=types)
+    errors = list(validator(schema).iter_errors(config))
     if not errors:
         return None
     # A misspelt key is also a missing one; the misspelling is what its author wants to read.
@@ -131,8 +142,8 @@ def config_problem(config: dict, schema: dict) -> str | None:
 def selection_problem(config: dict) -> str | None:
     """Name the first selection of a valid configuration that cannot be, in one sentence.
 
-    A selected name has a definition, a variant sees an explanation and a control none, and a
-    network that is not trained here has weights from elsewhere.
+    A selected name has a definition, a variant sees an explanation and a control none, a network
+    that is not trained here has weights from elsewhere, and no two methods write the same masks.
     """
     if not (config["explainseg"]["datasets"] or config["segx"]["datasets"]):
         return "Config keys explainseg.datasets and segx.datasets are both empty: name a data set."
@@ -145,7 +156,8 @@ def selection_problem(config: dict) -> str | None:
                         f"Config key {part} selects '{name}', but {section} has only {known}"
                         f"{_nearest(name, config[section])}."
                     )
-    return _study_problem(config) or _segx_problem(config) or _network_problem(config)
+    checks = (_study_problem, _segx_problem, _network_problem, _mask_problem)
+    return next(filter(None, (check(config) for check in checks)), None)
 
 
 def _selections(config: dict) -> dict[str, dict[str, list[str]]]:
@@ -202,8 +214,12 @@ def _segx_problem(config: dict) -> str | None:
 
 
 def _network_problem(config: dict) -> str | None:
-    """Name the first network that is neither trained here nor has weights from elsewhere."""
+    """Name the first network without a way to weights, or trained otherwise on no data set."""
     for name, model in config["models"].items():
+        for other in model.get("by_dataset", {}):
+            if other not in config["datasets"]:
+                hint = _nearest(other, config["datasets"])
+                return f"Config key models.{name}.by_dataset.{other} names no data set{hint}."
         if model["training"] is not None:
             continue
         if not model["pretrained"] and model["weights"] is None:
@@ -217,8 +233,30 @@ def _network_problem(config: dict) -> str | None:
                 'a network that is used as published (training: null) needs "pretraining".'
             )
         if name in (config["explainseg"]["model"], config["baselines"]["micranet"]["model"]):
-            return f"Config key models.{name}.training is null, but it is the study's classifier."
+            return (
+                f"Config key models.{name}.training is null, but it is the study's classifier: "
+                "give it one."
+            )
     return None
+
+
+def _mask_problem(config: dict) -> str | None:
+    """Name the first maker of masks with the name of another: both would write the same files."""
+    cut = config["segmenters"]
+    makers = [*cut, *(f"{name}-crf" for name in cut), *config["baselines"]]
+    makers.append(config["segx"]["segmenter"])
+    for name in makers:
+        if makers.count(name) > 1:
+            return (
+                f"Config keys segmenters, baselines and segx.segmenter give two methods the name "
+                f"'{name}' (refined masks have -crf added): rename one of them."
+            )
+    return None
+
+
+def _finite(value) -> bool:
+    """Whether a value is a number that arithmetic can use."""
+    return type(value) in (int, float) and abs(value) <= sys.float_info.max
 
 
 def _sentence(error) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from segxai.runtime import InputError
+from segxai.runtime import InputError, reason
 
 
 def read_array(path: str | Path) -> np.ndarray:
@@ -18,13 +18,17 @@ def read_array(path: str | Path) -> np.ndarray:
     Raises
     ------
     InputError
-        If it is missing, no array, cut short, or holds NaN or infinite values.
+        If it is missing, no array of numbers, cut short, or holds NaN or infinite values.
     """
     try:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, EOFError, OSError) as error:
+        array = np.lib.format.open_memmap(path, mode="r")
+        if array.dtype.kind not in "biuf":
+            raise ValueError(f"its values are {array.dtype} and no numbers")
+    # A hostile header is answered with almost any exception.
+    except Exception as error:
         raise InputError(
-            f"{path}: not a readable array ({error}); delete it and run again to make it anew."
+            f"{path}: not a readable array ({reason(error)}); delete it and run again to make it "
+            "anew."
         ) from error
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         raise InputError(f"{path}: holds NaN or infinite values; delete it and run again.")

@@ -341,8 +341,8 @@ def fetch_objects(
     if failures:
         rest = "; the rest was not tried" if len(failures) == MAX_FAILURES else ""
         raise InputError(
-            f"{failures[0]} In all {len(failures)} of {len(objects)} files failed{rest}; the log "
-            "names each."
+            f"{str(failures[0]).rstrip('.')}; in all {len(failures)} of {len(objects)} files "
+            f"failed{rest}; the log names each."
         )
 
 

@@ -114,12 +114,15 @@ def finished_images(journal: Path, title: str, n_rows: int) -> list[dict]:
     # What follows the last line break was cut off by the kill.
     first, *lines = journal.read_text(encoding="utf-8").split("\n")[:-1] or [""]
     done = []
-    for line in lines if first == json.dumps(title) else ():
-        entry = json.loads(line)
-        n_rows -= entry["rows"]
-        if n_rows < 0:
-            break
-        done.append(entry)
+    # After a loss of power, a line may be anything.
+    with contextlib.suppress(LookupError, TypeError, ValueError):
+        for line in lines if first == json.dumps(title) else ():
+            entry = json.loads(line)
+            list(entry["facts"])
+            n_rows -= entry["rows"]
+            if n_rows < 0:
+                break
+            done.append(entry)
     return done
 
 

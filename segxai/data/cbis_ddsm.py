@@ -15,7 +15,7 @@ import pandas as pd
 from segxai.data import dicom
 from segxai.data.records import Record, image_files, index_files, read_table, require_unique
 from segxai.data.splits import TEST, TRAIN
-from segxai.runtime import InputError
+from segxai.runtime import InputError, reason
 
 ABNORMALITIES = {"mass": ["mass"], "calc": ["calc"], "both": ["mass", "calc"]}
 LABELS = {"BENIGN": "benign", "BENIGN_WITHOUT_CALLBACK": "benign", "MALIGNANT": "malignant"}
@@ -122,8 +122,14 @@ def index_series(folder: Path) -> dict[str, Path]:
         If a series lies in two folders, or the header of a file that is needed is damaged.
     """
     found: dict[str, Path] = {}
-    for parent, _, _ in os.walk(folder, followlinks=True):
+    seen = set()
+    for parent, children, _ in os.walk(folder, followlinks=True):
         place = Path(parent)
+        # Links may lead round in circles.
+        if (real := os.path.realpath(parent)) in seen:
+            children.clear()
+            continue
+        seen.add(real)
         if uid := identify(place):
             if other := found.get(uid):
                 raise InputError(f"{place}: is the same series as {other}; remove one of the two.")
@@ -143,6 +149,7 @@ def identify(place: Path) -> str | None:
             # Decoders answer a hostile file with almost any exception.
             except Exception as error:
                 raise InputError(
-                    f"{file}: its header cannot be read ({error}); replace it by an intact copy."
+                    f"{file}: its header cannot be read ({reason(error)}); replace it by an intact "
+                    "copy."
                 ) from None
     return None

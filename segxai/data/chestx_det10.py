@@ -21,7 +21,7 @@ from segxai.data.records import (
     read_json,
     require_unique,
 )
-from segxai.runtime import InputError
+from segxai.runtime import InputError, reason
 
 CLASSES = (
     "Atelectasis",
@@ -97,6 +97,8 @@ def read_findings(source: Path, kind: str = "boxes") -> dict[str, tuple[Finding,
         if not entries:
             raise ValueError("it is empty")
         require_unique((entry["file_name"] for entry in entries), source)
+        if odd := [entry["file_name"] for entry in entries if type(entry["file_name"]) is not str]:
+            raise TypeError(f"the name {odd[0]}")
         return {
             entry["file_name"]: tuple(
                 finding(label, outline, known, f"{source}: {entry['file_name']}")
@@ -104,10 +106,10 @@ def read_findings(source: Path, kind: str = "boxes") -> dict[str, tuple[Finding,
             )
             for entry in entries
         }
-    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+    except (AttributeError, LookupError, OverflowError, TypeError, ValueError) as error:
         raise InputError(
             f"{source}: is not a list of images with `file_name`, `syms` and `{kind}` of equal "
-            f"number ({type(error).__name__}: {error}); replace it by the original."
+            f"number ({type(error).__name__}: {reason(error)}); replace it by the original."
         ) from error
 
 

@@ -6,9 +6,10 @@ pydicom is imported only where a DICOM file is read: that takes longer than most
 from pathlib import Path
 
 import numpy as np
-from PIL import UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 SUFFIX = ".dcm"
+MAX_PIXELS = 2 * Image.MAX_IMAGE_PIXELS  # where Pillow stops, too
 RADIOGRAPHS = ("CR", "DX", "MG")  # modalities whose images are flat
 
 
@@ -39,6 +40,8 @@ def read_grey(path: Path) -> np.ndarray:
         raise ValueError(f"its modality is {modality} and not one of {', '.join(RADIOGRAPHS)}")
     if (frames := int(dataset.get("NumberOfFrames") or 1)) > 1:
         raise ValueError(f"it holds {frames} frames instead of one image")
+    if dataset.Rows * dataset.Columns > MAX_PIXELS:
+        raise ValueError(f"it announces {dataset.Rows}×{dataset.Columns} pixels")
     if dataset.PhotometricInterpretation not in ("MONOCHROME1", "MONOCHROME2"):
         raise ValueError(f"its pixels are {dataset.PhotometricInterpretation} and not grey")
     syntax = dataset.file_meta.TransferSyntaxUID
@@ -64,11 +67,18 @@ def series_uid(path: Path) -> str:
 
 
 def read_dataset(path: Path, specific_tags: list[str] | None = None):
-    """Read a file, or only some tags of its header."""
+    """Read a file, or only some tags of its header.
+
+    A deflated file is refused: it would be unpacked in memory, whatever its size.
+    """
     from pydicom import dcmread
     from pydicom.errors import InvalidDicomError
+    from pydicom.filereader import read_file_meta_info
 
     try:
+        syntax = read_file_meta_info(path).get("TransferSyntaxUID")
+        if syntax is not None and syntax.is_deflated:
+            raise ValueError("it is deflated: decompress it")
         header_only = specific_tags is not None
         return dcmread(path, stop_before_pixels=header_only, specific_tags=specific_tags)
     except InvalidDicomError:

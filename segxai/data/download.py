@@ -1,52 +1,28 @@
-"""Original files: asked for, checked, resumed, and unpacked without trusting them."""
+"""Original files: asked for, checked and resumed."""
 
 import contextlib
 import fcntl
-import gzip
 import json
 import logging
-import lzma
 import os
 import re
 import shutil
-import stat
 import sys
-import tarfile
 import threading
 import time
-import zipfile
-import zlib
 from collections.abc import Callable, Iterator
-from functools import partial
-from pathlib import Path, PurePosixPath, PureWindowsPath
-from typing import BinaryIO
+from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import pooch
 import requests
 from tqdm import tqdm
 
+from segxai.data.archives import BY_HAND
 from segxai.data.client import CHUNK, Client, OtherFile, reason_of, require_success
 from segxai.runtime import SHOWN, InputError, atomic_path
 
 log = logging.getLogger("segxai")
-
-MAX_EXPANSION = 100  # unpacked bytes per byte of archive, beyond the first GiB
-MAX_FILES = 1_000_000
-# What the standard library raises on a broken archive, or one that names a file twice.
-DAMAGED = (
-    zipfile.BadZipFile,
-    tarfile.TarError,
-    gzip.BadGzipFile,
-    zlib.error,
-    lzma.LZMAError,
-    EOFError,
-    FileExistsError,
-    NotADirectoryError,
-    NotImplementedError,
-    ValueError,
-)
-BY_HAND = "download it by hand and let `path` of the data set name the unpacked folder"
 
 
 def download(
@@ -287,7 +263,7 @@ def published_file(record: str, url: str, folder: Path, **options) -> dict:
         If the record does not answer, or does not describe the file.
     """
     kept = folder / "published.json"
-    if kept.is_file():
+    with contextlib.suppress(FileNotFoundError, LookupError, TypeError, ValueError):
         facts = json.loads(kept.read_text(encoding="utf-8"))
         if facts.pop("url") == url and (folder / facts["name"]).is_file():
             return facts
@@ -305,78 +281,3 @@ def published_file(record: str, url: str, folder: Path, **options) -> dict:
     with atomic_path(kept) as temporary:
         temporary.write_text(json.dumps(facts | {"url": url}), encoding="utf-8")
     return facts
-
-
-@contextlib.contextmanager
-def fresh_folder(folder: Path) -> Iterator[Path]:
-    """Give an empty folder that replaces `folder` only when the block succeeds."""
-    scratch = folder.with_name(f".{folder.name}.new")
-    shutil.rmtree(scratch, ignore_errors=True)  # of a run that was killed
-    fresh = scratch / folder.name
-    fresh.mkdir(parents=True)
-    try:
-        yield fresh
-        if folder.exists():
-            folder.rename(scratch / f"{folder.name}.old")
-        fresh.rename(folder)
-    finally:
-        shutil.rmtree(scratch)
-
-
-def extract(archive: Path, folder: Path) -> None:
-    """Unpack a zip or tar archive of plain files into `folder`, which appears only when complete.
-
-    Raises
-    ------
-    InputError
-        If the archive is damaged, or holds links, devices, encrypted files, names that leave the
-        folder, or so much that it must be a trap; `folder` is then as it was.
-    """
-    limit = 2**30 + MAX_EXPANSION * archive.stat().st_size
-    try:
-        with fresh_folder(folder) as root:
-            for count, (name, size, open_member) in enumerate(members(archive), 1):
-                limit -= size
-                if limit < 0 or count > MAX_FILES:
-                    raise InputError(f"{archive}: unpacks to far more than its size; {BY_HAND}.")
-                target = root / safe_name(name, archive)
-                target.parent.mkdir(parents=True, exist_ok=True)
-                with open_member() as source, target.open("xb") as file:
-                    shutil.copyfileobj(source, file, CHUNK)
-    except DAMAGED as error:
-        raise InputError(
-            f"{archive}: is damaged or truncated ({error}); delete it and run the same command "
-            "again."
-        ) from error
-
-
-Member = tuple[str, int, Callable[[], BinaryIO]]
-
-
-def members(archive: Path) -> Iterator[Member]:
-    """List the plain files of an archive: name, size in bytes, and how to open them."""
-    if zipfile.is_zipfile(archive):
-        with zipfile.ZipFile(archive) as opened:
-            for entry in opened.infolist():
-                kind = stat.S_IFMT(entry.external_attr >> 16)
-                if kind not in (0, stat.S_IFREG, stat.S_IFDIR) or entry.flag_bits & 1:
-                    raise InputError(
-                        f"{archive}: {entry.filename} is a link or encrypted; {BY_HAND}."
-                    )
-                if not entry.is_dir():
-                    yield entry.filename, entry.file_size, partial(opened.open, entry)
-    else:
-        with tarfile.open(archive) as opened:
-            for entry in opened:
-                if not (entry.isfile() or entry.isdir()):
-                    raise InputError(f"{archive}: {entry.name} is a link or device; {BY_HAND}.")
-                if entry.isfile():
-                    yield entry.name, entry.size, partial(opened.extractfile, entry)
-
-
-def safe_name(name: str, archive: Path) -> PurePosixPath:
-    """Refuse a name that would be written outside the folder, on any system."""
-    for path in (PureWindowsPath(name), PurePosixPath(name)):
-        if path.anchor or ".." in path.parts or not path.parts:
-            raise InputError(f"{archive}: holds '{name}', which leaves its folder; {BY_HAND}.")
-    return path

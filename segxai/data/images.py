@@ -1,6 +1,7 @@
 """Pixels: from image files to arrays at the analysis size, and their channel statistics."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple, NoReturn
 
@@ -9,8 +10,9 @@ from PIL import Image, ImageDraw, ImageOps, UnidentifiedImageError
 
 from segxai.data import dicom
 from segxai.data.records import Finding, Record, image_files
-from segxai.runtime import InputError
+from segxai.runtime import InputError, reason
 
+FORMATS = ("BMP", "JPEG", "PNG", "TIFF")  # of all that Pillow knows; one of them runs a program
 JPEG = (".jpg", ".jpeg")
 MASK_THRESHOLD = 127  # of 255: between the two peaks that JPEG leaves around 0 and 255
 BETWEEN_PEAKS = slice(32, 224)  # grey values that a mask hardly has, even as JPEG
@@ -32,16 +34,17 @@ def load_image(path: Path) -> np.ndarray:
     Raises
     ------
     InputError
-        If the file is missing, empty, truncated, of more than 179 megapixels, or no such image.
+        If the file is missing, empty, truncated, of more than 179 megapixels or several frames, or
+        no image in one of `FORMATS` or DICOM, whatever its suffix.
     """
-    return decode(path, "RGB")
+    return decode(path, to_rgb)
 
 
 def load_mask(path: Path) -> np.ndarray:
     """Load a mask: foreground where its grey value exceeds 127 of 255.
 
-    A mask without any value above 1 holds 0 and 1: it looks black, and 1 is foreground. In a JPEG 1
-    is noise.
+    A mask without any value above 1, of 8 bits or 16, holds 0 and 1: it looks black, and 1 is
+    foreground. In a JPEG 1 is noise.
 
     Returns
     -------
@@ -50,11 +53,10 @@ def load_mask(path: Path) -> np.ndarray:
     Raises
     ------
     InputError
-        As :func:`load_image`.
+        As :func:`load_image`, or if it would be empty although it shows something: values between 1
+        and 128, or a shape that is in its transparency alone.
     """
-    grey = decode(path, "L")
-    small = grey.max() <= 1 and path.suffix.lower() not in JPEG
-    return grey > (0 if small else MASK_THRESHOLD)
+    return decode(path, partial(to_mask, lossy=path.suffix.lower() in JPEG))
 
 
 def load_instances(path: Path) -> np.ndarray:
@@ -69,7 +71,7 @@ def load_instances(path: Path) -> np.ndarray:
     InputError
         As :func:`load_image`, or if it holds colours, fractions or negative numbers.
     """
-    ids = decode(path, None)
+    ids = decode(path, np.asarray)
     if ids.ndim != 2 or ids.dtype.kind not in "biu" or ids.min() < 0:
         raise InputError(
             f"{path}: holds no instance ids (whole numbers from 0, in one channel); replace it by "
@@ -181,7 +183,7 @@ def masks_in(path: Path, shape: tuple[int, int]) -> dict[Path, np.ndarray]:
     """Masks among the files of a folder: see :func:`masks_of`. A file is a mask."""
     if not path.is_dir():
         return {path: load_mask(path)}
-    greys = {file: decode(file, "L") for file in image_files(path)}
+    greys = {file: decode(file, to_grey) for file in image_files(path)}
     masks = {file: grey > MASK_THRESHOLD for file, grey in greys.items() if is_mask(grey)}
     return {file: mask for file, mask in masks.items() if same_frame(mask, shape)} or masks
 
@@ -332,14 +334,16 @@ def channel_statistics(images: np.ndarray, rows: np.ndarray) -> tuple[list[float
     return mean.tolist(), std.tolist()
 
 
-def decode(path: Path, mode: str | None) -> np.ndarray:
-    """Read an image file upright in Pillow's 8-bit `mode` ("RGB", "L"); None: values as stored."""
+def decode(path: Path, convert: Callable[[Image.Image], np.ndarray]) -> np.ndarray:
+    """Read an image file upright, as the array that `convert` makes of it or a `ValueError`."""
     try:
         if path.suffix.lower() == dicom.SUFFIX:
-            return np.asarray(Image.fromarray(dicom.read_grey(path)).convert(mode))
-        with Image.open(path) as file:
-            image = ImageOps.exif_transpose(file)
-            return np.asarray(reduce_depth(image).convert(mode) if mode else image)
+            return convert(Image.fromarray(dicom.read_grey(path)))
+        with Image.open(path, formats=FORMATS) as file:
+            # The other pictures of an MPO are previews of the first.
+            if getattr(file, "is_animated", False) and file.format != "MPO":
+                raise ValueError("it holds several frames instead of one image")
+            return convert(ImageOps.exif_transpose(file))
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; restore it or remove its counterpart.") from None
     except UnidentifiedImageError:
@@ -347,10 +351,31 @@ def decode(path: Path, mode: str | None) -> np.ndarray:
         raise InputError(f"{path}: {kind}; replace it by an intact copy.") from None
     # Decoders answer a hostile file with almost any exception.
     except Exception as error:
-        reason = " ".join(str(error).split())  # some decoders say it in several lines
         raise InputError(
-            f"{path}: cannot be read ({reason}); replace it by an intact copy."
+            f"{path}: cannot be read ({reason(error)}); replace it by an intact copy."
         ) from None
+
+
+def to_rgb(image: Image.Image) -> np.ndarray:
+    """Colours as 8-bit RGB (H, W, 3)."""
+    return np.asarray(reduce_depth(image).convert("RGB"))
+
+
+def to_grey(image: Image.Image) -> np.ndarray:
+    """Luminance of 8 bits (H, W)."""
+    return np.asarray(reduce_depth(image).convert("L"))
+
+
+def to_mask(image: Image.Image, lossy: bool) -> np.ndarray:
+    """Foreground (H, W): see :func:`load_mask`. A `lossy` image has noise around its two values."""
+    grey, darkest = to_grey(image), BETWEEN_PEAKS.start if lossy else 1
+    if image.mode.startswith("I;16") and np.asarray(image).max() <= 1:
+        return np.asarray(image) > 0
+    if darkest < grey.max() <= MASK_THRESHOLD:
+        raise ValueError(f"its brightest value is {grey.max()}, a mask has 0 and 1 or 0 and 255")
+    if "A" in image.getbands() and np.ptp(grey) == 0 and np.ptp(image.getchannel("A")):
+        raise ValueError("its shape is in its transparency: save it as black and white")
+    return grey > (0 if grey.max() <= 1 and not lossy else MASK_THRESHOLD)
 
 
 def reduce_depth(image: Image.Image) -> Image.Image:

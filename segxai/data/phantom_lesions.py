@@ -2,9 +2,7 @@
 
 from pathlib import Path
 
-import pandas as pd
-
-from segxai.data.records import TEXT_COLUMNS, Record, find_root, pair_by_name
+from segxai.data.records import Record, find_root, pair_by_name, read_table, require_unique
 from segxai.runtime import InputError
 
 
@@ -14,13 +12,13 @@ def read(folder: Path) -> list[Record]:
     Raises
     ------
     InputError
-        If ``labels.csv`` is missing or has no label for an image.
+        If ``labels.csv`` is missing, damaged, lists an image twice, or has no label for one.
     """
     root = find_root(folder, "phantom-lesions")
     table = root / "labels.csv"
-    if not table.is_file():
-        raise InputError(f"{table}: no such file; it gives the label of each image.")
-    labels = pd.read_csv(table, dtype=TEXT_COLUMNS).set_index("image_id")["label"].to_dict()
+    rows = read_table(table, ["image_id", "label"])
+    require_unique(rows["image_id"], table)
+    labels = rows.set_index("image_id")["label"].to_dict()
     pairs = pair_by_name(root)
     for image_id, image, _ in pairs:
         if image_id not in labels:

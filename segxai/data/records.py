@@ -1,6 +1,7 @@
 """What a reader tells about a data set: one record per image, and the rows made of them."""
 
 import json
+import os
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -9,13 +10,14 @@ from pathlib import Path
 
 import pandas as pd
 
-from segxai.runtime import InputError
+from segxai.runtime import InputError, reason
 
 SAMPLE_COLUMNS = ["image_id", "source", "height", "width", "group", "split", "label"]
 TEXT_COLUMNS = dict.fromkeys(
     ["image_id", "group", "split", "label", "segmenter", "class", "target", "rank", "kind"], str
 )
 
+REMAKE = "delete it and run again to make it anew"
 NO_FINDING = "no finding"  # label of an image that shows none of the classes
 IMAGE_SUFFIXES = (".dcm", ".jpeg", ".jpg", ".png", ".tif", ".tiff")
 
@@ -145,7 +147,8 @@ def pair_by_name(root: Path) -> list[tuple[str, Path, Path]]:
             file.name
             for part in ("images", "masks")
             for file in (root / part).iterdir()
-            if file.is_file() and not file.name.startswith(".")
+            # A link that leads nowhere is a file that is missing.
+            if not file.is_dir() and not file.name.startswith(".")
         }
     )
     if not names:
@@ -183,9 +186,11 @@ def index_files(folder: Path, pattern: str, parents: str = ".*") -> dict[str, Pa
             hidden = path.name.startswith(".")
             if hidden or not re.fullmatch(parents, path.parent.name, re.IGNORECASE):
                 continue
-            if other := found.get(path.name):
+            other = found.get(path.name)
+            # The same file by way of a link is no other file.
+            if other and os.path.realpath(other) != os.path.realpath(path):
                 raise InputError(f"{path}: has the name of {other}; remove one of the two.")
-            found[path.name] = path
+            found.setdefault(path.name, path)
     return found
 
 
@@ -194,7 +199,9 @@ def image_files(folder: Path) -> list[Path]:
     return sorted(
         file
         for file in folder.iterdir()
-        if file.suffix.lower() in IMAGE_SUFFIXES and not file.name.startswith(".")
+        if file.suffix.lower() in IMAGE_SUFFIXES
+        and not file.name.startswith(".")
+        and file.is_file()
     )
 
 
@@ -211,21 +218,18 @@ def read_table(path: Path, columns: Sequence[str]) -> pd.DataFrame:
     Raises
     ------
     InputError
-        If it is missing, empty or no CSV, lacks a column, or a row lacks a value in them.
+        If it is missing, empty or no CSV, lacks a column or has it twice, or a row lacks a value in
+        them.
     """
-    try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False, na_values=[""])
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file; restore it from the original.") from None
-    except ValueError as error:  # of which pandas' own errors are kinds
-        raise InputError(
-            f"{path}: is no CSV table ({error}); replace it by an intact copy."
-        ) from None
+    table = _parse(path, "replace it by an intact copy", dtype=str)
     if missing := [name for name in columns if name not in table]:
         raise InputError(
             f"{path}: has no column '{missing[0]}' (it has {', '.join(table)}); "
             "replace it by the original."
         )
+    # The name that pandas gives to a second column.
+    if twice := [name for name in columns if f"{name}.1" in table]:
+        raise InputError(f"{path}: has two columns '{twice[0]}'; remove or rename one of them.")
     gaps = table.index[table[columns].isna().any(axis=1)]
     if len(gaps) or table.empty:
         row = gaps[0] + 2 if len(gaps) else 2
@@ -233,7 +237,7 @@ def read_table(path: Path, columns: Sequence[str]) -> pd.DataFrame:
     return table[columns]
 
 
-def read_json(path: Path) -> object:
+def read_json(path: Path, remedy: str = "replace it by an intact copy") -> object:
     """Read a data set's own JSON file.
 
     Raises
@@ -245,18 +249,49 @@ def read_json(path: Path) -> object:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; restore it from the original.") from None
-    except ValueError as error:
-        raise InputError(
-            f"{path}: is no complete JSON ({error}); replace it by an intact copy."
-        ) from None
+    except (RecursionError, ValueError) as error:
+        raise InputError(f"{path}: is no complete JSON ({reason(error)}); {remedy}.") from None
+
+
+def read_facts(path: str | Path) -> dict:
+    """Read a JSON file of this study, such as a receipt.
+
+    Raises
+    ------
+    InputError
+        If it is missing or no complete JSON object.
+    """
+    facts = read_json(Path(path), REMAKE)
+    if not isinstance(facts, dict):
+        raise InputError(f"{path}: is no JSON object; {REMAKE}.")
+    return facts
 
 
 def read_rows(path: str | Path) -> pd.DataFrame:
-    """Read a table with one row per image: names stay text, also '0012' and 'NA'.
+    """Read a table of this study with one row per image: names stay text, also '0012' and 'NA'.
 
     An empty cell is NaN: an undefined score.
+
+    Raises
+    ------
+    InputError
+        If it is missing or no CSV.
     """
-    return pd.read_csv(path, dtype=TEXT_COLUMNS, keep_default_na=False, na_values=[""])
+    return _parse(path, REMAKE, dtype=TEXT_COLUMNS)
+
+
+def _parse(path: str | Path, remedy: str, dtype: object) -> pd.DataFrame:
+    """Read a CSV file in UTF-8; only an empty cell is a missing value."""
+    try:
+        table = pd.read_csv(path, dtype=dtype, keep_default_na=False, na_values=[""])
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file; restore it from the original.") from None
+    except ValueError as error:  # of which pandas' own errors are kinds
+        raise InputError(f"{path}: is no CSV table ({reason(error)}); {remedy}.") from None
+    # With more cells than names, pandas would shift the names.
+    if not isinstance(table.index, pd.RangeIndex):
+        raise InputError(f"{path}: its rows have more cells than its header; {remedy}.")
+    return table
 
 
 def read_scores(

@@ -1,6 +1,8 @@
 """Data sets by name: a new one is a reader here and a YAML in ``config/datasets``."""
 
-from collections.abc import Callable
+import inspect
+import re
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from segxai.data import (
@@ -15,7 +17,7 @@ from segxai.data import (
 from segxai.data.findings import write_phantom_findings
 from segxai.data.phantoms import write_phantom_lesions
 from segxai.data.records import Record
-from segxai.runtime import InputError
+from segxai.runtime import UNPRINTABLE, InputError
 
 READERS: dict[str, Callable[..., list[Record]]] = {
     "cbis_ddsm": cbis_ddsm.read,
@@ -67,7 +69,20 @@ def read_records(
                 f"reader '{reader}' knows no `{key}: {value}`; correct or remove `{key}` of the "
                 "data set."
             )
-    return READERS[reader](folder, **options)
+    records = READERS[reader](folder, **options)
+    require_inside(records, folder)
+    return records
+
+
+def require_inside(records: Iterable[Record], folder: Path) -> None:
+    """Refuse an image whose name leads out of `folder`, or is no text that tables can hold."""
+    for record in records:
+        path = record.image.as_posix()
+        inside = record.image.is_relative_to(folder)
+        inside = inside and ".." not in record.image.relative_to(folder).parts
+        if not inside or re.search(UNPRINTABLE, record.image_id + path):
+            problem = "holds codes that are no text" if inside else f"leads out of {folder}"
+            raise InputError(f"{path}: the name of this image {problem}; rename it.")
 
 
 def generate(reader: str, folder: Path, source: dict) -> None:
@@ -76,7 +91,7 @@ def generate(reader: str, folder: Path, source: dict) -> None:
     Raises
     ------
     InputError
-        If there is no generator for `reader`.
+        If there is no generator for `reader`, or `source` lacks a key of it or has another.
     """
     require_reader(reader)
     if reader not in GENERATORS:
@@ -84,6 +99,13 @@ def generate(reader: str, folder: Path, source: dict) -> None:
             f"reader '{reader}' has no generator and `source` of the data set no `url` or `files`; "
             "add them, or name a folder in `path`."
         )
+    try:
+        inspect.signature(GENERATORS[reader]).bind(folder, **source)
+    except TypeError as error:
+        raise InputError(
+            f"`source` of the data set does not suit the generator of reader '{reader}' ({error}); "
+            "correct its keys."
+        ) from None
     GENERATORS[reader](folder, **source)
 
 

@@ -1,13 +1,14 @@
 """Which images of a data set a job works on, and which classes they show."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from segxai.data.arrays import read_array
 from segxai.data.records import Record
-from segxai.data.splits import VALIDATION, choose_subset, seeded_key, split_images
+from segxai.data.splits import TRAIN, VALIDATION, choose_subset, seeded_key, split_images
 from segxai.runtime import InputError, shard_rows
 
 
@@ -38,6 +39,16 @@ def select_records(
     names = [record.image_id for record in records]
     chosen = choose_subset(names, zip(sides, labels, strict=True), max_images, split["seed"])
     return [record for record, kept in zip(records, chosen, strict=True) if kept], sides[chosen]
+
+
+def require_sides(sides: Sequence[str], folder: Path) -> None:
+    """Refuse to go on where, of the images in `folder`, none is left to train or validate on."""
+    for side in (TRAIN, VALIDATION):
+        if side not in sides:
+            raise InputError(
+                f"{folder}: no {side} image can be used, as the log says; replace them by intact "
+                "copies."
+            )
 
 
 def label_matrix(samples: pd.DataFrame, classes: Sequence[str]) -> np.ndarray:

@@ -12,7 +12,7 @@ from torch import nn
 from segxai.models import micranet  # noqa: F401  (makes it known to timm)
 from segxai.models.inputs import channel_statistics, intensities, normalise, split_windows
 from segxai.models.weights import load_backbone, read_state_dict
-from segxai.runtime import InputError
+from segxai.runtime import InputError, reason
 
 
 def build_classifier(
@@ -59,14 +59,17 @@ def build_classifier(
             model = timm.create_model(
                 architecture, pretrained=download, num_classes=n_classes, **arguments
             )
-        except TypeError as error:
-            raise InputError(f"models.arguments of {architecture}: {error}.") from error
+        # Each architecture refuses arguments in its own way.
         except Exception as error:
-            if not download:
-                raise
+            if download and not isinstance(error, TypeError):
+                raise InputError(
+                    f"the pretrained weights of {architecture} could not be downloaded "
+                    f"({reason(error)}); set `weights` to a local file, or `pretrained: false` to "
+                    "train from scratch."
+                ) from error
             raise InputError(
-                f"the pretrained weights of {architecture} could not be downloaded ({error}); "
-                "set `weights` to a local file, or `pretrained: false` to train from scratch."
+                f"models.arguments of {architecture} cannot be used ({reason(error)}); correct "
+                "them."
             ) from error
         if head_features is not None:
             _deepen_head(model, head_features)

@@ -1,12 +1,12 @@
 """From pixels to a network's inputs: windows, intensities and their standardisation."""
 
-import json
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 import torch
 from torch.nn import functional as F
+
+from segxai.data.records import read_facts
 
 
 def channel_statistics(model: dict, statistics: str | None) -> dict[str, list[float]]:
@@ -26,7 +26,7 @@ def channel_statistics(model: dict, statistics: str | None) -> dict[str, list[fl
         ImageNet's for any that it does not know.
     """
     if model["normalisation"] == "training":
-        facts = json.loads(Path(statistics).read_text())
+        facts = read_facts(statistics)
         return {key: facts[key] for key in ("mean", "std")}
     # Loading timm takes as long as loading torch, and some jobs need nothing else of it.
     import timm

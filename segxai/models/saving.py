@@ -2,6 +2,7 @@
 
 import json
 import os
+from pathlib import Path
 
 import pandas as pd
 import safetensors.torch
@@ -44,4 +45,5 @@ def save_model(
 def save_weights(model: nn.Module, path: str | os.PathLike) -> None:
     """Save all weights, body and head, as safetensors."""
     state = {key: value.detach().cpu().contiguous() for key, value in model.state_dict().items()}
-    safetensors.torch.save_file(state, path)
+    # Its own writer hides from the system's errors what they are: a full disk, say.
+    Path(path).write_bytes(safetensors.torch.save(state))

@@ -1,19 +1,20 @@
 """Read network weights from local files without ever running code found in them."""
 
 import pickle
+import zipfile
 from pathlib import Path
 
 import safetensors.torch
 import torch
-from safetensors import SafetensorError
 from torch import nn
 
-from segxai.runtime import InputError
+from segxai.runtime import InputError, reason
 
 # Where checkpoints keep the network (DINO keeps a student and a teacher), and the prefixes that
 # wrappers put before timm's own key names.
 CONTAINERS = ("teacher", "state_dict", "model")
 PREFIXES = ("module.", "backbone.")
+MAX_EXPANSION = 4  # numbers per byte of the file; several only where tensors share them
 
 
 def read_state_dict(path: str | Path) -> dict[str, torch.Tensor]:
@@ -34,7 +35,8 @@ def read_state_dict(path: str | Path) -> dict[str, torch.Tensor]:
     Raises
     ------
     InputError
-        If the file is missing, unreadable, holds code, or holds NaN or infinite values.
+        If the file is missing, unreadable, holds code, unfolds to far more than its size, or holds
+        NaN or infinite values.
     """
     path = Path(path)
     if not path.is_file():
@@ -43,15 +45,17 @@ def read_state_dict(path: str | Path) -> dict[str, torch.Tensor]:
         if path.suffix == ".safetensors":
             state = safetensors.torch.load_file(path)
         else:
+            _refuse_compression(path)
             state = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise InputError(
             f"{path}: holds more than tensors and is not loaded, because unpickling runs code; "
             "save its state dict as safetensors."
         ) from error
-    except (SafetensorError, RuntimeError, EOFError, ValueError, OSError) as error:
+    # Decoders answer a hostile file with almost any exception.
+    except Exception as error:
         raise InputError(
-            f"{path}: not a readable weights file ({error}); download it again."
+            f"{path}: not a readable weights file ({reason(error)}); download it again."
         ) from error
     state = _unwrap(state, path)
     broken = [key for key, value in state.items() if not torch.isfinite(value).all()]
@@ -79,8 +83,12 @@ def load_backbone(model: nn.Module, state: dict[str, torch.Tensor], path: str | 
     if filter_function is not None:
         try:
             body = filter_function(body, model)
-        except (RuntimeError, KeyError, ValueError) as error:
-            raise InputError(f"{path}: not weights of this architecture ({error}).") from error
+        # It looks for keys and shapes of many families, each in its own way.
+        except Exception as error:
+            raise InputError(
+                f"{path}: not weights of this architecture ({reason(error)}); set `architecture` "
+                "and `arguments` to those of the weights."
+            ) from error
     own = model.state_dict()
     wrong = [key for key, value in body.items() if key in own and own[key].shape != value.shape]
     missing = [key for key in own if not key.startswith(head) and key not in body]
@@ -96,21 +104,34 @@ def load_backbone(model: nn.Module, state: dict[str, torch.Tensor], path: str | 
 
 def _unwrap(state: object, path: Path) -> dict[str, torch.Tensor]:
     """Find the network's own tensors inside a checkpoint and give them timm's names."""
-    while isinstance(state, dict):
-        inner = next((state[k] for k in CONTAINERS if isinstance(state.get(k), dict)), None)
-        if inner is None:
-            break
-        state = inner
+    for _ in CONTAINERS:  # a dictionary may hold itself
+        inner = (state.get(key) for key in CONTAINERS) if isinstance(state, dict) else ()
+        state = next((each for each in inner if isinstance(each, dict)), state)
     tensors = {}
     for key, value in state.items() if isinstance(state, dict) else ():
-        if not isinstance(value, torch.Tensor):
+        if not (isinstance(key, str) and isinstance(value, torch.Tensor)):
             continue
+        if value.layout != torch.strided or value.is_quantized or value.is_complex():
+            raise InputError(
+                f"{path}: {key} is sparse, quantised or complex; save it as dense real numbers."
+            )
         while key.startswith(PREFIXES):
             key = key.split(".", 1)[1]
-        tensors[key] = value.float()
+        tensors[key] = value
     if not tensors:
         raise InputError(f"{path}: holds no tensors; give a state dict of the network.")
-    return tensors
+    # Tensors may repeat what is stored, without end.
+    if sum(map(torch.numel, tensors.values())) > MAX_EXPANSION * path.stat().st_size:
+        raise InputError(f"{path}: unfolds to far more than its size; save its tensors contiguous.")
+    return {key: value.float() for key, value in tensors.items()}
+
+
+def _refuse_compression(path: Path) -> None:
+    """Refuse a torch file that unpacks to more than its size, which torch never writes."""
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as file:
+            if sum(entry.file_size for entry in file.infolist()) > path.stat().st_size:
+                raise ValueError("its entries are compressed")
 
 
 def _classifier_names(model: nn.Module) -> tuple[str, ...]:

@@ -375,7 +375,7 @@ def test_a_dead_bucket_is_not_asked_for_everything(server, tmp_path):
     server.objects = {f"uuid-{i}/a.dcm": bytes([i]) * 10 for i in range(60)}
     server.statuses = {f"/{key}": [403] for key in server.objects}
     wanted = [f"1.2.{i}" for i in range(60)]
-    with pytest.raises(InputError, match=f"In all {MAX_FAILURES} of 60 files failed; the rest was"):
+    with pytest.raises(InputError, match=f"in all {MAX_FAILURES} of 60 files failed; the rest was"):
         fetch(server, tmp_path, wanted)
     assert len(server.downloads()) < 30
 

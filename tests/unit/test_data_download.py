@@ -20,7 +20,8 @@ import numpy as np
 import pytest
 import requests
 
-from segxai.data.download import download, extract, fresh_folder, published_file
+from segxai.data.archives import extract, fresh_folder
+from segxai.data.download import download, published_file
 from segxai.runtime import InputError
 
 CONTENT = np.random.default_rng(0).bytes(3_000_000)

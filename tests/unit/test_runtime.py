@@ -164,6 +164,8 @@ def test_system_errors_become_one_sentence(error, words):
     [
         (InputError("a.png: truncated; copy it again."), "a.png: truncated; copy it again.", False),
         (OSError(errno.ENOSPC, "No space left on device"), "free some disk space", False),
+        (MemoryError("Unable to allocate 3. TiB"), "give the job more memory.", False),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory"), "more memory.", False),
         (KeyError("mean"), "KeyError: 'mean'", True),
     ],
 )
