@@ -4,7 +4,7 @@ from functools import partial
 
 import numpy as np
 
-from segxai.data.arrays import read_array
+from segxai.data.arrays import npy_rows, read_array
 from segxai.data.records import read_facts, read_rows
 from segxai.data.samples import explained_rows, sharded
 from segxai.runtime import atomic_path, job, log, map_images
@@ -21,10 +21,13 @@ def main(samples, images, coarse, maps, features, settings, selection, workers, 
     items = zip(
         (pixels[row] for row in rows), before, zip(relevance, components, strict=True), strict=True
     )
-    result = np.stack([*map_images(work, items, len(rows), workers, "masks refined")])
-    log.info("%.1f %% of pixels changed side", 100 * np.mean(result != before))
-    with atomic_path(masks) as path:
-        np.save(path, result.astype(np.uint8))
+    refined = map_images(work, items, len(rows), workers, "masks refined")
+    changed = []
+    with atomic_path(masks) as path, npy_rows(path, before.shape[1:]) as append:
+        for mask, was in zip(refined, before, strict=True):
+            append(mask.astype(np.uint8))
+            changed.append(np.mean(mask != was))
+    log.info("%.1f %% of pixels changed side", 100 * np.mean(changed))
 
 
 if __name__ == "__main__":

@@ -15,8 +15,10 @@ def main(samples, truth, facts, masks, selection, segmenter, seed, scores):
     rows = explained_rows(table, **selection)
     known = read_rows(facts).loc[rows]
     truths = read_array(truth)
-    predictions = scoped(sharded(rows, masks), "union")
-    found = [score(mask, truths[row]) for row, mask in zip(rows, predictions, strict=True)]
+    found = [
+        score(scoped(mask[None], "union")[0], truths[row])
+        for row, mask in zip(rows, sharded(rows, masks), strict=True)
+    ]
     result = table.loc[rows, ["image_id", "group", "split", "label"]].assign(
         segmenter=segmenter,
         seed=seed,

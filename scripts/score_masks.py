@@ -1,5 +1,7 @@
 """Overlap of each mask of a segmenter with the ground truth, one row per explained image."""
 
+import pandas as pd
+
 from segxai.data.arrays import read_array
 from segxai.data.records import read_rows
 from segxai.data.samples import explained_rows, sharded
@@ -11,22 +13,27 @@ from segxai.segment.scope import scoped
 def main(samples, truth, masks, selection, segmenter, seed, scores):
     table = read_rows(samples)
     rows = explained_rows(table, **selection)
-    # Of masks per class, those of an image together.
-    predictions = scoped(sharded(rows, masks), "union")
-    truth = scoped(read_array(truth)[rows], "union")
+    truths = read_array(truth)
+    found = [score(mask, truths[row]) for row, mask in zip(rows, sharded(rows, masks), strict=True)]
     result = table.loc[rows, ["image_id", "group", "split", "label"]].assign(
-        segmenter=segmenter,
-        seed=seed,
-        iou=iou(predictions, truth),
-        dice=dice(predictions, truth),
-        mask_fraction=predictions.mean(axis=(1, 2)),
-        truth_fraction=truth.mean(axis=(1, 2)),
+        segmenter=segmenter, seed=seed, **pd.DataFrame(found, index=rows)
     )
     log.info(
         "mean Dice %.1f %%, mean IoU %.1f %%", 100 * result.dice.mean(), 100 * result.iou.mean()
     )
     with atomic_path(scores) as path:
         result.to_csv(path, index=False, float_format="%.6f")
+
+
+def score(mask, truth) -> dict[str, float]:
+    # Of masks per class, those of an image together.
+    mask, truth = (scoped(one[None], "union")[0] for one in (mask, truth))
+    return {
+        "iou": iou(mask, truth),
+        "dice": dice(mask, truth),
+        "mask_fraction": mask.mean(),
+        "truth_fraction": truth.mean(),
+    }
 
 
 if __name__ == "__main__":

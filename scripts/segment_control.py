@@ -1,8 +1,10 @@
 """Masks of a control: a centred disc of the training masks' area, or Otsu on the grey image."""
 
+from collections.abc import Iterable
+
 import numpy as np
 
-from segxai.data.arrays import read_array
+from segxai.data.arrays import npy_rows, read_array
 from segxai.data.records import read_rows
 from segxai.data.samples import explained_rows
 from segxai.metrics.overlap import dice
@@ -18,18 +20,19 @@ def main(samples, images, truth, method, selection, masks):
     pixels = read_array(images)
     truth = read_array(truth)
     control = {"disc": disc_masks, "otsu": otsu_masks}[method]
-    with atomic_path(masks) as path:
-        np.save(path, control(pixels, truth, training, rows).astype(np.uint8))
+    with atomic_path(masks) as path, npy_rows(path, truth.shape[1:]) as append:
+        for mask in control(pixels, truth, training, rows):
+            append(mask.astype(np.uint8))
 
 
-def disc_masks(pixels, truth, training, rows) -> np.ndarray:
+def disc_masks(pixels, truth, training, rows) -> Iterable[np.ndarray]:
     """Give every image the same disc, as large as the mean training mask."""
     area = np.mean([truth[row].mean() for row in training])
     log.info("disc of %.1f %% of the image", 100 * area)
-    return np.broadcast_to(centred_disc(truth.shape[1:], area), (len(rows), *truth.shape[1:]))
+    return [centred_disc(truth.shape[1:], area)] * len(rows)
 
 
-def otsu_masks(pixels, truth, training, rows) -> np.ndarray:
+def otsu_masks(pixels, truth, training, rows) -> Iterable[np.ndarray]:
     """Take the side of Otsu's threshold that fits the training masks better."""
     scores = {
         brighter: np.nanmean(
@@ -39,7 +42,7 @@ def otsu_masks(pixels, truth, training, rows) -> np.ndarray:
     }
     brighter = scores[True] >= scores[False]
     log.info("foreground is the %s side", "brighter" if brighter else "darker")
-    return np.stack([otsu_image(pixels[row], brighter) for row in rows])
+    return (otsu_image(pixels[row], brighter) for row in rows)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ from functools import partial
 
 import numpy as np
 
-from segxai.data.arrays import read_array
+from segxai.data.arrays import npy_rows, read_array
 from segxai.data.records import read_facts
 from segxai.runtime import atomic_path, job, log, map_images
 from segxai.segment.relevance import segment
@@ -18,10 +18,12 @@ def main(maps, features, settings, method, workers, masks):
     chosen = read_facts(settings)
     work = partial(segment, method=method, settings=chosen)
     pairs = zip(relevance, components, strict=True)
-    result = np.stack([*map_images(work, pairs, len(relevance), workers, "masks")]).astype(np.uint8)
-    log.info("mean mask area %.1f %% of the image", 100 * result.mean())
-    with atomic_path(masks) as path:
-        np.save(path, result)
+    areas = []
+    with atomic_path(masks) as path, npy_rows(path, relevance.shape[1:]) as append:
+        for mask in map_images(work, pairs, len(relevance), workers, "masks"):
+            append(mask.astype(np.uint8))
+            areas.append(mask.mean())
+    log.info("mean mask area %.1f %% of the image", 100 * np.mean(areas))
 
 
 if __name__ == "__main__":

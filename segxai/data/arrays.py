@@ -30,7 +30,7 @@ def read_array(path: str | Path) -> np.ndarray:
             f"{path}: not a readable array ({reason(error)}); delete it and run again to make it "
             "anew."
         ) from error
-    if array.dtype.kind == "f" and not np.isfinite(array).all():
+    if array.dtype.kind == "f" and not all(np.isfinite(row).all() for row in array):
         raise InputError(f"{path}: holds NaN or infinite values; delete it and run again.")
     return array
 
