@@ -2,12 +2,15 @@
 
 import ast
 import re
+import subprocess
 import sys
 from functools import cache
+from importlib.metadata import distribution
 from pathlib import Path
 
 import pytest
 import yaml
+from packaging.requirements import Requirement
 
 from segxai.workflow import source_files
 
@@ -85,3 +88,62 @@ def test_env_holds_what_the_script_imports(env, script):
     needed = set().union(*map(imports, source_files(script).values()))
     needed = {INSTALLED_AS.get(name, name) for name in needed}
     assert needed - packages(ROOT / "envs" / f"{env}.yaml").keys() == set()
+
+
+def with_dependencies(names: set[str]) -> set[str]:
+    """Names of packages and of all that they depend on, as installed here."""
+    needed, pending = set(), {(name, "") for name in names}
+    while pending:
+        name, extra = pending.pop()
+        needed.add(name)
+        for line in distribution(name).requires or []:
+            requirement = Requirement(line)
+            if requirement.marker is None or requirement.marker.evaluate({"extra": extra}):
+                wanted = {(requirement.name, one) for one in ["", *requirement.extras]}
+                pending |= {one for one in wanted if one[0] not in needed or one[1]}
+    return needed
+
+
+@pytest.fixture
+def only(tmp_path):
+    """Return a function that starts Python where nothing but some packages is installed."""
+
+    def run(names: set[str], code: str) -> subprocess.CompletedProcess:
+        for name in with_dependencies(names):
+            package = distribution(name)
+            for top in {file.parts[0] for file in package.files} - {"..", "__pycache__"}:
+                if not (tmp_path / top).exists():
+                    (tmp_path / top).symlink_to(package.locate_file(top))
+        path = f"import sys; sys.path += {[str(tmp_path), str(ROOT)]}; "
+        # Neither this environment's packages (-S) nor what PYTHONPATH names (-I).
+        program = [sys.executable, "-I", "-S", "-c", path + code]
+        return subprocess.run(program, cwd=ROOT, capture_output=True, text=True)
+
+    return run
+
+
+@pytest.mark.parametrize("env", sorted({env for env, _ in rule_envs()}))
+def test_scripts_load_with_nothing_but_their_env(env, only):
+    """Every script of a conda file loads in a Python that has that file's packages alone."""
+    scripts = [f"scripts/{script}.py" for name, script in rule_envs() if name == env]
+    loaded = only(
+        set(packages(ROOT / "envs" / f"{env}.yaml")) - {"pip"},
+        f"import runpy; [runpy.run_path(script) for script in {scripts}]",
+    )
+    assert loaded.returncode == 0, loaded.stderr
+
+
+def test_nothing_else_is_installed_there(only):
+    """Where NumPy alone is installed, a script of the report does not load."""
+    loaded = only({"numpy"}, "import runpy; runpy.run_path('scripts/make_tables.py')")
+    assert "No module named 'pandas'" in loaded.stderr
+
+
+def test_study_is_planned_with_nothing_but_its_env(only, tmp_path):
+    """The workflow's conda file is enough to plan the demo."""
+    options = ["-n", "--quiet", "--configfile", "config/demo.yaml", "--directory", str(tmp_path)]
+    planned = only(
+        set(packages(ROOT / "envs/workflow.yaml")),
+        f"from snakemake.cli import main; main({options})",
+    )
+    assert planned.returncode == 0, planned.stdout + planned.stderr
