@@ -13,7 +13,7 @@ COMPILE := $(UV) pip compile --universal --python-version 3.11 --generate-hashes
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help env demo test survival lint format lock reproduce clean
+.PHONY: help env slurm demo test survival lint format lock reproduce clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -34,6 +34,9 @@ $(STAMP): requirements.lock envs/uv.txt
 	|| $(PIP) -r requirements.lock
 	@rm -rf .venv/.cache
 	@touch $@
+
+slurm: env ## add Snakemake's Slurm plugin to .venv (docs/clusters.md)
+	$(PIP) --quiet --no-deps -r envs/slurm.txt
 
 demo: env ## run the whole study on built-in phantoms, on the CPU, in minutes
 # Its networks are small: several jobs share what one of the full study has for itself.
@@ -63,6 +66,8 @@ format: env ## put every file into the house style
 lock: env ## resolve requirements.in into requirements.lock
 	$(COMPILE) --upgrade requirements.in -o requirements.lock
 	echo uv==0.13.8 | $(COMPILE) - -o envs/uv.txt
+	printf 'snakemake-executor-plugin-slurm%s\n' ==2.8.0 -jobstep==0.6.1 \
+		| $(COMPILE) --no-deps - -o envs/slurm.txt
 
 reproduce: env ## run the full study into results/
 	$(BIN)/snakemake --cores all --resources gpu=1

@@ -175,7 +175,7 @@ def test_no_large_files():
 
 def test_lock_names_no_host():
     """The lock is one file of names and hashes, so that any package index serves it."""
-    for lock in ("requirements.lock", "envs/uv.txt"):
+    for lock in ("requirements.lock", "envs/uv.txt", "envs/slurm.txt"):
         text = (ROOT / lock).read_text()
         assert "--hash=sha256:" in text
         assert re.search(r"://|index-url|find-links", text) is None

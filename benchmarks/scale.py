@@ -1,0 +1,112 @@
+"""How planning grows: jobs, seconds and memory of `snakemake -n` for ever larger studies.
+
+    .venv/bin/python benchmarks/scale.py [datasets ...]
+
+The first row is the full study of config/config.yaml. Each other row takes so many copies of the
+built-in phantoms (1, 2 and 4 unless said), and of models, explainers, segmenters and seeds as many
+as `SIZE` says, that of the study of docs/scale.md. The last row is what a line through the two
+largest ones says of 100 data sets. Seconds are those of the processor.
+"""
+
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from copy import deepcopy
+from pathlib import Path
+
+import pandas as pd
+import yaml
+
+ROOT = Path(__file__).resolve().parents[1]
+SIZE = {"models": 20, "explainers": 20, "segmenters": 10, "seeds": 5}
+TARGET = 100
+
+
+def copies(original: dict, name: str, count: int) -> dict:
+    """Entries of the configuration under new names, each with the name in its row or title."""
+    made = {}
+    for index in range(count):
+        entry = deepcopy(original)
+        for key in ("row", "title"):
+            if key in entry:
+                entry[key] = f"{name} {index}"
+        made[f"{name}-{index}"] = entry
+    return made
+
+
+def synthetic_study(datasets: int) -> dict:
+    """Overlay of both studies: `datasets` data sets each, with every other dimension at its size.
+
+    ExplainSeg takes one model and one explainer per study: its part has data sets × segmenters ×
+    seeds; that of SegX has data sets × models × explainers × seeds.
+    """
+    config = yaml.safe_load((ROOT / "config/config.yaml").read_text())
+    phantoms = {
+        kind: yaml.safe_load((ROOT / f"config/datasets/phantom-{kind}.yaml").read_text())
+        for kind in ("lesions", "findings")
+    }
+    chosen = {
+        kind: copies(one["datasets"][f"phantom-{kind}"], kind, datasets)
+        for kind, one in phantoms.items()
+    }
+    # A copy of the training card only; no shortcut, whose table is a study of its own.
+    for entry in chosen["findings"].values():
+        del entry["source"]["shortcut"]
+    models = copies(config["models"]["resnet50"], "model", SIZE["models"])
+    explainers = copies(config["explainers"]["gradcam"], "explainer", SIZE["explainers"])
+    variants = copies(config["segmenters"]["xai-ncut"], "variant", SIZE["segmenters"])
+    return {
+        "seeds": list(range(1, SIZE["seeds"] + 1)),
+        "datasets": chosen["lesions"] | chosen["findings"],
+        "models": models,
+        "explainers": explainers,
+        "segmenters": variants,
+        "explainseg": {"datasets": list(chosen["lesions"]), "variants": list(variants)},
+        "segx": {
+            "datasets": list(chosen["findings"]),
+            "models": list(models),
+            "explainers": list(explainers),
+        },
+    }
+
+
+def plan(overlay: dict) -> dict[str, float]:
+    """Jobs of a study, and what planning them costs."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, "study.yaml")
+        file.write_text(yaml.safe_dump(overlay))
+        command = [sys.executable, "-m", "snakemake", "-n", "--quiet", "rules"]
+        command += ["--configfile", str(file), "--directory", folder]
+        with Path(folder, "said.txt").open("w+") as said:
+            process = subprocess.Popen(command, cwd=ROOT, stdout=said, stderr=said)
+            _, status, used = os.wait4(process.pid, 0)
+            said.seek(0)
+            text = said.read()
+    if status:
+        raise RuntimeError(text[-4000:])
+    jobs = int(re.search(r"^total +(\d+)$", text, re.M)[1])
+    return {
+        "jobs": jobs,
+        "seconds": used.ru_utime + used.ru_stime,
+        "memory (MB)": used.ru_maxrss / 1024,
+    }
+
+
+def main() -> None:
+    """Print the table."""
+    sizes = [int(size) for size in sys.argv[1:]] or [1, 2, 4]
+    rows = {"full study": plan({})}
+    for size in sizes:
+        rows[f"{size} data sets"] = plan(synthetic_study(size))
+        print(rows, file=sys.stderr)
+    if len(sizes) > 1:
+        first, last = (pd.Series(rows[f"{size} data sets"]) for size in sizes[-2:])
+        slope = (last - first) / (sizes[-1] - sizes[-2])
+        rows[f"{TARGET} data sets, by a line"] = last + slope * (TARGET - sizes[-1])
+    print(pd.DataFrame(rows).T.round(1).to_markdown())
+
+
+if __name__ == "__main__":
+    main()
