@@ -1,8 +1,8 @@
 """A Slurm of one node on this machine, without services and without an accounting database.
 
-It needs Debian's packages slurm-wlm and munge (slurmctld, slurmd, munged). Everything lies in one
-folder: keys, sockets, state and logs; a link in /etc/slurm names its configuration. The node has two cores and one GPU that is none: a job gets
-it as it would get a real one, and finds no device.
+It needs Debian's packages slurm-wlm and munge (slurmctld, slurmd, munged). Keys, sockets, state and
+logs lie in one folder; a link in /etc/slurm names its configuration. The node has two cores and one
+GPU that is none: a job gets it as it would get a real one, and finds no device.
 """
 
 import contextlib

@@ -47,7 +47,7 @@ def command(checkout: Path, folder: Path, *options: str) -> list[str]:
     ]
 
 
-def wait_for(condition: Callable[[], bool], study: subprocess.Popen, minutes: float = 20) -> None:
+def wait_for(condition: Callable[[], bool], study: subprocess.Popen, minutes: float = 60) -> None:
     """Wait until the study has come that far; fail if it ends before."""
     end = time.monotonic() + 60 * minutes
     while not condition():
