@@ -44,7 +44,7 @@ def main(
         **{f"iou:{name}": one.iou[places] for name, one in overlap.items()},
     )
     smoothing = read_facts(settings)["smoothing"]
-    relevance = entries(maps, ours.index, places)
+    relevance = sharded(ours.index, maps)[places]
     rows = pd.Index(read_rows(samples).image_id).get_indexer(chosen.image_id)
     examples = Examples(
         table=chosen.reset_index(drop=True),
@@ -52,18 +52,12 @@ def main(
         truth=read_array(truth)[rows],
         maps={"relevance": np.stack([np.rint(255 * smooth(m, **smoothing)) for m in relevance])},
         masks={
-            name: entries(files, ours.index, places)
+            name: sharded(ours.index, files)[places]
             for name, files in zip(segmenters, masks, strict=True)
         },
     )
     with atomic_path(arrays) as arrays_path, atomic_path(table) as table_path:
         write_examples(examples, arrays_path, table_path)
-
-
-def entries(files, rows, places) -> np.ndarray:
-    """Read the arrays at some places of all shards."""
-    joined = sharded(rows, files)
-    return np.stack([joined[place] for place in places])
 
 
 if __name__ == "__main__":

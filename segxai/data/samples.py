@@ -169,15 +169,16 @@ def background_rows(samples: pd.DataFrame, count: int, seed: int) -> np.ndarray:
     return np.sort(rows[np.argsort(keys)[:count]])
 
 
-def sharded(rows: np.ndarray, files: list) -> list[np.ndarray]:
-    """Join the arrays of all shards, in order: one entry per row, read when it is looked at.
+def sharded(rows: np.ndarray, files: list) -> np.ndarray:
+    """Join the arrays of all shards, in order: one entry per row.
 
     Raises
     ------
     InputError
         If a file is unreadable or they hold another number of images.
     """
-    joined = [entry for file in files for entry in np.asarray(read_array(file))]
+    parts = [read_array(file) for file in files]
+    joined = parts[0] if len(parts) == 1 else np.concatenate(parts)
     if len(joined) != len(rows):
         raise InputError(
             f"{files[0]}: it and its shards hold {len(joined)} images instead of {len(rows)}; "

@@ -17,7 +17,7 @@ SELECTION = {"split": None, "count": None, "seed": 1, "shards": 1}
 
 
 def study(folder: Path, n: int) -> Path:
-    """Write `n` images with masks, relevance maps and their tables, in two shards."""
+    """Write `n` images with masks, relevance maps and their tables."""
     folder.mkdir()
     rng = np.random.default_rng(0)
     pd.DataFrame(
@@ -32,8 +32,7 @@ def study(folder: Path, n: int) -> Path:
     np.save(folder / "masks.npy", rng.integers(0, 2, (n, SIDE, SIDE), np.uint8))
     maps = rng.random((n, SIDE, SIDE)).astype(np.float16)
     np.save(folder / "maps.npy", maps)
-    for shard, part in enumerate(np.split(maps > 0.5, 2)):
-        np.save(folder / f"{shard}.npy", part.astype(np.uint8))
+    np.save(folder / "coarse.npy", (maps > 0.5).astype(np.uint8))
     settings = {
         "smoothing": {"clip_percentile": 99, "sigma": 2},
         "morphology": {
@@ -59,7 +58,7 @@ def arguments(folder: Path) -> dict[str, dict]:
         },
         "score_masks": truth
         | {"samples": tables["samples"], "selection": SELECTION, "segmenter": "any", "seed": 1}
-        | {"masks": [folder / "0.npy", folder / "1.npy"], "scores": folder / "scores.csv"},
+        | {"masks": [folder / "coarse.npy"], "scores": folder / "scores.csv"},
     }
 
 
