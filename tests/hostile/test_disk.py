@@ -177,7 +177,7 @@ def test_a_pipe_that_closes_is_no_traceback(tmp_path):
     done = subprocess.run([sys.executable, "-c", program, log], stderr=writing, cwd=root)
     os.close(writing)
     assert done.returncode != 0
-    assert log.read_text().splitlines()[-1].endswith("error in r: a.png: is empty; replace it.")
+    assert log.read_text().splitlines()[-1].endswith("error: a.png: is empty; replace it.")
 
 
 def test_what_is_no_text_can_be_logged(tmp_path):
