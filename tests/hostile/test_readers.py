@@ -2,6 +2,7 @@
 
 import json
 from functools import partial
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -186,16 +187,17 @@ SPOILT = {
 }
 
 
-@pytest.mark.parametrize("reader", TABLES)
-@pytest.mark.parametrize("how", SPOILT)
+# In CBIS-DDSM an image of two lesions has two lines.
+READERS_AND_WAYS = sorted({*product(TABLES, SPOILT)} - {("cbis_ddsm", "line twice")})
+
+
+@pytest.mark.parametrize(("reader", "how"), READERS_AND_WAYS)
 def test_spoilt_table_is_refused_by_its_name(data, tmp_path, reader, how):
     """A table that is no such table is named, with its line or column and the remedy."""
     folder = data(reader)
     name, _, column, _ = TABLES[reader]
     table = folder / name
     spoil, problem, remedy = SPOILT[how]
-    if (reader, how) == ("cbis_ddsm", "line twice"):
-        pytest.skip("an image of two lesions has two lines")
     table.write_bytes(spoil(table.read_text(), column, None))
     refused(partial(read_records, reader, folder), problem, remedy, tmp_path)
 
