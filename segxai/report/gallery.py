@@ -187,5 +187,8 @@ def facts(row: pd.Series) -> str:
     if "present" in row:
         verdict = "✓ right" if row.present else "✗ wrong"
         return f"{row.split}; predicted {row.target}, {verdict}; shows {row.label}"
-    error = f"{100 * row.completeness_error:.1f} %"
-    return f"{row.split}; shows {row.label}, explained for {row.target}, completeness error {error}"
+    said = f"{row.split}; shows {row.label}, explained for {row.target}"
+    # Grad-CAM and others promise no sum.
+    if pd.isna(row.completeness_error):
+        return said
+    return f"{said}, completeness error {100 * row.completeness_error:.1f} %"

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from segxai.report import summary
+from segxai.report import gallery, page, summary
 from segxai.report.examples import choose_predictions, read_examples
 from segxai.report.tables import compare
 
@@ -225,3 +225,13 @@ def test_predictions_of_two_classifiers_are_matched(checkout, tmp_path):
     np.testing.assert_allclose(found.maps["one shap"][:2], 255 * maps["one shap"], atol=0.51)
     np.testing.assert_allclose(found.maps["two shap"][1:], 255 * maps["two shap"], atol=0.51)
     assert not found.maps["one shap"][2].any()
+
+
+def test_explainers_without_a_sum_have_no_completeness_error():
+    """Grad-CAM's maps are counted, and neither the card nor a caption speaks of an error."""
+    one = {"split": "train", "label": "polyp", "target": "polyp", "completeness_error": 0.031}
+    some = pd.DataFrame([one, {**one, "completeness_error": np.nan}])
+    assert page.completeness(some) == pytest.approx({"n": 2, "median": 3.1, "ninety": 3.1})
+    assert page.completeness(some[1:]) == {"n": 1}
+    assert gallery.facts(some.iloc[0]).endswith("completeness error 3.1 %")
+    assert "error" not in gallery.facts(some.iloc[1])
