@@ -135,7 +135,7 @@ def test_maps_are_complete_and_finite(demo, explained):
     assert np.isfinite(maps).all()
     assert maps.min() >= 0
     np.testing.assert_array_equal(maps.max(axis=(1, 2)), 1)
-    assert len(maps) == len(set(explained)) == 240
+    assert len(maps) == len(set(explained)) == 120
     assert set(rows.target) <= {"background", "lesion"}
     assert rows.completeness_error.median() < 0.2
 
