@@ -12,14 +12,6 @@ OVERLAYS = ("config/demo.yaml", "tests/e2e/reduced.yaml")
 TARGETS = ["results/tables/claims.csv", "results/tables/explainseg_instances.csv"]
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep all tests of one study in one process: it is run there, once."""
-    for item in items:
-        for study in {"demo", "reduced"} & {*getattr(item, "fixturenames", ())}:
-            item.add_marker(pytest.mark.xdist_group(study))
-
-
 @pytest.fixture(scope="session")
 def run_study(checkout: Path) -> Callable[..., subprocess.CompletedProcess]:
     """Return a function that runs the study in a folder and checks its exit status."""
