@@ -7,7 +7,7 @@ import torch
 
 from segxai.data.arrays import read_array
 from segxai.data.records import read_rows
-from segxai.data.samples import background_rows, explained_rows
+from segxai.data.samples import background_rows, explained_rows, predicted_labels
 from segxai.explain.precision import CHECKED, EXACT, Agreement, agreement
 from segxai.explain.registry import explain, image_requests
 from segxai.models.classifier import Classifier
@@ -33,8 +33,10 @@ def main(
     table = read_rows(samples)
     pixels = read_array(images)
     classifier = Classifier.load(weights, statistics, model, len(classes), device)
-    predicted = read_rows(predictions).query("predicted == 1").drop_duplicates("image_id")
-    targets = {row["image_id"]: [classes.index(row["class"])] for _, row in predicted.iterrows()}
+    targets = {
+        name: labels[:1]
+        for name, labels in predicted_labels(read_rows(predictions), classes).items()
+    }
     rows = [row for row in explained_rows(table, **selection) if table.image_id[row] in targets]
     settings, background = dict(explainer), None
     if count := settings.pop("background", None):

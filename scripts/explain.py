@@ -9,7 +9,7 @@ import torch
 from segxai.data.arrays import read_array
 from segxai.data.cache import image_cache, job_key
 from segxai.data.records import read_facts, read_rows
-from segxai.data.samples import background_rows, explained_rows
+from segxai.data.samples import background_rows, explained_rows, predicted_labels
 from segxai.explain.registry import explain, image_requests
 from segxai.explain.relevance import relevance
 from segxai.models.classifier import Classifier
@@ -41,7 +41,7 @@ def main(
     chosen = explained_rows(table, **selection)
     pixels = read_array(images)
     classifier = Classifier.load(weights, statistics, model, len(classes), device)
-    targets = read_rows(predictions).query("predicted == 1").groupby("image_id")["class"].agg(list)
+    targets = predicted_labels(read_rows(predictions), classes)
     settings, background = dict(explainer), None
     if precision_check:
         settings |= read_facts(precision_check)["used"]
@@ -53,8 +53,7 @@ def main(
     with image_cache(maps, len(chosen), key, shape, np.float16, rows, COLUMNS) as cache:
         rest = chosen[cache.done :]
         named = ((table.image_id[row], pixels[row]) for row in rest)
-        indices = targets.map(lambda found: [classes.index(each) for each in found])
-        requests = image_requests(classifier, named, indices, grid, seed)
+        requests = image_requests(classifier, named, targets, grid, seed)
         attributions = explain(classifier, requests, background, **settings)
         started = time.perf_counter()
         for row in progress(rest, len(rest), "images explained"):
@@ -64,11 +63,11 @@ def main(
                 refuse_nan(answer.values, weights, name)
                 found.append(relevance(answer.values, grid, shape).astype(np.float16))
                 cost = answer.gradients, answer.forwards, time.perf_counter() - started
-                facts.append((name, target, answer.completeness_error, *cost))
+                facts.append((name, classes[target], answer.completeness_error, *cost))
                 started = time.perf_counter()
             cache.append(found, facts)
     tell(pd.DataFrame(cache.facts, columns=COLUMNS))
-    if unpredicted := (~table.image_id[chosen].isin(targets.index)).sum():
+    if unpredicted := (~table.image_id[chosen].isin([*targets])).sum():
         log.warning("%d images have no map: no label is predicted for them", unpredicted)
 
 

@@ -152,6 +152,12 @@ def explained_labels(
     )
 
 
+def predicted_labels(predictions: pd.DataFrame, classes: Sequence[str]) -> dict[str, list[int]]:
+    """Indices of the labels that are predicted for each image that has any, by its name."""
+    predicted = predictions[predictions.predicted == 1].groupby("image_id")["class"]
+    return {name: [classes.index(label) for label in labels] for name, labels in predicted}
+
+
 def background_rows(samples: pd.DataFrame, count: int, seed: int) -> np.ndarray:
     """Rows of at most `count` validation images, drawn by seed: what SHAP compares images with.
 
