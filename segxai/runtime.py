@@ -2,10 +2,12 @@
 
 import contextlib
 import errno
+import fcntl
 import logging
 import os
 import re
 import sys
+import tempfile
 import time
 import zlib
 from collections.abc import Callable, Iterable, Iterator
@@ -208,7 +210,7 @@ def map_images(
 
 
 def torch_device(threads: int):
-    """Choose the GPU if there is one, else the CPU with a fixed number of threads.
+    """Choose a GPU that no other job has, else the CPU with a fixed number of threads.
 
     The thread count comes from the configuration, not from ``--cores``: sums over threads are
     rounded in an order that depends on their number, and tables must not.
@@ -218,9 +220,26 @@ def torch_device(threads: int):
     torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(True, warn_only=True)
     if torch.cuda.is_available():
-        return torch.device("cuda")
+        properties = map(torch.cuda.get_device_properties, range(torch.cuda.device_count()))
+        return torch.device("cuda", claim_gpu([str(gpu.uuid) for gpu in properties]))
     log.info("no GPU found: running on the CPU with %d threads", threads)
     return torch.device("cpu")
+
+
+def claim_gpu(uuids: list[str]) -> int:
+    """Give the index of the first GPU that no other job of this user on this machine has.
+
+    Snakemake counts GPUs but does not say which is whose. A locked file does, until this process
+    ends, however it ends. Where all are taken (`gpu` above their number), jobs share.
+    """
+    for index, uuid in enumerate(uuids):
+        path = Path(tempfile.gettempdir(), f"segxai-{os.getuid()}-{uuid}.lock")
+        # A descriptor, which stays open, and not a file, which is closed with its last reference.
+        with contextlib.suppress(OSError):
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return index
+    return os.getpid() % len(uuids)
 
 
 def usable_precision(precision: str, device) -> str:

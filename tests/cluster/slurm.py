@@ -74,8 +74,6 @@ class Slurm:
         self.daemons: dict[str, subprocess.Popen] = {}
         for name in ("state", "spool"):
             (folder / name).mkdir(parents=True)
-        # munged wants a folder that only its user may write.
-        folder.chmod(0o755)
         key = folder / "munge.key"
         key.write_bytes(secrets.token_bytes(1024))
         key.chmod(0o600)
@@ -100,6 +98,8 @@ class Slurm:
         self._start(
             "munged",
             "--foreground",
+            # pytest's folders are their user's alone; munged wants its socket in reach of all.
+            "--force",
             f"--key-file={self.folder}/munge.key",
             f"--socket={socket_file}",
             f"--pid-file={self.folder}/munged.pid",

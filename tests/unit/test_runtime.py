@@ -3,6 +3,8 @@
 import errno
 import logging
 import os
+import subprocess
+import sys
 from types import SimpleNamespace
 
 import numpy as np
@@ -18,6 +20,7 @@ from segxai.runtime import (
     BLAS_THREADS,
     InputError,
     atomic_path,
+    claim_gpu,
     describe_os_error,
     image_seed,
     job,
@@ -25,6 +28,7 @@ from segxai.runtime import (
     map_images,
     progress,
     shard_rows,
+    torch_device,
     usable_precision,
 )
 
@@ -215,6 +219,38 @@ def test_bfloat16_needs_instructions(monkeypatch, caplog, has):
     assert ("no bfloat16" in caplog.text) != has
     assert usable_precision("bfloat16", torch.device("cuda")) == "bfloat16"
     assert usable_precision("float32", torch.device("cpu")) == "float32"
+
+
+CLAIM = "from segxai.runtime import claim_gpu; print(claim_gpu(['a', 'b']), flush=True); input()"
+
+
+def test_each_job_has_a_gpu_of_its_own(tmp_path, monkeypatch):
+    """Two jobs get two GPUs, a third shares, and the GPU of a killed job is free at once."""
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr("tempfile.tempdir", None)
+    jobs, claimed = [], []
+    for _ in range(3):
+        job = subprocess.Popen(
+            [sys.executable, "-c", CLAIM], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        jobs.append(job)
+        claimed.append(int(job.stdout.readline()))
+    assert claimed == [0, 1, jobs[2].pid % 2]
+    jobs[0].kill()
+    jobs[0].wait()
+    assert claim_gpu(["a", "b"]) == 0
+    for job in jobs[1:]:
+        job.communicate("\n")
+
+
+def test_the_claimed_gpu_is_the_device(monkeypatch):
+    """PyTorch's GPUs are claimed by their UUIDs, and the index that is given is used."""
+    gpus = [SimpleNamespace(uuid="a"), SimpleNamespace(uuid="b")]
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", gpus.__getitem__)
+    monkeypatch.setattr("segxai.runtime.claim_gpu", lambda uuids: uuids.index("b"))
+    assert torch_device(torch.get_num_threads()) == torch.device("cuda", 1)
 
 
 def test_items_are_made_while_they_are_needed():
