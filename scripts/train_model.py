@@ -6,7 +6,7 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
-from segxai.data.arrays import read_array
+from segxai.data.arrays import LazyRows, read_array
 from segxai.data.records import read_rows
 from segxai.data.samples import label_matrix
 from segxai.data.splits import TRAIN, VALIDATION
@@ -66,12 +66,14 @@ def main(
 
 
 def read_patches(pixels, samples, windows, classes, loss, size, device) -> Patches:
-    """Gather the `windows` of images with their classes: an index, or 0 and 1 for each class."""
+    """Give the `windows` of images with their classes: an index, or 0 and 1 for each class."""
     rows = pd.Index(samples.image_id).get_indexer(windows.image_id)
-    cut = [
-        pixels[row, window.y : window.y + window.height, window.x : window.x + window.width]
-        for row, window in zip(rows, windows.itertuples(), strict=True)
-    ]
+    height, width = windows.height.iloc[0], windows.width.iloc[0]
+
+    def cut(chosen):
+        corners = zip(rows[chosen], windows.y.iloc[chosen], windows.x.iloc[chosen], strict=True)
+        return np.stack([pixels[row, y : y + height, x : x + width] for row, y, x in corners])
+
     if f"label_{classes[0]}" in samples:
         if loss == "cross_entropy":
             raise InputError(
@@ -80,8 +82,8 @@ def read_patches(pixels, samples, windows, classes, loss, size, device) -> Patch
             )
         labels = label_matrix(samples, classes)[rows].astype(np.uint8)
     else:
-        labels = windows.label.map(classes.index)
-    return Patches(np.stack(cut), labels, size, device)
+        labels = windows.label.map(classes.index).to_numpy()
+    return Patches(LazyRows((len(rows), height, width, 3), cut), labels, size, device)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from functools import partial
 
 import numpy as np
 
-from segxai.data.arrays import read_array
+from segxai.data.arrays import LazyRows, read_array
 from segxai.data.records import read_rows
 from segxai.data.splits import TRAIN, VALIDATION
 from segxai.models.inputs import channel_statistics, normalise
@@ -21,13 +21,10 @@ def main(samples, images, masks, statistics, model, scope, seed, threads, weight
     device = torch_device(threads)
     split = read_rows(samples).split
     pixels, truth = read_array(images), read_array(masks)
-    subsets = {}
-    for name in (TRAIN, VALIDATION):
-        rows = np.flatnonzero(split == name)
-        outlined = scoped(truth[rows], scope)
-        # One mask per image is one channel.
-        outlined = outlined.reshape(len(rows), -1, *truth.shape[-2:])
-        subsets[name] = Patches(pixels[rows], outlined, model["input_size"], device)
+    subsets = {
+        name: read_images(pixels, truth, np.flatnonzero(split == name), scope, model, device)
+        for name in (TRAIN, VALIDATION)
+    }
     n_masks = subsets[TRAIN].labels.shape[1]
     network = build_unet(n_masks, seed, model["arguments"]).to(device)
     channel = channel_statistics(model, statistics)
@@ -48,6 +45,20 @@ def main(samples, images, masks, statistics, model, scope, seed, threads, weight
         "seconds": round(time.perf_counter() - started, 1),
     }
     save_model(network, epochs, facts, weights, history, card)
+
+
+def read_images(pixels, truth, rows, scope, model, device) -> Patches:
+    """Give the images of some rows with their masks."""
+    height, width = truth.shape[-2:]
+    # One mask per image is one channel.
+    n_masks = scoped(truth[:1], scope).reshape(-1, height, width).shape[0]
+
+    def outlined(chosen):
+        return scoped(truth[rows[chosen]], scope).reshape(len(chosen), n_masks, height, width)
+
+    images = LazyRows((len(rows), *pixels.shape[1:]), lambda chosen: pixels[rows[chosen]])
+    masks = LazyRows((len(rows), n_masks, height, width), outlined)
+    return Patches(images, masks, model["input_size"], device)
 
 
 if __name__ == "__main__":

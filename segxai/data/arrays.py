@@ -35,6 +35,33 @@ def read_array(path: str | Path) -> np.ndarray:
     return array
 
 
+class LazyRows:
+    """Rows of an array that is never in memory as a whole: each is read when it is asked for.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        (N, …) of the whole.
+    read : callable
+        Takes B indices in 0…N−1, an array of shape (B,), and returns their rows (B, …).
+    """
+
+    def __init__(self, shape: tuple[int, ...], read: Callable[[np.ndarray], np.ndarray]):
+        self.shape = shape
+        self.read = read
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, index: int | np.ndarray) -> np.ndarray:
+        """Give the row at an index, or the rows (B, …) at an array of indices."""
+        indices = np.arange(len(self))[index]
+        return self.read(indices) if indices.ndim else self.read(indices[None])[0]
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        return map(self.__getitem__, range(len(self)))
+
+
 @contextlib.contextmanager
 def npy_rows(
     path: Path, row_shape: tuple[int, ...], dtype: type = np.uint8, keep: int = 0

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from segxai.data.arrays import read_array
+from segxai.data.arrays import LazyRows, read_array
 from segxai.data.records import Record
 from segxai.data.splits import TRAIN, VALIDATION, choose_subset, seeded_key, split_images
 from segxai.runtime import InputError, shard_rows
@@ -175,8 +175,8 @@ def background_rows(samples: pd.DataFrame, count: int, seed: int) -> np.ndarray:
     return np.sort(rows[np.argsort(keys)[:count]])
 
 
-def sharded(rows: np.ndarray, files: list) -> np.ndarray:
-    """Join the arrays of all shards, in order: one entry per row.
+def sharded(rows: np.ndarray, files: list) -> np.ndarray | LazyRows:
+    """Join the arrays of all shards, in order: one entry per row, read when it is asked for.
 
     Raises
     ------
@@ -184,10 +184,18 @@ def sharded(rows: np.ndarray, files: list) -> np.ndarray:
         If a file is unreadable or they hold another number of images.
     """
     parts = [read_array(file) for file in files]
-    joined = parts[0] if len(parts) == 1 else np.concatenate(parts)
-    if len(joined) != len(rows):
+    starts = np.cumsum([0, *map(len, parts)])
+    if starts[-1] != len(rows):
         raise InputError(
-            f"{files[0]}: it and its shards hold {len(joined)} images instead of {len(rows)}; "
+            f"{files[0]}: it and its shards hold {starts[-1]} images instead of {len(rows)}; "
             "delete them and run again to make them anew."
         )
-    return joined
+
+    def read(places: np.ndarray) -> np.ndarray:
+        shards = np.searchsorted(starts, places, side="right") - 1
+        found = [
+            parts[shard][place - starts[shard]] for shard, place in zip(shards, places, strict=True)
+        ]
+        return np.array(found, parts[0].dtype).reshape(len(places), *parts[0].shape[1:])
+
+    return parts[0] if len(parts) == 1 else LazyRows((len(rows), *parts[0].shape[1:]), read)

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from segxai.data.arrays import LazyRows
 from segxai.metrics.classification import best_thresholds, multiclass_scores, multilabel_scores
 from segxai.models.augment import augment
 from segxai.models.inputs import intensities
@@ -65,22 +66,31 @@ def freeze(model: nn.Module, unfreeze_blocks: int | None) -> None:
 
 
 class Patches:
-    """Labelled patches, or whole images, on a device.
+    """Labelled patches, or whole images, read batch by batch.
 
     Parameters
     ----------
-    pixels : ndarray of shape (N, H, W, 3), uint8
-    labels : ndarray of shape (N,), (N, C) or (N, C, H, W)
+    pixels : ndarray or LazyRows of shape (N, H, W, 3), uint8
+    labels : ndarray or LazyRows of shape (N,), (N, C) or (N, C, H, W)
         Class indices (int64); 0 or 1 for each class, where an image may show several; or masks of
         0 and 1 (uint8).
     size
         Side in pixels at which batches are given.
+    device
+        Where batches are given.
     """
 
-    def __init__(self, pixels: np.ndarray, labels: np.ndarray, size: int, device: torch.device):
-        self.pixels = torch.from_numpy(pixels).to(device)
-        self.labels = torch.tensor(np.asarray(labels)).to(device)
+    def __init__(
+        self,
+        pixels: np.ndarray | LazyRows,
+        labels: np.ndarray | LazyRows,
+        size: int,
+        device: torch.device,
+    ):
+        self.pixels = pixels
+        self.labels = labels
         self.size = size
+        self.device = device
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -91,8 +101,12 @@ class Patches:
         """Yield (intensities, labels) in batches, shuffled where a generator is given."""
         n = len(self)
         order = torch.arange(n) if generator is None else torch.randperm(n, generator=generator)
-        for rows in order.to(self.labels.device).split(batch_size):
-            yield intensities(self.pixels[rows], self.size), self.labels[rows]
+        for rows in map(torch.Tensor.numpy, order.split(batch_size)):
+            pixels, labels = (
+                torch.from_numpy(np.asarray(source[rows])).to(self.device)
+                for source in (self.pixels, self.labels)
+            )
+            yield intensities(pixels, self.size), labels
 
 
 def train_classifier(
@@ -140,16 +154,17 @@ def train_classifier(
     if unfreeze_blocks == 0 and views:
         forward = model.get_classifier()
         epochs = _cached_epochs(model, training, normalise, settings, generator)
-        held_out = [(_features(model, normalise(x)), y) for x, y in validation.batches(size)]
+        features = [(_features(model, normalise(x)), y) for x, y in validation.batches(size)]
     else:
         forward = model
         epochs = _augmented_epochs(training, normalise, settings, generator)
-        held_out = [(normalise(x), y) for x, y in validation.batches(size)]
+        features = None
     loss = LOSSES[settings["loss"]]
 
     def validate() -> dict[str, float]:
-        logits = torch.cat([forward(x) for x, _ in held_out]).float()
-        labels = torch.cat([y for _, y in held_out])
+        held_out = features or ((normalise(x), y) for x, y in validation.batches(size))
+        logits, labels = zip(*((forward(x), y) for x, y in held_out), strict=True)
+        logits, labels = torch.cat(logits).float(), torch.cat(labels)
         if settings["loss"] == "cross_entropy":
             return classification_scores(logits, labels)
         return {"loss": loss(logits, labels).item()} | _sigmoid_scores(logits, labels)

@@ -19,7 +19,7 @@ TARGETS = ["results/tables/claims.csv", "results/tables/explainseg_instances.csv
 KILLS = int(os.environ.get("SEGXAI_KILLS", "20"))
 SEED = int(os.environ.get("SEGXAI_KILL_SEED", "1"))
 # A study has its share of the kills before it may finish; then the next one starts.
-KILLS_PER_STUDY = 10
+KILLS_PER_STUDY = 20
 SECONDS = (2, 30)
 # What differs from run to run by its nature: seconds and dates.
 TIMED = {"maps": ".csv", "models": ".json", "raw": ".json"}

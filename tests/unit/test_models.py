@@ -293,7 +293,7 @@ def test_class_indices_train_sigmoids_as_one_hot_labels_do():
     for one_hot in (False, True):
         pair = coloured_patches(32, 0), coloured_patches(16, 1)
         for patches in pair if one_hot else ():
-            patches.labels = torch.eye(2, dtype=torch.int64)[patches.labels]
+            patches.labels = np.eye(2, dtype=np.int64)[patches.labels]
         settings = TRAINING | {"loss": "bce", "epochs": 2}
         histories.append(train_classifier(tiny(), *pair, lambda x: x, None, settings, seed=4))
     assert histories[0].equals(histories[1])

@@ -122,12 +122,20 @@ def test_background_is_a_seeded_part_of_validation(count, seed):
 
 def test_shards_join_and_a_missing_image_is_noticed(tmp_path):
     """Arrays of all shards are joined in order; another number of images names the file."""
-    files = [tmp_path / "0.npy", tmp_path / "1.npy"]
-    np.save(files[0], np.zeros((3, 2), np.uint8))
-    np.save(files[1], np.ones((2, 2), np.uint8))
-    assert sharded(np.arange(5), files)[:, 0].tolist() == [0, 0, 0, 1, 1]
-    with pytest.raises(InputError, match=r"0\.npy.*5 images instead of 6"):
-        sharded(np.arange(6), files)
+    files = [tmp_path / f"{k}.npy" for k in range(4)]
+    whole = np.arange(12, dtype=np.uint8).reshape(6, 2)
+    for file, part in zip(files, np.split(whole, [3, 3, 5]), strict=True):
+        np.save(file, part)
+    joined = sharded(np.arange(6), files)
+    assert (joined.shape, len(joined)) == (whole.shape, 6)
+    np.testing.assert_array_equal(list(joined), whole)
+    np.testing.assert_array_equal(joined[np.array([5, 0, 3])], whole[[5, 0, 3]])
+    assert joined[-1].dtype == np.uint8
+    assert joined[np.array([], int)].shape == (0, 2)
+    with pytest.raises(IndexError):
+        joined[6]
+    with pytest.raises(InputError, match=r"0\.npy.*6 images instead of 7"):
+        sharded(np.arange(7), files)
 
 
 def test_broken_arrays_get_one_sentence(tmp_path):

@@ -1,0 +1,99 @@
+"""Peak memory of every script of the demo with few and with many images.
+
+    .venv/bin/python benchmarks/memory.py [images]
+
+The demo of both studies runs with so many phantoms of 192 px (100 unless said) and with four times
+as many, and the largest anonymous memory of each script, worker processes included, is sampled 20
+times a second. Anonymous memory is what a job allocates; pages of memory-mapped files are left out,
+because the system takes them back when it needs them. The last column is the growth per added image
+as a share of the image's bytes: 1 for a script that holds all images in memory, 0 for one that
+holds a fixed number of them. Linux only.
+"""
+
+import re
+import subprocess
+import sys
+import tempfile
+from collections import defaultdict
+from pathlib import Path
+
+import pandas as pd
+import psutil
+import yaml
+
+ROOT = Path(__file__).resolve().parents[1]
+SIDE = 192
+SCRIPT = re.compile(r"\.snakemake/scripts/tmp\w+\.(\w+)\.py")
+
+
+def overlay(images: int) -> dict:
+    """Configuration of the demo with so many phantoms in each of its data sets, all explained."""
+    quarter = images // 4
+    dataset = {"source": {"images": images, "size": SIDE}, "explained_images": None}
+    networks = ("vit-tiny-phantom", "resnet-tiny-phantom", "unet", "micranet")
+    return {
+        "datasets": {
+            "phantom-lesions": dataset | {"split": {"validation": quarter}},
+            "phantom-findings": dataset | {"split": {"validation": quarter, "test": quarter}},
+        },
+        "models": {name: {"training": {"epochs": 2}} for name in networks},
+        "explainers": {"integrated-gradients": {"steps": 4, "noise_samples": 2}},
+        "baselines": {name: {"features": {"input_size": 64}} for name in ("tokencut", "maskcut")},
+        "tuning": {"images": 4},
+        "statistics": {"resamples": 200},
+    }
+
+
+def anonymous_bytes(process: psutil.Process) -> int:
+    """Anonymous memory of a process and its children; 0 when it is gone."""
+    total = 0
+    try:
+        for one in (process, *process.children(recursive=True)):
+            status = Path(f"/proc/{one.pid}/status").read_text()
+            total += 1024 * int(re.search(r"RssAnon:\s+(\d+)", status)[1])
+    # A process that ends meanwhile has no file, no line or no entry any more.
+    except (OSError, TypeError, psutil.Error):
+        pass
+    return total
+
+
+def peaks(images: int) -> pd.Series:
+    """Peak anonymous memory of each script in MB."""
+    found = defaultdict(int)
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, "memory.yaml")
+        file.write_text(yaml.safe_dump(overlay(images)))
+        study = psutil.Popen(
+            [
+                *(sys.executable, "-m", "snakemake", "--cores", "1", "--directory", folder),
+                *("--configfile", "config/demo.yaml", str(file)),
+            ],
+            cwd=ROOT,
+        )
+        while study.poll() is None:
+            for process in study.children(recursive=True):
+                try:
+                    script = SCRIPT.search(" ".join(process.cmdline()))
+                except psutil.Error:
+                    continue
+                if script:
+                    found[script[1]] = max(found[script[1]], anonymous_bytes(process))
+            try:
+                study.wait(0.05)
+            except psutil.TimeoutExpired:
+                continue
+        if study.returncode:
+            raise subprocess.CalledProcessError(study.returncode, "snakemake")
+    return pd.Series(found) / 1e6
+
+
+def main(images: int) -> None:
+    """Print the table."""
+    table = pd.DataFrame({n: peaks(n) for n in (images, 4 * images)})
+    growth = (table[4 * images] - table[images]) * 1e6 / (3 * images)
+    table["of an image"] = growth / (3 * SIDE**2)
+    print(table.sort_values("of an image").round(2).to_string())
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 100)
