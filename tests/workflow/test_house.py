@@ -127,6 +127,27 @@ def test_dry_run_resolves_without_torch(config, tmp_path):
     assert re.search(r"^total +[1-9]\d", said, re.M)
 
 
+@pytest.mark.parametrize("config", CONFIGS)
+def test_jobs_can_be_grouped_on_a_cluster(config, tmp_path):
+    """The Slurm profile knows every rule, and no job outside a group lies between two inside."""
+    profile = yaml.safe_load((ROOT / "profiles/slurm/profile.yaml").read_text())
+    alone = {name for name in JOBS if re.search(r"\n        gpu=1,", JOBS[name])}
+    heirs = re.findall(r"^use rule \w+ as (\w+)", "".join(map(Path.read_text, RULE_FILES)), re.M)
+    grouped = set(profile["groups"])
+    assert grouped | alone | {"fetch_dataset"} == {*JOBS, *heirs}
+    assert set(profile["set-resources"]) <= set(JOBS)
+    # Without the plugin its settings are unknown; Snakemake groups jobs for any executor.
+    del profile["executor"]
+    here = {key: value for key, value in profile.items() if not key.startswith("slurm-")}
+    (tmp_path / "profile.yaml").write_text(yaml.safe_dump(here))
+    planned = snakemake(
+        *("-n", "--workflow-profile", tmp_path, "--configfile", f"config/{config}"),
+        *("--directory", tmp_path / "study"),
+    )
+    assert planned.returncode == 0, planned.stdout + planned.stderr
+    assert "group job" in planned.stdout.lower()
+
+
 def test_single_objects_are_scored_where_there_are_any(tmp_path):
     """A data set with `instances` plans a table of the objects of every mask, another one none."""
     overlay = tmp_path / "study.yaml"
