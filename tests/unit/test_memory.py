@@ -14,6 +14,17 @@ from segxai.runtime import BLAS_THREADS
 SIDE = 96
 FEW, MANY = 20, 100
 SELECTION = {"split": None, "count": None, "seed": 1, "shards": 1}
+NETWORK = {
+    "arguments": {"width": 2},
+    "input_size": 16,
+    "normalisation": "training",
+    "training": {
+        **{"cross_entropy_weight": 1.0, "optimiser": "adam", "learning_rate": 0.01},
+        **{"momentum": 0.0, "weight_decay": 0.0, "decay_every": 1, "decay_after": 1},
+        **{"decay_factor": 0.5, "epochs": 1, "patience": None, "batch_size": 4},
+        "augmentation": {"flip": 0.5, "jitter": 0.1, "rotation": 15},
+    },
+}
 
 
 def study(folder: Path, n: int) -> Path:
@@ -32,7 +43,8 @@ def study(folder: Path, n: int) -> Path:
     np.save(folder / "masks.npy", rng.integers(0, 2, (n, SIDE, SIDE), np.uint8))
     maps = rng.random((n, SIDE, SIDE)).astype(np.float16)
     np.save(folder / "maps.npy", maps)
-    np.save(folder / "coarse.npy", (maps > 0.5).astype(np.uint8))
+    for shard, part in enumerate(np.split((maps > 0.5).astype(np.uint8), 2)):
+        np.save(folder / f"coarse-{shard}.npy", part)
     settings = {
         "smoothing": {"clip_percentile": 99, "sigma": 2},
         "morphology": {
@@ -41,6 +53,7 @@ def study(folder: Path, n: int) -> Path:
         },
     }
     (folder / "settings.json").write_text(json.dumps(settings))
+    (folder / "channels.json").write_text(json.dumps({"mean": [0.5] * 3, "std": [0.2] * 3}))
     return folder
 
 
@@ -58,7 +71,18 @@ def arguments(folder: Path) -> dict[str, dict]:
         },
         "score_masks": truth
         | {"samples": tables["samples"], "selection": SELECTION, "segmenter": "any", "seed": 1}
-        | {"masks": [folder / "coarse.npy"], "scores": folder / "scores.csv"},
+        | {"masks": [folder / f"coarse-{shard}.npy" for shard in range(2)]}
+        | {"scores": folder / "scores.csv"},
+        "train_segmenter": tables
+        | {
+            "masks": truth["truth"],
+            "statistics": folder / "channels.json",
+            "scope": "union",
+            "seed": 1,
+            "threads": 1,
+        }
+        | {name: folder / name for name in ("weights", "history", "card")}
+        | {"model": NETWORK},
     }
 
 
