@@ -64,8 +64,9 @@ SHORTCUTS = [
 ]
 # The data sets of both studies.
 ALL_TITLES = TITLES | ALIGNED_TITLES
-PUBLISHED = f"{workflow.basedir}/config/published.csv"
-OFFICIAL = f"{workflow.basedir}/config/official_counts.csv"
+# Files of the checkout are here even if results lie in a bucket.
+PUBLISHED = local(f"{workflow.basedir}/config/published.csv")
+OFFICIAL = local(f"{workflow.basedir}/config/official_counts.csv")
 
 
 wildcard_constraints:

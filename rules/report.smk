@@ -6,10 +6,13 @@ PARTS = ["data", "explainseg", "segx", "images"]
 PAGE = ["html.j2", "css", "js", *(f"{part}.html.j2" for part in PARTS)]
 DEVIATIONS = ["deviations.md"] * bool(DATASETS) + ["deviations-segx.md"] * bool(ALIGNED["datasets"])
 TEXTS = [
-    *(f"{workflow.basedir}/segxai/report/page.{suffix}" for suffix in PAGE),
-    *(f"{workflow.basedir}/report/explainseg_{figure}.rst" for figure in FIGURES),
-    *(f"{workflow.basedir}/report/{figure}.rst" for figure in SEGX_FIGURES),
-    *(path for name in DEVIATIONS for path in Path(workflow.basedir, "docs").glob(name)),
+    local(f"{workflow.basedir}/{text}")
+    for text in [
+        *(f"segxai/report/page.{suffix}" for suffix in PAGE),
+        *(f"report/explainseg_{figure}.rst" for figure in FIGURES),
+        *(f"report/{figure}.rst" for figure in SEGX_FIGURES),
+        *(f"docs/{name}" for name in DEVIATIONS),
+    ]
 ]
 # Baselines that cut tokens tell of their cuts, those that are trained of their training.
 CUTTERS = [name for name in BASELINES if name in TOKEN_BASELINES]

@@ -127,6 +127,14 @@ def test_dry_run_resolves_without_torch(config, tmp_path):
     assert re.search(r"^total +[1-9]\d", said, re.M)
 
 
+def test_files_of_the_checkout_are_local():
+    """No storage plugin looks for the files that come with the workflow in a bucket."""
+    named = [line for path in RULE_FILES[1:] for line in path.read_text().splitlines()]
+    named = [line for line in named if "{workflow.basedir}" in line]
+    assert len(named) >= 4
+    assert all('local(f"{workflow.basedir}' in line for line in named), named
+
+
 @pytest.mark.parametrize("config", CONFIGS)
 def test_jobs_can_be_grouped_on_a_cluster(config, tmp_path):
     """The Slurm profile knows every rule, and no job outside a group lies between two inside."""
