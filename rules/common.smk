@@ -78,28 +78,27 @@ wildcard_constraints:
     shard=r"\d+",
 
 
-def scores(segmenters, files=OVERLAP, datasets=STUDY["datasets"]):
-    """Score files of some segmenters, each with its data set and segmenter."""
-    return [
-        (files.format(dataset=dataset, segmenter=segmenter, seed=seed), dataset, segmenter)
+def scores(rows, files=OVERLAP, datasets=STUDY["datasets"]):
+    """Score files of some segmenters, each with its cell: data set and row of a table."""
+    return {
+        files.format(dataset=dataset, segmenter=segmenter, seed=seed): (dataset, row)
         for dataset in datasets
-        for segmenter in segmenters
+        for segmenter, row in rows.items()
         for seed in config["seeds"]
-    ]
+    }
 
 
 def aligned(kind, datasets=ALIGNED["datasets"]):
-    """Files of one kind of SegX scores, each with its data set and its row."""
-    return [
-        (
-            f"results/scores/{kind}/{dataset}/{model}/{explainer}/seed-{seed}.csv",
+    """Files of one kind of SegX scores, each with its cell: data set and row of a table."""
+    return {
+        f"results/scores/{kind}/{dataset}/{model}/{explainer}/seed-{seed}.csv": (
             dataset,
             f"{model} {explainer}",
         )
         for dataset in datasets
         for model, explainer in EXPLAINED
         for seed in config["seeds"]
-    ]
+    }
 
 
 def shown(caption, what, kind, category="ExplainSeg"):

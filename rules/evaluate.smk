@@ -66,7 +66,7 @@ rule score_masks:
 rule make_tables:
     """Table 1 or 2 with intervals, split by train and validation, and its paired tests."""
     input:
-        scores=lambda wildcards: [path for path, *_ in scores(TABLES[wildcards.table]["rows"])],
+        scores=lambda wildcards: list(scores(TABLES[wildcards.table]["rows"])),
         published=PUBLISHED,
     output:
         csv=report("results/tables/{table}.csv", **shown("explainseg_means", "{table}", "table")),
@@ -85,8 +85,9 @@ rule make_tables:
     conda:
         "../envs/report.yaml"
     params:
-        scores=lambda wildcards: scores(TABLES[wildcards.table]["rows"]),
-        table=lambda wildcards: TABLES[wildcards.table],
+        cells=lambda wildcards: list(scores(TABLES[wildcards.table]["rows"]).values()),
+        number=lambda wildcards: TABLES[wildcards.table]["number"],
+        pairs=lambda wildcards: TABLES[wildcards.table]["pairs"],
         titles=TITLES,
         statistics=config["statistics"],
         code=source_digest("make_tables"),

@@ -71,7 +71,7 @@ rule draw_examples:
 rule draw_distributions:
     """Dice of every image by method, with means and their intervals."""
     input:
-        scores=[path for path, *_ in scores(METHODS)],
+        scores=list(scores(METHODS)),
         tables=collect("results/tables/{table}.csv", table=TABLES),
     output:
         png=report(
@@ -86,9 +86,8 @@ rule draw_distributions:
     conda:
         "../envs/report.yaml"
     params:
-        scores=scores(METHODS),
+        cells=list(scores(METHODS).values()),
         titles=TITLES,
-        rows=METHODS,
         roles=ROLES,
         code=source_digest("draw_distributions"),
     script:

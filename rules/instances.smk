@@ -60,7 +60,7 @@ rule score_instances:
 rule make_instances_table:
     """AJI and panoptic quality of every row of Tables 1 and 2, with intervals."""
     input:
-        scores=[path for path, *_ in scores(INSTANCE_ROWS, INSTANCES, COUNTED)],
+        scores=list(scores(INSTANCE_ROWS, INSTANCES, COUNTED)),
         published=PUBLISHED,
     output:
         csv=report(
@@ -76,8 +76,7 @@ rule make_instances_table:
     conda:
         "../envs/report.yaml"
     params:
-        scores=scores(INSTANCE_ROWS, INSTANCES, COUNTED),
-        rows=INSTANCE_ROWS,
+        cells=list(scores(INSTANCE_ROWS, INSTANCES, COUNTED).values()),
         titles=TITLES,
         statistics=config["statistics"],
         code=source_digest("make_instances_table"),

@@ -44,7 +44,7 @@ rule draw_segx_examples:
 rule draw_risk_coverage:
     """Error rate among the most confident predictions, for SegU and for its baselines."""
     input:
-        scores=[path for path, *_ in aligned("segx")],
+        scores=list(aligned("segx")),
     output:
         png=report(
             "results/figures/segu_risk_coverage.png",
@@ -58,7 +58,7 @@ rule draw_risk_coverage:
     conda:
         "../envs/report.yaml"
     params:
-        scores=aligned("segx"),
+        cells=list(aligned("segx").values()),
         titles=ALIGNED_TITLES,
         rows=ALIGNED_ROWS,
         code=source_digest("draw_risk_coverage"),

@@ -10,27 +10,19 @@ if SHORTCUTS:
 SEGX_PUBLISHED = SEGX_TABLES[:2]
 # The classifier behind each row of them.
 SEGX_NETWORKS = {f"{model} {explainer}": config["models"][model] for model, explainer in EXPLAINED}
-PREDICTIONS = [
-    (f"results/predictions/{dataset}/{model}/seed-{seed}.csv", dataset, model)
+PREDICTIONS = {
+    f"results/predictions/{dataset}/{model}/seed-{seed}.csv": (dataset, model)
     for dataset in ALIGNED["datasets"]
     for model in ALIGNED["models"]
     for seed in config["seeds"]
-]
-SEGMENTED = [
-    (
-        OVERLAP.format(dataset=dataset, segmenter=ALIGNED["segmenter"], seed=seed),
-        dataset,
-        ALIGNED["segmenter"],
-    )
-    for dataset in ALIGNED["datasets"]
-    for seed in config["seeds"]
-]
+}
+SEGMENTED = scores({UNET: UNET}, datasets=ALIGNED["datasets"])
 
 
 rule make_segx_tables:
     """Table 3 or 4 with intervals, beside the published values, and its tests."""
     input:
-        scores=[path for path, *_ in aligned("segx")],
+        scores=list(aligned("segx")),
         published=PUBLISHED,
     output:
         csv=report("results/tables/{table}.csv", **shown("segx_means", "{table}", "table", "SegX")),
@@ -49,7 +41,7 @@ rule make_segx_tables:
     conda:
         "../envs/report.yaml"
     params:
-        scores=aligned("segx"),
+        cells=list(aligned("segx").values()),
         titles=ALIGNED_TITLES,
         statistics=config["statistics"],
         code=source_digest("make_segx_tables"),
@@ -60,8 +52,8 @@ rule make_segx_tables:
 rule make_networks_table:
     """How well the networks behind SegX classify and segment the test images."""
     input:
-        predictions=[path for path, *_ in PREDICTIONS],
-        overlap=[path for path, *_ in SEGMENTED],
+        predictions=list(PREDICTIONS),
+        overlap=list(SEGMENTED),
         samples=collect("results/data/{dataset}/samples.csv", dataset=ALIGNED["datasets"]),
     output:
         csv=report(
@@ -76,8 +68,8 @@ rule make_networks_table:
         "../envs/report.yaml"
     params:
         datasets=ALIGNED["datasets"],
-        predictions=PREDICTIONS,
-        overlap=SEGMENTED,
+        predicted=list(PREDICTIONS.values()),
+        segmented=list(SEGMENTED.values()),
         statistics=config["statistics"],
         code=source_digest("make_networks_table"),
     script:
@@ -87,7 +79,7 @@ rule make_networks_table:
 rule make_doses_table:
     """SegX's gain and SegU's AUROC by how much the true masks were worsened."""
     input:
-        scores=[path for path, *_ in aligned("doses")],
+        scores=list(aligned("doses")),
     output:
         csv=report(
             "results/tables/segx_doses.csv",
@@ -100,7 +92,7 @@ rule make_doses_table:
     conda:
         "../envs/report.yaml"
     params:
-        scores=aligned("doses"),
+        cells=list(aligned("doses").values()),
         statistics=config["statistics"],
         code=source_digest("make_doses_table"),
     script:
@@ -110,7 +102,7 @@ rule make_doses_table:
 rule make_shortcut_table:
     """Whether explanations and SegU show the planted shortcut."""
     input:
-        scores=[path for path, *_ in aligned("shortcut", SHORTCUTS)],
+        scores=list(aligned("shortcut", SHORTCUTS)),
     output:
         csv=report(
             "results/tables/segx_shortcut.csv",
@@ -123,7 +115,7 @@ rule make_shortcut_table:
     conda:
         "../envs/report.yaml"
     params:
-        scores=aligned("shortcut", SHORTCUTS),
+        cells=list(aligned("shortcut", SHORTCUTS).values()),
         statistics=config["statistics"],
         code=source_digest("make_shortcut_table"),
     script:

@@ -2,18 +2,15 @@
 
 import pandas as pd
 
-from segxai.data.records import read_rows
+from segxai.data.records import join_scores
 from segxai.report.figures import distributions
 from segxai.report.style import colours, save
 from segxai.report.tables import per_image
 from segxai.runtime import atomic_path, job
 
 
-def main(scores, tables, titles, rows, roles, png, pdf):
-    images = pd.concat(
-        read_rows(path).assign(dataset=dataset, row=rows[segmenter])
-        for path, dataset, segmenter in scores
-    )
+def main(scores, cells, tables, titles, roles, png, pdf):
+    images = join_scores(scores, cells)
     # Controls are rows of both tables.
     table = pd.concat(map(pd.read_csv, tables)).drop_duplicates(
         ["dataset", "split", "row", "metric"]
@@ -27,10 +24,10 @@ def main(scores, tables, titles, rows, roles, png, pdf):
 if __name__ == "__main__":
     with job(snakemake):
         main(
-            scores=snakemake.params.scores,
+            scores=snakemake.input.scores,
+            cells=snakemake.params.cells,
             tables=snakemake.input.tables,
             titles=snakemake.params.titles,
-            rows=snakemake.params.rows,
             roles=snakemake.params.roles,
             png=snakemake.output.png,
             pdf=snakemake.output.pdf,

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from segxai.data.records import read_rows
+from segxai.data.records import join_scores
 from segxai.report.tables import (
     INSTANCE_METRICS,
     INSTANCES_PRINTED,
@@ -13,11 +13,8 @@ from segxai.report.tables import (
 from segxai.runtime import job, log
 
 
-def main(scores, published, rows, titles, statistics, csv, md, tex):
-    images = pd.concat(
-        read_rows(path).assign(dataset=dataset, row=rows[segmenter])
-        for path, dataset, segmenter in scores
-    )
+def main(scores, cells, published, titles, statistics, csv, md, tex):
+    images = join_scores(scores, cells)
     known = pd.read_csv(published, dtype={"table": str})
     table = summarise(images, "explainseg", "instances", known, statistics, INSTANCE_METRICS)
     layout = printed(table, titles, INSTANCES_PRINTED)
@@ -30,9 +27,9 @@ def main(scores, published, rows, titles, statistics, csv, md, tex):
 if __name__ == "__main__":
     with job(snakemake):
         main(
-            scores=snakemake.params.scores,
+            scores=snakemake.input.scores,
+            cells=snakemake.params.cells,
             published=snakemake.input.published,
-            rows=snakemake.params.rows,
             titles=snakemake.params.titles,
             statistics=snakemake.params.statistics,
             csv=snakemake.output.csv,

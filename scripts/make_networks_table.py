@@ -5,9 +5,10 @@ from segxai.report.networks import networks
 from segxai.runtime import atomic_path, job, log
 
 
-def main(predictions, overlap, samples, statistics, csv):
+def main(predictions, predicted, overlap, segmented, samples, statistics, csv):
     groups = {name: read_rows(path).set_index("image_id").group for name, path in samples.items()}
-    table = networks(read_scores(predictions), read_scores(overlap), groups, statistics)
+    classified = read_scores(predictions, predicted)
+    table = networks(classified, read_scores(overlap, segmented), groups, statistics)
     for one in table.itertuples():
         log.info("%s, %s: %s %.3f", one.dataset, one.row, one.metric, one.value)
     with atomic_path(csv) as path:
@@ -18,8 +19,10 @@ def main(predictions, overlap, samples, statistics, csv):
 if __name__ == "__main__":
     with job(snakemake):
         main(
-            predictions=snakemake.params.predictions,
-            overlap=snakemake.params.overlap,
+            predictions=snakemake.input.predictions,
+            predicted=snakemake.params.predicted,
+            overlap=snakemake.input.overlap,
+            segmented=snakemake.params.segmented,
             samples=dict(zip(snakemake.params.datasets, snakemake.input.samples, strict=True)),
             statistics=snakemake.params.statistics,
             csv=snakemake.output.csv,

@@ -22,8 +22,8 @@ TABLES = {
 }
 
 
-def main(scores, published, table, titles, statistics, csv, md, tex, tests):
-    found = read_scores(scores)
+def main(scores, cells, published, table, titles, statistics, csv, md, tex, tests):
+    found = read_scores(scores, cells)
     known = pd.read_csv(published, dtype={"table": str})
     summarise, compare, metrics = TABLES[table]
     result = summarise(found, known, statistics)
@@ -36,7 +36,8 @@ def main(scores, published, table, titles, statistics, csv, md, tex, tests):
 if __name__ == "__main__":
     with job(snakemake):
         main(
-            scores=snakemake.params.scores,
+            scores=snakemake.input.scores,
+            cells=snakemake.params.cells,
             published=snakemake.input.published,
             table=snakemake.wildcards.table,
             titles=snakemake.params.titles,

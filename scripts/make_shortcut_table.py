@@ -5,8 +5,8 @@ from segxai.report.alignment import shortcut
 from segxai.runtime import atomic_path, job, log
 
 
-def main(scores, statistics, csv):
-    table = shortcut(read_scores(scores), statistics)
+def main(scores, cells, statistics, csv):
+    table = shortcut(read_scores(scores, cells), statistics)
     for line in table.to_string(index=False, float_format="%.3f").splitlines():
         log.info(line)
     with atomic_path(csv) as path:
@@ -17,7 +17,8 @@ def main(scores, statistics, csv):
 if __name__ == "__main__":
     with job(snakemake):
         main(
-            scores=snakemake.params.scores,
+            scores=snakemake.input.scores,
+            cells=snakemake.params.cells,
             statistics=snakemake.params.statistics,
             csv=snakemake.output.csv,
         )

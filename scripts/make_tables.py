@@ -2,18 +2,15 @@
 
 import pandas as pd
 
-from segxai.data.records import read_rows
+from segxai.data.records import join_scores
 from segxai.report.tables import compare, printed, save, summarise
 from segxai.runtime import atomic_path, job
 
 PRINTED = {"miou": "mIoU %", "dice": "Dice %"}
 
 
-def main(scores, published, number, rows, pairs, titles, statistics, csv, md, tex, tests):
-    images = pd.concat(
-        read_rows(path).assign(dataset=dataset, row=rows[segmenter])
-        for path, dataset, segmenter in scores
-    )
+def main(scores, cells, published, number, pairs, titles, statistics, csv, md, tex, tests):
+    images = join_scores(scores, cells)
     known = pd.read_csv(published, dtype={"table": str})
     table = summarise(images, "explainseg", number, known, statistics)
     layout = printed(table, titles, PRINTED)
@@ -25,9 +22,11 @@ def main(scores, published, number, rows, pairs, titles, statistics, csv, md, te
 if __name__ == "__main__":
     with job(snakemake):
         main(
-            scores=snakemake.params.scores,
+            scores=snakemake.input.scores,
+            cells=snakemake.params.cells,
             published=snakemake.input.published,
-            **snakemake.params.table,
+            number=snakemake.params.number,
+            pairs=snakemake.params.pairs,
             titles=snakemake.params.titles,
             statistics=snakemake.params.statistics,
             csv=snakemake.output.csv,

@@ -294,15 +294,25 @@ def _parse(path: str | Path, remedy: str, dtype: object) -> pd.DataFrame:
     return table
 
 
+def join_scores(files: Sequence[str | Path], cells: Sequence[tuple[str, str]]) -> pd.DataFrame:
+    """Read score files one after the other; `dataset` and `row` are the cell of each."""
+    return pd.concat(
+        read_rows(path).assign(dataset=dataset, row=row)
+        for path, (dataset, row) in zip(files, cells, strict=True)
+    )
+
+
 def read_scores(
-    files: Iterable[tuple[str | Path, str, str]],
+    files: Sequence[str | Path], cells: Sequence[tuple[str, str]]
 ) -> dict[tuple[str, str], pd.DataFrame]:
-    """Read score files, those of several seeds one after the other.
+    """Read score files by cell, those of several seeds one after the other.
 
     Parameters
     ----------
     files
-        Path, data set and row of each. A file may have no rows.
+        They may have no rows.
+    cells
+        Data set and row of each.
 
     Returns
     -------
@@ -310,7 +320,7 @@ def read_scores(
         Scores of each (data set, row). `run` counts the files that they are from.
     """
     found: dict[tuple[str, str], list[pd.DataFrame]] = {}
-    for path, dataset, row in files:
+    for path, (dataset, row) in zip(files, cells, strict=True):
         runs = found.setdefault((dataset, row), [])
         scores = read_rows(path).assign(run=len(runs))
         # Without rows, pandas cannot tell numbers from text.

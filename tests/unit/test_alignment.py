@@ -256,7 +256,7 @@ def test_two_seeds(tmp_path):
     first.to_csv(tmp_path / "1.csv", index=False)
     second.to_csv(tmp_path / "2.csv", index=False)
     second.iloc[:0].to_csv(tmp_path / "3.csv", index=False)
-    found = read_scores([(tmp_path / f"{seed}.csv", *KEY) for seed in (3, 1, 2)])
+    found = read_scores([tmp_path / f"{seed}.csv" for seed in (3, 1, 2)], [KEY] * 3)
     assert list(found) == [KEY]
     assert found[KEY].run.tolist() == [1] * 24 + [2] * 24
     assert found[KEY].image_id[0] == "000"
@@ -269,7 +269,7 @@ def test_two_seeds(tmp_path):
     gap = (first.iou_segx + second.iou_segx - first.iou_original - second.iou_original) / 2
     assert test.n == 19
     assert test.p == pytest.approx(scipy_stats.wilcoxon(gap.dropna()).pvalue)
-    nothing = read_scores([(tmp_path / "3.csv", *KEY)])
+    nothing = read_scores([tmp_path / "3.csv"], [KEY])
     assert nothing[KEY].c_iou.dtype == float
 
 
@@ -491,11 +491,11 @@ def test_scripts_write_every_table(checkout, tmp_path):
     PUBLISHED.to_csv(published, index=False)
     scores().to_csv(tmp_path / "shap.csv", index=False)
     scores().iloc[:0].to_csv(tmp_path / "cam.csv", index=False)
-    files = [(tmp_path / "shap.csv", *KEY), (tmp_path / "cam.csv", "toy", "net cam")]
+    files, cells = [tmp_path / "shap.csv", tmp_path / "cam.csv"], [KEY, ("toy", "net cam")]
     main = runpy.run_path(str(checkout / "scripts" / "make_segx_tables.py"))["main"]
     for table, make in (("segx_alignment", tables.alignment), ("segu_certainty", tables.certainty)):
         outputs = {kind: tmp_path / f"{table}.{kind}" for kind in ("csv", "md", "tex", "tests")}
-        main(files, published, table, {"toy": "Toy"}, STATISTICS, **outputs)
+        main(files, cells, published, table, {"toy": "Toy"}, STATISTICS, **outputs)
         written = pd.read_csv(outputs["csv"], dtype={"table": str})
         expected = make(
             {KEY: scores(), ("toy", "net cam"): scores().iloc[:0]}, PUBLISHED, STATISTICS

@@ -261,9 +261,9 @@ def test_the_table_counts_what_is_undefined(study, script, checkout):
     score_instances(script, study, np.load(study / "masks.npy"))
     outputs = {kind: study / f"table.{kind}" for kind in ("csv", "md", "tex")}
     script("make_instances_table")(
-        scores=[(study / "scores.csv", "nuinsseg", "xai-ncut")],
+        scores=[study / "scores.csv"],
+        cells=[("nuinsseg", "XNCut")],
         published=checkout / "config/published.csv",
-        rows={"xai-ncut": "XNCut"},
         titles={"nuinsseg": "NuInsSeg"},
         statistics={"resamples": 50, "confidence": 0.95, "seed": 1},
         **outputs,

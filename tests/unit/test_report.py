@@ -191,11 +191,12 @@ def write_tables(root, scores, checkout):
     for number, (name, rows) in enumerate(ROWS.items(), 1):
         outputs = {suffix: root / f"{name}.{suffix}" for suffix in ("csv", "md", "tex")}
         outputs["tests"] = root / f"{name}_tests.csv"
+        chosen = [score for score in scores if score[2] in rows]
         script(checkout, "make_tables")(
-            scores=[score for score in scores if score[2] in rows],
+            scores=[path for path, *_ in chosen],
+            cells=[(dataset, rows[name]) for _, dataset, name in chosen],
             published=files["published"],
             number=str(number),
-            rows=rows,
             pairs=pairs[name],
             titles=TITLES,
             statistics={"resamples": 200, "confidence": 0.95, "seed": 1},
