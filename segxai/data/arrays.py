@@ -55,8 +55,9 @@ class LazyRows:
 
     def __getitem__(self, index: int | np.ndarray) -> np.ndarray:
         """Give the row at an index, or the rows (B, …) at an array of indices."""
-        indices = np.arange(len(self))[index]
-        return self.read(indices) if indices.ndim else self.read(indices[None])[0]
+        if np.ndim(index):
+            return self.read(np.asarray(index))
+        return self.read(np.array([range(len(self))[index]]))[0]
 
     def __iter__(self) -> Iterator[np.ndarray]:
         return map(self.__getitem__, range(len(self)))
