@@ -9,7 +9,7 @@ def dataset(key):
 def series_tables(wildcards):
     """Lists of the series of a data set that lies in a bucket; they come with the workflow."""
     files = config["datasets"][wildcards.dataset]["source"].get("series", [])
-    return [local(f"{workflow.basedir}/{file}") for file in files]
+    return [local(str(Path(workflow.basedir, file))) for file in files]
 
 
 def fetched(wildcards):

@@ -130,9 +130,9 @@ def test_dry_run_resolves_without_torch(config, tmp_path):
 def test_files_of_the_checkout_are_local():
     """No storage plugin looks for the files that come with the workflow in a bucket."""
     named = [line for path in RULE_FILES[1:] for line in path.read_text().splitlines()]
-    named = [line for line in named if "{workflow.basedir}" in line]
+    named = [line for line in named if "workflow.basedir" in line and "read_text" not in line]
     assert len(named) >= 4
-    assert all('local(f"{workflow.basedir}' in line for line in named), named
+    assert all("local(" in line for line in named), named
 
 
 @pytest.mark.parametrize("config", CONFIGS)
