@@ -1,4 +1,4 @@
-"""The study killed at random instants and continued: `make survival`, which takes an hour.
+"""The study killed at random instants and continued: `make survival`, 15 to 60 minutes.
 
 SEGXAI_KILLS and SEGXAI_KILL_SEED choose how often and when.
 """
