@@ -23,9 +23,9 @@ def main(receipt, samples, masks, reader, analysis_size, instances, facts):
     table["annotated"] = [int(files[name] is not None) for name in table.image_id]
     shape, found = (analysis_size, analysis_size), []
     with atomic_path(instances) as temporary, npy_rows(temporary, shape, np.uint16) as append:
-        for name, mask in zip(table.image_id, scoped(read_array(masks), "union"), strict=True):
+        for name, mask in zip(table.image_id, read_array(masks), strict=True):
             if files[name] is None:
-                ids = components(mask)
+                ids = components(scoped(mask[None], "union")[0])
             else:
                 ids = resize_instances(load_instances(files[name]), analysis_size)
             if ids.max() > LARGEST:

@@ -59,7 +59,7 @@ def main(
         "classes": classes,
         "seed": seed,
         "patches": {split: len(subset) for split, subset in subsets.items()},
-        "device": str(device),
+        "device": device.type,
         "seconds": round(time.perf_counter() - started, 1),
     }
     save_model(network, epochs, facts, weights, history, card)

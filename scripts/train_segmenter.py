@@ -22,7 +22,9 @@ def main(samples, images, masks, statistics, model, scope, seed, threads, weight
     split = read_rows(samples).split
     pixels, truth = read_array(images), read_array(masks)
     subsets = {
-        name: read_images(pixels, truth, np.flatnonzero(split == name), scope, model, device)
+        name: read_images(
+            *(pixels, truth, np.flatnonzero(split == name), scope, model["input_size"], device)
+        )
         for name in (TRAIN, VALIDATION)
     }
     n_masks = subsets[TRAIN].labels.shape[1]
@@ -41,24 +43,24 @@ def main(samples, images, masks, statistics, model, scope, seed, threads, weight
         "masks": n_masks,
         "seed": seed,
         "patches": {split: len(subset) for split, subset in subsets.items()},
-        "device": str(device),
+        "device": device.type,
         "seconds": round(time.perf_counter() - started, 1),
     }
     save_model(network, epochs, facts, weights, history, card)
 
 
-def read_images(pixels, truth, rows, scope, model, device) -> Patches:
+def read_images(pixels, truth, rows, scope, size, device) -> Patches:
     """Give the images of some rows with their masks."""
-    height, width = truth.shape[-2:]
-    # One mask per image is one channel.
-    n_masks = scoped(truth[:1], scope).reshape(-1, height, width).shape[0]
 
     def outlined(chosen):
-        return scoped(truth[rows[chosen]], scope).reshape(len(chosen), n_masks, height, width)
+        masks = scoped(truth[chosen], scope)
+        # One mask per image is one channel.
+        return masks.reshape(len(masks), -1, *masks.shape[-2:])
 
+    shape = len(rows), *outlined(rows[:1]).shape[1:]
     images = LazyRows((len(rows), *pixels.shape[1:]), lambda chosen: pixels[rows[chosen]])
-    masks = LazyRows((len(rows), n_masks, height, width), outlined)
-    return Patches(images, masks, model["input_size"], device)
+    masks = LazyRows(shape, lambda chosen: outlined(rows[chosen]))
+    return Patches(images, masks, size, device)
 
 
 if __name__ == "__main__":

@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-OVERLAYS = ("config/demo.yaml", "tests/e2e/reduced.yaml")
-TARGETS = ["results/tables/claims.csv", "results/tables/explainseg_instances.csv"]
+from tests.e2e.conftest import OVERLAYS, TARGETS
+
 KILLS = int(os.environ.get("SEGXAI_KILLS", "20"))
 SEED = int(os.environ.get("SEGXAI_KILL_SEED", "1"))
 # A study has its share of the kills before it may finish; then the next one starts.
