@@ -27,13 +27,14 @@ from torch.utils.flop_counter import FlopCounterMode
 # A script's own folder is on the path, the checkout is not.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from segxai.data.arrays import read_array
-from segxai.data.records import read_rows
-from segxai.explain.captum_gradients import captum_gradients
-from segxai.explain.integrated_gradients import integrated_gradients
 from segxai.explain.stream import Request
-from segxai.models.classifier import Classifier
-from segxai.runtime import image_seed, torch_device
+from segxai.explainers.captum_integrated_gradients import captum_gradients
+from segxai.explainers.integrated_gradients import integrated_gradients
+from segxai.images.arrays import read_array
+from segxai.job.device import torch_device
+from segxai.job.files import read_rows
+from segxai.job.seeds import image_seed
+from segxai.networks.network import Classifier
 
 CONFIG = Path(__file__).resolve().parents[1] / "config"
 CLASSES = ["background", "polyp"]

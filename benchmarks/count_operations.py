@@ -18,8 +18,8 @@ from torch.utils.flop_counter import FlopCounterMode
 # A script's own folder is on the path, the checkout is not.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from segxai.models.classifier import build_classifier
-from segxai.models.unet import build_unet
+from segxai.networks.network import build_classifier
+from segxai.networks.unet import build_unet
 
 CONFIG = Path(__file__).resolve().parents[1] / "config/config.yaml"
 # Networks and what is done with them, with the side of their input in px.

@@ -22,12 +22,12 @@ from timm.data.constants import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
 # A script's own folder is on the path, the checkout is not.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from segxai.models.inputs import intensities, normalise
-from segxai.models.keys import key_features
-from segxai.runtime import map_images
-from segxai.segment import bilateral, maskcut
-from segxai.segment.ncut import normalized_cut
-from segxai.segment.tokencut import cut_tokens, token_affinity
+from segxai.job.parallel import map_images
+from segxai.networks.inputs import intensities, normalise
+from segxai.networks.keys import key_features
+from segxai.segmenters import bilateral, maskcut
+from segxai.segmenters.ncut import normalized_cut
+from segxai.segmenters.tokencut import cut_tokens, token_affinity
 
 TOKENS = (196, 784, 3600)
 # Published input sizes: sides rounded to multiples of the patch, and 480 × 480.

@@ -7,8 +7,9 @@ from types import SimpleNamespace
 
 import yaml
 
-from segxai.workflow import config_problem, job_errors, selection_problem, source_digest
-from segxai.yaml_keys import repeated_key
+from segxai.workflow.config import config_problem, job_errors, selection_problem
+from segxai.workflow.digest import source_digest
+from segxai.workflow.yaml_keys import repeated_key
 
 STARTED = time.time()
 

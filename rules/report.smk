@@ -8,7 +8,7 @@ DEVIATIONS = ["deviations.md"] * bool(DATASETS) + ["deviations-segx.md"] * bool(
 TEXTS = [
     local(f"{workflow.basedir}/{text}")
     for text in [
-        *(f"segxai/report/page.{suffix}" for suffix in PAGE),
+        *(f"segxai/page/page.{suffix}" for suffix in PAGE),
         *(f"report/explainseg_{figure}.rst" for figure in FIGURES),
         *(f"report/{figure}.rst" for figure in SEGX_FIGURES),
         *(f"docs/{name}" for name in DEVIATIONS),

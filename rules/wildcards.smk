@@ -26,7 +26,7 @@ def windows(wildcards):
 
 
 def selection(wildcards):
-    """Which images are explained: arguments of `segxai.data.samples.explained_rows`."""
+    """Which images are explained: arguments of `segxai.datasets.samples.explained_rows`."""
     chosen = config["datasets"][wildcards.dataset]
     return {
         "split": chosen["explained_split"],

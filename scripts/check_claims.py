@@ -2,9 +2,9 @@
 
 import pandas as pd
 
-from segxai.data.records import read_rows
-from segxai.report.tables import claims
-from segxai.runtime import atomic_path, job, log
+from segxai.job.files import atomic_path, read_rows
+from segxai.job.log import job, log
+from segxai.stats.tables import claims
 
 # ExplainSeg §4.1: DINO ViT-S/16 with the weights named deitsmall16, which are TokenCut's too.
 EXPLAINSEG = (("vit_small_patch16_224.dino",), "DINO ViT-S/16", "DINO's")

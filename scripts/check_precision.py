@@ -5,13 +5,14 @@ from math import nan
 
 import torch
 
-from segxai.data.arrays import read_array
-from segxai.data.records import read_rows
-from segxai.data.samples import background_rows, explained_rows, predicted_labels
+from segxai.datasets.samples import background_rows, explained_rows, predicted_labels
 from segxai.explain.precision import CHECKED, EXACT, Agreement, agreement
 from segxai.explain.registry import explain, image_requests
-from segxai.models.classifier import Classifier
-from segxai.runtime import atomic_path, job, log, torch_device, usable_precision
+from segxai.images.arrays import read_array
+from segxai.job.device import torch_device, usable_precision
+from segxai.job.files import atomic_path, read_rows
+from segxai.job.log import job, log
+from segxai.networks.network import Classifier
 
 
 def main(

@@ -3,12 +3,12 @@
 import numpy as np
 import pandas as pd
 
-from segxai.data.arrays import read_array
-from segxai.data.records import read_facts, read_rows
-from segxai.data.samples import sharded
-from segxai.report.examples import Examples, choose, rank, write_examples
-from segxai.runtime import atomic_path, job, log
-from segxai.segment.grey import smooth
+from segxai.datasets.samples import sharded
+from segxai.figures.examples import Examples, choose, rank, write_examples
+from segxai.images.arrays import read_array
+from segxai.job.files import atomic_path, read_facts, read_rows
+from segxai.job.log import job, log
+from segxai.views.grey import smooth
 
 # A third of them are the worst, a third the middle and a third the best.
 COUNT = 60

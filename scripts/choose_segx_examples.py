@@ -3,13 +3,13 @@
 import numpy as np
 import pandas as pd
 
-from segxai.data.arrays import read_array
-from segxai.data.records import read_rows
-from segxai.data.samples import explained_rows, sharded
-from segxai.report.examples import Examples, choose_predictions, write_examples
-from segxai.report.gallery import SEGX_SCORES
-from segxai.runtime import atomic_path, job, log
-from segxai.segment.scope import mask_of
+from segxai.datasets.samples import explained_rows, sharded
+from segxai.figures.examples import Examples, choose_predictions, write_examples
+from segxai.images.arrays import read_array
+from segxai.job.files import atomic_path, read_rows
+from segxai.job.log import job, log
+from segxai.page.gallery import SEGX_SCORES
+from segxai.segmenters.scope import mask_of
 
 # A third of them are errors; the classifiers share them.
 COUNT = 72

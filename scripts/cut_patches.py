@@ -1,11 +1,11 @@
 """Cut the images of a data set into labelled, balanced patches, or keep them whole."""
 
-from segxai.data.arrays import read_array
-from segxai.data.patches import cut_patches, whole_images
-from segxai.data.records import read_rows
-from segxai.data.samples import label_matrix
-from segxai.data.splits import TRAIN, VALIDATION
-from segxai.runtime import atomic_path, job, log
+from segxai.datasets.patches import cut_patches, whole_images
+from segxai.datasets.samples import label_matrix
+from segxai.datasets.splits import TRAIN, VALIDATION
+from segxai.images.arrays import read_array
+from segxai.job.files import atomic_path, read_rows
+from segxai.job.log import job, log
 
 
 def main(samples, masks, classes, grid, seed, patches):

@@ -2,11 +2,11 @@
 
 import pandas as pd
 
-from segxai.data.records import join_scores
-from segxai.report.figures import distributions
-from segxai.report.style import colours, save
-from segxai.report.tables import per_image
-from segxai.runtime import atomic_path, job
+from segxai.figures.explainseg import distributions
+from segxai.figures.style import colours, save
+from segxai.job.files import atomic_path, join_scores
+from segxai.job.log import job
+from segxai.stats.tables import per_image
 
 
 def main(scores, cells, tables, titles, roles, png, pdf):

@@ -2,9 +2,10 @@
 
 import pandas as pd
 
-from segxai.report.segx_figures import doses
-from segxai.report.style import save
-from segxai.runtime import atomic_path, job
+from segxai.figures.segx import doses
+from segxai.figures.style import save
+from segxai.job.files import atomic_path
+from segxai.job.log import job
 
 
 def main(table, networks, titles, rows, segmenter, png, pdf):

@@ -2,10 +2,11 @@
 
 import numpy as np
 
-from segxai.report.examples import read_examples
-from segxai.report.figures import examples
-from segxai.report.style import colours, save
-from segxai.runtime import atomic_path, job
+from segxai.figures.examples import read_examples
+from segxai.figures.explainseg import examples
+from segxai.figures.style import colours, save
+from segxai.job.files import atomic_path
+from segxai.job.log import job
 
 
 def main(files, titles, rows, roles, columns, outputs):

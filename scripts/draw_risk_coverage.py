@@ -1,9 +1,9 @@
 """Figure: error rate among the most confident predictions, for SegU and for its baselines."""
 
-from segxai.data.records import join_scores
-from segxai.report.segx_figures import risk_coverage
-from segxai.report.style import save
-from segxai.runtime import atomic_path, job
+from segxai.figures.segx import risk_coverage
+from segxai.figures.style import save
+from segxai.job.files import atomic_path, join_scores
+from segxai.job.log import job
 
 
 def main(scores, cells, titles, rows, png, pdf):

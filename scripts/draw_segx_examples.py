@@ -3,12 +3,12 @@
 import numpy as np
 import pandas as pd
 
-from segxai.data.arrays import read_array
-from segxai.data.records import read_rows
-from segxai.data.samples import explained_rows, sharded
-from segxai.report.segx_figures import Case, choose_cases, examples
-from segxai.report.style import colours, save
-from segxai.runtime import atomic_path, job, log
+from segxai.datasets.samples import explained_rows, sharded
+from segxai.figures.segx import Case, choose_cases, examples
+from segxai.figures.style import colours, save
+from segxai.images.arrays import read_array
+from segxai.job.files import atomic_path, read_rows
+from segxai.job.log import job, log
 
 
 def main(

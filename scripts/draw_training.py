@@ -3,9 +3,10 @@
 import numpy as np
 import pandas as pd
 
-from segxai.report.figures import training
-from segxai.report.style import save
-from segxai.runtime import atomic_path, job
+from segxai.figures.explainseg import training
+from segxai.figures.style import save
+from segxai.job.files import atomic_path
+from segxai.job.log import job
 
 
 def main(histories, losses, png, pdf):

@@ -6,14 +6,15 @@ import numpy as np
 import pandas as pd
 import torch
 
-from segxai.data.arrays import read_array
-from segxai.data.cache import image_cache, job_key
-from segxai.data.records import read_facts, read_rows
-from segxai.data.samples import background_rows, explained_rows, predicted_labels
+from segxai.datasets.samples import background_rows, explained_rows, predicted_labels
 from segxai.explain.registry import explain, image_requests
-from segxai.explain.relevance import relevance
-from segxai.models.classifier import Classifier
-from segxai.runtime import InputError, job, log, progress, torch_device
+from segxai.images.arrays import read_array
+from segxai.job.cache import image_cache, job_key
+from segxai.job.device import torch_device
+from segxai.job.files import read_facts, read_rows
+from segxai.job.log import InputError, job, log, progress
+from segxai.networks.network import Classifier
+from segxai.views.relevance import relevance
 
 COLUMNS = ["image_id", "target", "completeness_error", "gradients", "forwards", "seconds"]
 

@@ -2,14 +2,16 @@
 
 import numpy as np
 
-from segxai.data.arrays import read_array
-from segxai.data.cache import image_cache, job_key
-from segxai.data.records import read_rows
-from segxai.data.samples import explained_rows
-from segxai.models.classifier import Classifier
-from segxai.models.inputs import join_windows
-from segxai.models.keys import first_component, key_features
-from segxai.runtime import job, log, progress, torch_device
+from segxai.datasets.samples import explained_rows
+from segxai.images.arrays import read_array
+from segxai.job.cache import image_cache, job_key
+from segxai.job.device import torch_device
+from segxai.job.files import read_rows
+from segxai.job.log import job, log, progress
+from segxai.networks.inputs import join_windows
+from segxai.networks.keys import key_features
+from segxai.networks.network import Classifier
+from segxai.views.components import first_component
 
 
 def main(

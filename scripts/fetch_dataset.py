@@ -6,12 +6,13 @@ import shutil
 import zipfile
 from pathlib import Path
 
-from segxai.data.archives import extract, fresh_folder
-from segxai.data.bucket import fetch_series, wanted_series
-from segxai.data.download import download, locked, published_file
-from segxai.data.registry import generate, read_records
-from segxai.data.samples import select_records
-from segxai.runtime import InputError, atomic_path, job, log
+from segxai.datasets.registry import generate, read_records
+from segxai.datasets.samples import select_records
+from segxai.fetch.archives import extract, fresh_folder
+from segxai.fetch.bucket import fetch_series, wanted_series
+from segxai.fetch.download import download, locked, published_file
+from segxai.job.files import atomic_path
+from segxai.job.log import InputError, job, log
 
 
 def main(reader, path, source, downloads, receipt, series=(), selection=None, abnormalities=None):

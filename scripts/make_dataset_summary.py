@@ -2,9 +2,9 @@
 
 import pandas as pd
 
-from segxai.data.records import read_facts, read_rows
-from segxai.report.datasets import arrange, latex_tables, markdown, printed, summarise
-from segxai.runtime import atomic_path, job, log
+from segxai.job.files import atomic_path, read_facts, read_rows
+from segxai.job.log import job, log
+from segxai.stats.dataset_summary import arrange, latex_tables, markdown, printed, summarise
 
 
 def main(receipts, samples, rejected, patches, published, official, definitions, csv, md, tex):

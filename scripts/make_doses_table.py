@@ -1,8 +1,8 @@
 """Dose response of SegX and SegU: their gain and AUROC by how much the true masks were worsened."""
 
-from segxai.data.records import read_scores
-from segxai.report.alignment import doses
-from segxai.runtime import atomic_path, job, log
+from segxai.job.files import atomic_path, read_scores
+from segxai.job.log import job, log
+from segxai.stats.alignment import doses
 
 
 def main(scores, cells, statistics, csv):

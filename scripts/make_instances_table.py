@@ -2,15 +2,9 @@
 
 import pandas as pd
 
-from segxai.data.records import join_scores
-from segxai.report.tables import (
-    INSTANCE_METRICS,
-    INSTANCES_PRINTED,
-    printed,
-    save,
-    summarise,
-)
-from segxai.runtime import job, log
+from segxai.job.files import join_scores
+from segxai.job.log import job, log
+from segxai.stats.tables import INSTANCE_METRICS, INSTANCES_PRINTED, printed, save, summarise
 
 
 def main(scores, cells, published, titles, statistics, csv, md, tex):

@@ -1,8 +1,8 @@
 """How well the networks behind SegX classify and segment the test images."""
 
-from segxai.data.records import read_rows, read_scores
-from segxai.report.networks import networks
-from segxai.runtime import atomic_path, job, log
+from segxai.job.files import atomic_path, read_rows, read_scores
+from segxai.job.log import job, log
+from segxai.stats.networks import networks
 
 
 def main(predictions, predicted, overlap, segmented, samples, statistics, csv):

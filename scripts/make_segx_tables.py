@@ -2,10 +2,10 @@
 
 import pandas as pd
 
-from segxai.data.records import read_scores
-from segxai.report import alignment
-from segxai.report.tables import printed, save
-from segxai.runtime import atomic_path, job
+from segxai.job.files import atomic_path, read_scores
+from segxai.job.log import job
+from segxai.stats import alignment
+from segxai.stats.tables import printed, save
 
 # Of each table what makes it, what tests it, and what of it is printed.
 TABLES = {

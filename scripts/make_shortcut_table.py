@@ -1,8 +1,8 @@
 """Whether explanations and SegU show the planted shortcut."""
 
-from segxai.data.records import read_scores
-from segxai.report.alignment import shortcut
-from segxai.runtime import atomic_path, job, log
+from segxai.job.files import atomic_path, read_scores
+from segxai.job.log import job, log
+from segxai.stats.alignment import shortcut
 
 
 def main(scores, cells, statistics, csv):

@@ -2,9 +2,9 @@
 
 import pandas as pd
 
-from segxai.data.records import join_scores
-from segxai.report.tables import compare, printed, save, summarise
-from segxai.runtime import atomic_path, job
+from segxai.job.files import atomic_path, join_scores
+from segxai.job.log import job
+from segxai.stats.tables import compare, printed, save, summarise
 
 PRINTED = {"miou": "mIoU %", "dice": "Dice %"}
 

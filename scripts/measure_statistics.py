@@ -4,17 +4,17 @@ import json
 
 import numpy as np
 
-from segxai.data.arrays import read_array
-from segxai.data.images import channel_statistics
-from segxai.data.records import read_rows
-from segxai.data.splits import TRAIN
-from segxai.runtime import atomic_path, job, log
+from segxai.datasets.splits import TRAIN
+from segxai.images.arrays import read_array
+from segxai.images.load import measure_channels
+from segxai.job.files import atomic_path, read_rows
+from segxai.job.log import job, log
 
 
 def main(samples, images, statistics):
     rows = np.flatnonzero(read_rows(samples)["split"] == TRAIN)
     pixels = read_array(images)
-    mean, std = channel_statistics(pixels, rows)
+    mean, std = measure_channels(pixels, rows)
     facts = {"mean": mean, "std": std, "n_images": len(rows)}
     log.info("mean %s of %d training images", [round(each, 3) for each in mean], len(rows))
     with atomic_path(statistics) as temporary:

@@ -4,13 +4,14 @@ import numpy as np
 import pandas as pd
 import torch
 
-from segxai.data.arrays import read_array
-from segxai.data.records import read_rows
-from segxai.data.samples import label_matrix
-from segxai.data.splits import VALIDATION
-from segxai.metrics.classification import best_thresholds
-from segxai.models.classifier import Classifier, image_probabilities
-from segxai.runtime import atomic_path, job, log, progress, torch_device
+from segxai.datasets.samples import label_matrix
+from segxai.datasets.splits import VALIDATION
+from segxai.images.arrays import read_array
+from segxai.job.device import torch_device
+from segxai.job.files import atomic_path, read_rows
+from segxai.job.log import job, log, progress
+from segxai.networks.network import Classifier, image_probabilities
+from segxai.stats.classification import best_thresholds
 
 
 def main(samples, images, statistics, weights, model, classes, grid, threads, predictions):

@@ -5,13 +5,14 @@ from pathlib import Path
 
 import pandas as pd
 
-from segxai.data.arrays import npy_rows
-from segxai.data.images import load_pair
-from segxai.data.records import SAMPLE_COLUMNS, label_columns, read_facts
-from segxai.data.registry import read_records
-from segxai.data.samples import require_sides, select_records
-from segxai.data.splits import TEST, TRAIN
-from segxai.runtime import InputError, atomic_path, job, log, progress
+from segxai.datasets.pairs import load_pair
+from segxai.datasets.record import SAMPLE_COLUMNS, label_columns
+from segxai.datasets.registry import read_records
+from segxai.datasets.samples import require_sides, select_records
+from segxai.datasets.splits import TEST, TRAIN
+from segxai.images.arrays import npy_rows
+from segxai.job.files import atomic_path, read_facts
+from segxai.job.log import InputError, job, log, progress
 
 BATCH = 16  # loaded pairs that wait in memory, per thread
 

@@ -4,13 +4,13 @@ from pathlib import Path
 
 import numpy as np
 
-from segxai.data.arrays import npy_rows, read_array
-from segxai.data.images import load_instances, resize_instances
-from segxai.data.records import read_facts, read_rows
-from segxai.data.registry import read_records
+from segxai.datasets.registry import read_records
+from segxai.images.arrays import npy_rows, read_array
+from segxai.images.load import load_instances, resize_instances
+from segxai.job.files import atomic_path, read_facts, read_rows
+from segxai.job.log import InputError, job, log
 from segxai.metrics.instances import components
-from segxai.runtime import InputError, atomic_path, job, log
-from segxai.segment.scope import scoped
+from segxai.segmenters.scope import scoped
 
 LARGEST = np.iinfo(np.uint16).max
 

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import numpy as np
 
-from segxai.data.arrays import npy_rows
-from segxai.data.images import load_mask, resize_mask
-from segxai.data.records import read_facts, read_rows
-from segxai.data.registry import read_records
-from segxai.runtime import InputError, atomic_path, job, log
+from segxai.datasets.registry import read_records
+from segxai.images.arrays import npy_rows
+from segxai.images.load import load_mask, resize_mask
+from segxai.job.files import atomic_path, read_facts, read_rows
+from segxai.job.log import InputError, job, log
 
 
 def main(receipt, samples, reader, analysis_size, markers):

@@ -4,11 +4,12 @@ from functools import partial
 
 import numpy as np
 
-from segxai.data.arrays import npy_rows, read_array
-from segxai.data.records import read_facts, read_rows
-from segxai.data.samples import explained_rows, sharded
-from segxai.runtime import atomic_path, job, log, map_images
-from segxai.segment.relevance import refine
+from segxai.datasets.samples import explained_rows, sharded
+from segxai.images.arrays import npy_rows, read_array
+from segxai.job.files import atomic_path, read_facts, read_rows
+from segxai.job.log import job, log
+from segxai.job.parallel import map_images
+from segxai.segmenters.chain import refine
 
 
 def main(samples, images, coarse, maps, features, settings, selection, workers, masks):

@@ -5,14 +5,16 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
-from segxai.data.arrays import read_array
-from segxai.data.records import read_rows
-from segxai.data.samples import explained_labels, explained_rows, sharded
+from segxai.datasets.samples import explained_labels, explained_rows, sharded
+from segxai.images.arrays import read_array
+from segxai.job.files import atomic_path, read_rows
+from segxai.job.log import job, log
+from segxai.job.parallel import map_images
+from segxai.job.seeds import image_seed
 from segxai.metrics.overlap import dice
-from segxai.runtime import atomic_path, image_seed, job, log, map_images
-from segxai.segment.degrade import degrade
-from segxai.segment.scope import mask_of, scoped
-from segxai.segx import auitc, certainty_scores, iou_at, segx
+from segxai.segmenters.scope import mask_of, scoped
+from segxai.views.degrade import degrade
+from segxai.views.segx import auitc, certainty_scores, iou_at, segx
 
 SCORES = ["iou_original", "iou_segx", "auitc_original", "auitc_segx"]
 

@@ -2,12 +2,12 @@
 
 import pandas as pd
 
-from segxai.data.arrays import read_array
-from segxai.data.records import read_rows
-from segxai.data.samples import explained_rows, sharded
+from segxai.datasets.samples import explained_rows, sharded
+from segxai.images.arrays import read_array
+from segxai.job.files import atomic_path, read_rows
+from segxai.job.log import job, log
 from segxai.metrics.overlap import dice, iou
-from segxai.runtime import atomic_path, job, log
-from segxai.segment.scope import scoped
+from segxai.segmenters.scope import scoped
 
 
 def main(samples, truth, masks, selection, segmenter, seed, scores):

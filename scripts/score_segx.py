@@ -3,13 +3,14 @@
 import numpy as np
 import pandas as pd
 
-from segxai.data.arrays import read_array
-from segxai.data.records import read_rows
-from segxai.data.samples import explained_labels, explained_rows, sharded
-from segxai.metrics.selective import label_confidences
-from segxai.runtime import atomic_path, job, log, map_images
-from segxai.segment.scope import mask_of
-from segxai.segx import ALIGNMENT_SCORES, CERTAINTY_SCORES, alignment_scores, certainty_scores
+from segxai.datasets.samples import explained_labels, explained_rows, sharded
+from segxai.images.arrays import read_array
+from segxai.job.files import atomic_path, read_rows
+from segxai.job.log import job, log
+from segxai.job.parallel import map_images
+from segxai.segmenters.scope import mask_of
+from segxai.stats.selective import label_confidences
+from segxai.views.segx import ALIGNMENT_SCORES, CERTAINTY_SCORES, alignment_scores, certainty_scores
 
 FRACTIONS = ["truth_fraction", "mask_fraction"]
 

@@ -3,12 +3,12 @@
 import numpy as np
 import pandas as pd
 
-from segxai.data.arrays import read_array
-from segxai.data.records import read_rows
-from segxai.data.samples import explained_labels, explained_rows, sharded
-from segxai.runtime import atomic_path, job, log
-from segxai.segment.scope import mask_of
-from segxai.segx import segx, share_on, top_fraction
+from segxai.datasets.samples import explained_labels, explained_rows, sharded
+from segxai.images.arrays import read_array
+from segxai.job.files import atomic_path, read_rows
+from segxai.job.log import job, log
+from segxai.segmenters.scope import mask_of
+from segxai.views.segx import segx, share_on, top_fraction
 
 KNOWN = ["image_id", "group", "target", "present"]
 SHARES = ["marker_relevance", "marker_relevance_segx", "marker_top", "marker_top_segx"]

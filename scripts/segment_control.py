@@ -4,13 +4,13 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from segxai.data.arrays import npy_rows, read_array
-from segxai.data.records import read_rows
-from segxai.data.samples import explained_rows
+from segxai.datasets.samples import explained_rows
+from segxai.images.arrays import npy_rows, read_array
+from segxai.job.files import atomic_path, read_rows
+from segxai.job.log import job, log
 from segxai.metrics.overlap import dice
-from segxai.runtime import atomic_path, job, log
-from segxai.segment.disc import centred_disc
-from segxai.segment.otsu import otsu_image
+from segxai.segmenters.disc import centred_disc
+from segxai.segmenters.otsu import otsu_image
 
 
 def main(samples, images, truth, method, selection, masks):

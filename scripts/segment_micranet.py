@@ -3,14 +3,15 @@
 import numpy as np
 from skimage.transform import resize
 
-from segxai.data.arrays import read_array
-from segxai.data.cache import image_cache, job_key
-from segxai.data.records import read_rows
-from segxai.data.samples import explained_rows
-from segxai.explain.grad_cam import level_maps
-from segxai.models.classifier import Classifier
-from segxai.runtime import InputError, job, log, progress, torch_device
-from segxai.segment.micranet import micranet_mask
+from segxai.datasets.samples import explained_rows
+from segxai.explainers.grad_cam import level_maps
+from segxai.images.arrays import read_array
+from segxai.job.cache import image_cache, job_key
+from segxai.job.device import torch_device
+from segxai.job.files import read_rows
+from segxai.job.log import InputError, job, log, progress
+from segxai.networks.network import Classifier
+from segxai.segmenters.micranet import micranet_mask
 
 
 def main(

@@ -4,14 +4,15 @@ import numpy as np
 import pandas as pd
 import torch
 
-from segxai.data.arrays import read_array
-from segxai.data.cache import image_cache, job_key
-from segxai.data.records import read_facts, read_rows
-from segxai.data.samples import explained_rows
-from segxai.metrics.selective import segmentation_confidence
-from segxai.models.inputs import channel_statistics, intensities, normalise
-from segxai.models.unet import load_unet, mask_probabilities
-from segxai.runtime import job, log, progress, torch_device
+from segxai.datasets.samples import explained_rows
+from segxai.images.arrays import read_array
+from segxai.job.cache import image_cache, job_key
+from segxai.job.device import torch_device
+from segxai.job.files import read_facts, read_rows
+from segxai.job.log import job, log, progress
+from segxai.networks.inputs import channel_statistics, intensities, normalise
+from segxai.networks.unet import load_unet, mask_probabilities
+from segxai.stats.selective import segmentation_confidence
 
 COLUMNS = ["image_id", "mask", "mask_fraction", "confidence"]
 

@@ -4,10 +4,11 @@ from functools import partial
 
 import numpy as np
 
-from segxai.data.arrays import npy_rows, read_array
-from segxai.data.records import read_facts
-from segxai.runtime import atomic_path, job, log, map_images
-from segxai.segment.relevance import segment
+from segxai.images.arrays import npy_rows, read_array
+from segxai.job.files import atomic_path, read_facts
+from segxai.job.log import job, log
+from segxai.job.parallel import map_images
+from segxai.segmenters.chain import segment
 
 
 def main(maps, features, settings, method, workers, masks):

@@ -5,12 +5,14 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
-from segxai.data.arrays import read_array
-from segxai.data.cache import image_cache, job_key
-from segxai.data.records import read_rows
-from segxai.data.samples import explained_rows
-from segxai.runtime import job, log, map_images, torch_device
-from segxai.segment.tokens import segment_keys
+from segxai.datasets.samples import explained_rows
+from segxai.images.arrays import read_array
+from segxai.job.cache import image_cache, job_key
+from segxai.job.device import torch_device
+from segxai.job.files import read_rows
+from segxai.job.log import job, log
+from segxai.job.parallel import map_images
+from segxai.segmenters.tokens import segment_keys
 
 COLUMNS = ["image_id", "objects", "eigengap", "dense", "problem", "area"]
 
@@ -51,8 +53,8 @@ def main(
 def read_keys(trained, model, classes, input_size, centre, device):
     """Return the function from an image (H, W, 3) to the keys (h, w, d) of its tokens."""
     # The workers that cut load this file too, and have no use for torch.
-    from segxai.models.classifier import Classifier
-    from segxai.models.keys import key_features
+    from segxai.networks.keys import key_features
+    from segxai.networks.network import Classifier
 
     # Position embeddings are interpolated to the size of the input.
     arguments = model["arguments"] | {"dynamic_img_size": True}

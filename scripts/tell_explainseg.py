@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from segxai.data.records import read_facts, read_rows
-from segxai.data.splits import TEST, TRAIN, VALIDATION
-from segxai.report import page as report
-from segxai.report.summary import of_explainseg
-from segxai.runtime import atomic_path, job, log
+from segxai.datasets.splits import TEST, TRAIN, VALIDATION
+from segxai.job.files import atomic_path, read_facts, read_rows
+from segxai.job.log import job, log
+from segxai.page import page as report
+from segxai.page.summary import of_explainseg
 
 
 def main(tables, tests, claims, by_dataset, study, told):

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pandas as pd
 
-from segxai.data.records import read_facts, read_rows
-from segxai.data.splits import TEST, TRAIN, VALIDATION
-from segxai.report.page import part, with_verdicts
-from segxai.report.segx_layout import arrange, shared_groups, trained
-from segxai.report.segx_page import answer
-from segxai.report.summary import of_segx
-from segxai.runtime import atomic_path, job, log
+from segxai.datasets.splits import TEST, TRAIN, VALIDATION
+from segxai.job.files import atomic_path, read_facts, read_rows
+from segxai.job.log import job, log
+from segxai.page.page import part, with_verdicts
+from segxai.page.segx_layout import arrange, shared_groups, trained
+from segxai.page.segx_page import answer
+from segxai.page.summary import of_segx
 
 
 def main(tables, tests, claims, by_dataset, study, told):

@@ -6,15 +6,16 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
-from segxai.data.arrays import LazyRows, read_array
-from segxai.data.records import read_rows
-from segxai.data.samples import label_matrix
-from segxai.data.splits import TRAIN, VALIDATION
-from segxai.models.classifier import build_classifier
-from segxai.models.inputs import channel_statistics, normalise
-from segxai.models.saving import save_model
-from segxai.models.training import Patches, train_classifier
-from segxai.runtime import InputError, job, torch_device
+from segxai.datasets.samples import label_matrix
+from segxai.datasets.splits import TRAIN, VALIDATION
+from segxai.images.arrays import LazyRows, read_array
+from segxai.job.device import torch_device
+from segxai.job.files import read_rows
+from segxai.job.log import InputError, job
+from segxai.networks.inputs import channel_statistics, normalise
+from segxai.networks.network import build_classifier
+from segxai.networks.saving import save_model
+from segxai.networks.training import Patches, train_classifier
 
 
 def main(

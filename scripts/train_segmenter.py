@@ -5,15 +5,16 @@ from functools import partial
 
 import numpy as np
 
-from segxai.data.arrays import LazyRows, read_array
-from segxai.data.records import read_rows
-from segxai.data.splits import TRAIN, VALIDATION
-from segxai.models.inputs import channel_statistics, normalise
-from segxai.models.saving import save_model
-from segxai.models.training import Patches
-from segxai.models.unet import build_unet, train_segmenter
-from segxai.runtime import job, torch_device
-from segxai.segment.scope import scoped
+from segxai.datasets.splits import TRAIN, VALIDATION
+from segxai.images.arrays import LazyRows, read_array
+from segxai.job.device import torch_device
+from segxai.job.files import read_rows
+from segxai.job.log import job
+from segxai.networks.inputs import channel_statistics, normalise
+from segxai.networks.saving import save_model
+from segxai.networks.training import Patches
+from segxai.networks.unet import build_unet, train_segmenter
+from segxai.segmenters.scope import scoped
 
 
 def main(samples, images, masks, statistics, model, scope, seed, threads, weights, history, card):

@@ -6,11 +6,12 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
-from segxai.data.arrays import read_array
-from segxai.data.records import read_rows
-from segxai.data.samples import explained_rows, sharded
-from segxai.runtime import atomic_path, job, log, map_images
-from segxai.segment.tuning import candidates, coarse_scores, refined_scores
+from segxai.datasets.samples import explained_rows, sharded
+from segxai.images.arrays import read_array
+from segxai.job.files import atomic_path, read_rows
+from segxai.job.log import job, log
+from segxai.job.parallel import map_images
+from segxai.segmenters.tuning import candidates, coarse_scores, refined_scores
 
 
 def main(

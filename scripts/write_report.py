@@ -5,16 +5,16 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from segxai.data.records import read_facts
-from segxai.report import page as report
-from segxai.report import summary
-from segxai.report.datasets import arrange
-from segxai.report.examples import read_examples
-from segxai.report.gallery import figure, of_explainseg, of_segx
-from segxai.report.provenance import commit, hardware, read_benchmarks, versions
-from segxai.report.style import colours
-from segxai.report.tables import single_objects
-from segxai.runtime import atomic_path, job, log
+from segxai.figures.examples import read_examples
+from segxai.figures.style import colours
+from segxai.job.files import atomic_path, read_facts
+from segxai.job.log import job, log
+from segxai.page import page as report
+from segxai.page import summary
+from segxai.page.gallery import figure, of_explainseg, of_segx
+from segxai.page.provenance import commit, hardware, read_benchmarks, versions
+from segxai.stats.dataset_summary import arrange
+from segxai.stats.tables import single_objects
 
 
 def main(tables, claims, told, examples, figures, segx_figures, texts, study, page):

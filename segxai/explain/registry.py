@@ -5,13 +5,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 import numpy as np
 import torch
 
-from segxai.explain.captum_gradients import captum_gradients
-from segxai.explain.grad_cam import grad_cam
-from segxai.explain.gradient_shap import gradient_shap
-from segxai.explain.integrated_gradients import integrated_gradients
 from segxai.explain.stream import Attribution, Request
-from segxai.models.classifier import Classifier
-from segxai.runtime import image_seed
+from segxai.explainers.captum_integrated_gradients import captum_gradients
+from segxai.explainers.grad_cam import grad_cam
+from segxai.explainers.gradient_shap import gradient_shap
+from segxai.explainers.integrated_gradients import integrated_gradients
+from segxai.job.seeds import image_seed
+from segxai.networks.network import Classifier
 
 # What Captum's quadrature knows of the settings of ours.
 CAPTUM_SETTINGS = ("steps", "noise_samples", "noise_std", "batch_size")

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from segxai.data.phantoms import write_phantom_lesions
+from segxai.datasets.phantoms.lesions import write_phantom_lesions
 
 SAMPLES = "results/data/phantom-lesions/samples.csv"
 

@@ -13,10 +13,10 @@ import torch
 import yaml
 from PIL import Image
 
-from segxai.data.phantoms import write_phantom_lesions
-from segxai.explain.relevance import relevance
-from segxai.models.classifier import Classifier
-from segxai.segment.grey import smooth
+from segxai.datasets.phantoms.lesions import write_phantom_lesions
+from segxai.networks.network import Classifier
+from segxai.views.grey import smooth
+from segxai.views.relevance import relevance
 from tests.e2e.recipes import read_recipes
 
 pytestmark = pytest.mark.study

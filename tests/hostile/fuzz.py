@@ -25,14 +25,14 @@ from PIL import Image
 from pydicom import dcmread
 from pydicom.uid import RLELossless
 
-from segxai.data.archives import extract
-from segxai.data.arrays import read_array
-from segxai.data.cbis_ddsm import identify
-from segxai.data.chestx_det10 import read_findings
-from segxai.data.images import load_image, load_instances, load_mask
-from segxai.data.records import read_facts, read_rows, read_table
-from segxai.models.weights import read_state_dict
-from segxai.runtime import InputError
+from segxai.datasets.cbis_ddsm import identify
+from segxai.datasets.chestx_det10 import read_findings
+from segxai.fetch.archives import extract
+from segxai.images.arrays import read_array
+from segxai.images.load import load_image, load_instances, load_mask
+from segxai.job.files import read_facts, read_rows, read_table
+from segxai.job.log import InputError
+from segxai.networks.weights import read_state_dict
 from tests.hostile.refusal import require_sentence
 from tests.unit.dicoms import write_dicom
 

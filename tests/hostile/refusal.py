@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from segxai.runtime import InputError
+from segxai.job.log import InputError
 
 
 def files_below(folder: Path) -> set[str]:

@@ -13,7 +13,7 @@ from functools import partial
 import numpy as np
 import pytest
 
-from segxai.data.archives import extract
+from segxai.fetch.archives import extract
 from tests.hostile.refusal import files_below, refused
 
 NOISE = np.random.default_rng(0).bytes(30_000)
@@ -282,7 +282,7 @@ def test_unusual_archive_is_unpacked(tmp_path, case):
 
 def test_folders_are_counted_too(tmp_path, monkeypatch):
     """An archive of nothing but folders is no way to fill the memory with their names."""
-    monkeypatch.setattr("segxai.data.archives.MAX_FILES", 3)
+    monkeypatch.setattr("segxai.fetch.archives.MAX_FILES", 3)
     archive = tmp_path / "archive"
     archive.write_bytes(as_tar({f"{i}": b"" for i in range(9)}, kind=tarfile.DIRTYPE))
     call = partial(extract, archive, tmp_path / "set")

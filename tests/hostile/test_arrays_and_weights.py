@@ -11,15 +11,15 @@ import pytest
 import safetensors.torch
 import torch
 
-from segxai.data.arrays import read_array
-from segxai.data.cache import finished_images, image_cache
-from segxai.data.records import read_facts, read_rows
-from segxai.data.samples import sharded
-from segxai.models.classifier import Classifier, build_classifier
-from segxai.models.inputs import channel_statistics
-from segxai.models.saving import save_weights
-from segxai.models.unet import build_unet, load_unet
-from segxai.models.weights import read_state_dict
+from segxai.datasets.samples import sharded
+from segxai.images.arrays import read_array
+from segxai.job.cache import finished_images, image_cache
+from segxai.job.files import read_facts, read_rows
+from segxai.networks.inputs import channel_statistics
+from segxai.networks.network import Classifier, build_classifier
+from segxai.networks.saving import save_weights
+from segxai.networks.unet import build_unet, load_unet
+from segxai.networks.weights import read_state_dict
 from tests.hostile.refusal import files_below, refused
 
 FRESH = "delete (it|the file) and run again"

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from segxai.workflow import config_problem, selection_problem
-from segxai.yaml_keys import repeated_key
+from segxai.workflow.config import config_problem, selection_problem
+from segxai.workflow.yaml_keys import repeated_key
 from tests.hostile.refusal import require_sentence
 
 ROOT = Path(__file__).resolve().parents[2]

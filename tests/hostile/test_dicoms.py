@@ -15,8 +15,8 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from segxai.data.cbis_ddsm import identify
-from segxai.data.images import load_image, load_mask
+from segxai.datasets.cbis_ddsm import identify
+from segxai.images.load import load_image, load_mask
 from tests.hostile.refusal import refused
 from tests.unit.dicoms import write_dicom
 

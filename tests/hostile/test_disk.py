@@ -14,13 +14,14 @@ import numpy as np
 import pytest
 import torch
 
-from segxai.data.archives import extract
-from segxai.data.arrays import npy_rows
-from segxai.data.cache import image_cache
-from segxai.data.findings import write_phantom_findings
-from segxai.data.phantoms import write_phantom_lesions
-from segxai.models.saving import save_weights
-from segxai.runtime import atomic_path, job
+from segxai.datasets.phantoms.lesions import write_phantom_lesions
+from segxai.datasets.phantoms.radiographs import write_phantom_findings
+from segxai.fetch.archives import extract
+from segxai.images.arrays import npy_rows
+from segxai.job.cache import image_cache
+from segxai.job.files import atomic_path
+from segxai.job.log import job
+from segxai.networks.saving import save_weights
 from tests.hostile.refusal import files_below, prepare, write_lesions
 
 FULL = "free some disk space and run the same command again"
@@ -166,7 +167,7 @@ def test_file_in_place_of_the_folder_is_one_sentence(tmp_path, write):
 def test_a_pipe_that_closes_is_no_traceback(tmp_path):
     """A log that nobody reads any more, as of `| head`, does not hide the sentence in its file."""
     program = (
-        "import sys; from types import SimpleNamespace as S; from segxai.runtime import *\n"
+        "import sys; from types import SimpleNamespace as S; from segxai.job.log import *\n"
         "with job(S(log=[sys.argv[1]], rule='r', wildcards=[])):\n"
         "    raise InputError('a.png: is empty; replace it.')\n"
     )

@@ -11,8 +11,10 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from segxai.data.images import load_image, load_instances, load_mask, load_pair
-from segxai.data.records import Record, read_rows
+from segxai.datasets.pairs import load_pair
+from segxai.datasets.record import Record
+from segxai.images.load import load_image, load_instances, load_mask
+from segxai.job.files import read_rows
 from tests.hostile.refusal import files_below, prepare, refused, require_sentence, write_lesions
 
 RGB = np.random.default_rng(1).integers(0, 256, (20, 30, 3), dtype=np.uint8)

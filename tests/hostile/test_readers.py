@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from segxai.data.records import label_columns
-from segxai.data.registry import generate, read_records
-from segxai.data.samples import select_records
+from segxai.datasets.record import label_columns
+from segxai.datasets.registry import generate, read_records
+from segxai.datasets.samples import select_records
 from tests.hostile.refusal import refused, write_lesions
 from tests.unit.dicoms import write_dicom
 

@@ -9,13 +9,14 @@ import pandas as pd
 import pytest
 from scipy import stats as scipy_stats
 
-from segxai.data.records import read_scores
-from segxai.metrics.classification import multilabel_scores
-from segxai.metrics.selective import augrc, aurc, auroc
-from segxai.report import alignment as tables
-from segxai.report.networks import networks, recognition
-from segxai.report.tables import claims, latex, printed
-from segxai.stats import bootstrap_mean, bootstrap_weighted, holm
+from segxai.job.files import read_scores
+from segxai.stats import alignment as tables
+from segxai.stats.bootstrap import bootstrap_mean, bootstrap_weighted
+from segxai.stats.classification import multilabel_scores
+from segxai.stats.networks import networks, recognition
+from segxai.stats.selective import augrc, aurc, auroc
+from segxai.stats.tables import claims, latex, printed
+from segxai.stats.tests import holm
 from tests.unit.reference import bootstrap_statistic
 
 STATISTICS = {"resamples": 60, "confidence": 0.9, "seed": 3}

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from segxai.segment.bilateral import bilateral_solver, snap
+from segxai.segmenters.bilateral import bilateral_solver, snap
 
 
 def halves(height: int = 64, width: int = 80) -> np.ndarray:

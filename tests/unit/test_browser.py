@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from segxai.report import page, summary
-from segxai.report.examples import Examples
-from segxai.report.gallery import EXPLAINSEG_SCORES, SEGX_SCORES, of_explainseg, of_segx
+from segxai.figures.examples import Examples
+from segxai.page import page, summary
+from segxai.page.gallery import EXPLAINSEG_SCORES, SEGX_SCORES, of_explainseg, of_segx
 
 SIDE, N = 24, 15
 METHODS = {"a": "Method A", "b": "Method B"}
@@ -112,7 +112,7 @@ def made(checkout):
         "hardware": "a machine",
         "marks": summary.MARKS,
     }
-    files = (checkout / "segxai" / "report").glob("page.*[!y]")
+    files = (checkout / "segxai" / "page").glob("page.*[!y]")
     return examples, page.render({file.name: file.read_text() for file in files}, facts)
 
 

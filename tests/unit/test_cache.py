@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from segxai.data.cache import image_cache, job_key
+from segxai.job.cache import image_cache, job_key
 
 COLUMNS = ["image_id", "value"]
 

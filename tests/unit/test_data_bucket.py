@@ -23,12 +23,13 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from segxai.data import bucket, registry
-from segxai.data.bucket import INDEX, MAX_FAILURES, fetch_series, has_etag, part_sizes
-from segxai.data.download import locked
-from segxai.data.records import Record
-from segxai.runtime import InputError, describe_os_error
-from segxai.workflow import config_problem
+from segxai.datasets import registry
+from segxai.datasets.record import Record
+from segxai.fetch import bucket
+from segxai.fetch.bucket import INDEX, MAX_FAILURES, fetch_series, has_etag, part_sizes
+from segxai.fetch.download import locked
+from segxai.job.log import InputError, describe_os_error
+from segxai.workflow.config import config_problem
 
 SIZE = 300_000
 MIB = 2**20
@@ -516,8 +517,8 @@ def test_every_whole_size_of_parts_is_tried(size, part):
 CHILD = """
 import json, sys
 from pathlib import Path
-from segxai.data.bucket import fetch_series
-from segxai.data.download import locked
+from segxai.fetch.bucket import fetch_series
+from segxai.fetch.download import locked
 
 address, wanted, root = json.loads(sys.argv[1])
 root = Path(root)

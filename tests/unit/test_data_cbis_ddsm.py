@@ -11,12 +11,14 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from segxai.data.images import is_mask, load_pair
-from segxai.data.records import Record, read_rows
-from segxai.data.registry import read_records
-from segxai.data.samples import select_records
-from segxai.data.splits import split_images
-from segxai.runtime import InputError
+from segxai.datasets.pairs import load_pair
+from segxai.datasets.record import Record
+from segxai.datasets.registry import read_records
+from segxai.datasets.samples import select_records
+from segxai.datasets.splits import split_images
+from segxai.images.load import is_mask
+from segxai.job.files import read_rows
+from segxai.job.log import InputError
 from tests.unit.dicoms import write_dicom
 
 SHAPE = (96, 64)

@@ -11,12 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from segxai.data.chestx_det10 import CLASSES
-from segxai.data.images import draw, load_pair
-from segxai.data.records import Finding, Record
-from segxai.data.registry import read_records
-from segxai.data.splits import split_images
-from segxai.runtime import InputError
+from segxai.datasets.chestx_det10 import CLASSES
+from segxai.datasets.pairs import draw, load_pair
+from segxai.datasets.record import Finding, Record
+from segxai.datasets.registry import read_records
+from segxai.datasets.splits import split_images
+from segxai.job.log import InputError
 
 # Table 2 of the SegX paper counts boxes; images are counted from the same files.
 BOXES = [340, 347, 2537, 2092, 298, 738, 661, 160, 955, 211]

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from pydicom.encaps import encapsulate
 from pydicom.uid import JPEGLSLossless, generate_uid
 
-from segxai.data.dicom import series_uid
-from segxai.data.images import load_image, load_mask
-from segxai.runtime import InputError
+from segxai.images.dicom import series_uid
+from segxai.images.load import load_image, load_mask
+from segxai.job.log import InputError
 from tests.unit.dicoms import write_dicom
 
 DEEP = np.array([[0, 256, 1000], [32768, 40000, 65535]], np.uint16)

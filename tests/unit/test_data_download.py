@@ -20,9 +20,9 @@ import numpy as np
 import pytest
 import requests
 
-from segxai.data.archives import extract, fresh_folder
-from segxai.data.download import download, published_file
-from segxai.runtime import InputError
+from segxai.fetch.archives import extract, fresh_folder
+from segxai.fetch.download import download, published_file
+from segxai.job.log import InputError
 
 CONTENT = np.random.default_rng(0).bytes(3_000_000)
 SHA256 = hashlib.sha256(CONTENT).hexdigest()

@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from segxai.data.images import load_pair
-from segxai.data.registry import read_records
-from segxai.data.splits import split_images
-from segxai.runtime import InputError
+from segxai.datasets.pairs import load_pair
+from segxai.datasets.registry import read_records
+from segxai.datasets.splits import split_images
+from segxai.job.log import InputError
 
 # Table 1 of the SegX paper.
 COUNTS = {"akiec": 327, "bcc": 514, "bkl": 1099, "df": 115, "mel": 1113, "nv": 6705, "vasc": 142}

@@ -10,17 +10,11 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from PIL import Image
 
-from segxai.data.arrays import npy_rows
-from segxai.data.images import (
-    channel_statistics,
-    load_image,
-    load_mask,
-    load_pair,
-    resize_image,
-    resize_mask,
-)
-from segxai.data.records import Record
-from segxai.runtime import InputError
+from segxai.datasets.pairs import load_pair
+from segxai.datasets.record import Record
+from segxai.images.arrays import npy_rows
+from segxai.images.load import load_image, load_mask, measure_channels, resize_image, resize_mask
+from segxai.job.log import InputError
 
 RGB = np.random.default_rng(0).integers(0, 256, (6, 8, 3), dtype=np.uint8)
 GREY = RGB[..., 0]
@@ -197,7 +191,7 @@ def test_statistics_are_those_of_the_chosen_rows():
     """Mean and deviation equal NumPy's over the training images alone, in units of 255."""
     images = np.random.default_rng(1).integers(0, 256, (5, 7, 7, 3), dtype=np.uint8)
     rows = np.array([0, 2, 3])
-    mean, std = channel_statistics(images, rows)
+    mean, std = measure_channels(images, rows)
     pixels = images[rows].reshape(-1, 3) / 255
     np.testing.assert_allclose(mean, pixels.mean(axis=0), rtol=1e-12)
     np.testing.assert_allclose(std, pixels.std(axis=0), rtol=1e-12)
@@ -206,7 +200,7 @@ def test_statistics_are_those_of_the_chosen_rows():
 def test_constant_channel_is_refused():
     """A channel without variation cannot be normalised."""
     with pytest.raises(InputError, match="constant"):
-        channel_statistics(np.full((2, 4, 4, 3), 9, np.uint8), np.arange(2))
+        measure_channels(np.full((2, 4, 4, 3), 9, np.uint8), np.arange(2))
 
 
 @pytest.mark.parametrize("n", [0, 1, 1234])

@@ -8,12 +8,13 @@ import pytest
 import yaml
 from PIL import Image
 
-from segxai.data import nuinsseg
-from segxai.data.images import load_image, load_instances, load_pair
-from segxai.data.records import read_rows
-from segxai.data.registry import read_records
-from segxai.data.samples import select_records
-from segxai.runtime import InputError
+from segxai.datasets import nuinsseg
+from segxai.datasets.pairs import load_pair
+from segxai.datasets.registry import read_records
+from segxai.datasets.samples import select_records
+from segxai.images.load import load_image, load_instances
+from segxai.job.files import read_rows
+from segxai.job.log import InputError
 
 FAT = "mouse fat (white and brown)_subscapula"
 IDS = np.zeros((16, 16), np.uint16)

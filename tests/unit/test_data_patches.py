@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from segxai.data.patches import cut_patches, whole_images, window_means
-from segxai.runtime import InputError
+from segxai.datasets.patches import cut_patches, whole_images, window_means
+from segxai.job.log import InputError
 
 CLASSES = ["background", "lesion"]
 

@@ -11,14 +11,14 @@ import pytest
 from PIL import Image
 from scipy import ndimage
 
-from segxai.data.findings import phantom_findings
-from segxai.data.images import load_mask, resize_mask
-from segxai.data.patches import window_means
-from segxai.data.records import read_rows
-from segxai.data.registry import read_records
-from segxai.data.samples import label_matrix
-from segxai.data.splits import split_by_group
-from segxai.runtime import InputError
+from segxai.datasets.patches import window_means
+from segxai.datasets.phantoms.radiographs import phantom_findings
+from segxai.datasets.registry import read_records
+from segxai.datasets.samples import label_matrix
+from segxai.datasets.splits import split_by_group
+from segxai.images.load import load_mask, resize_mask
+from segxai.job.files import read_rows
+from segxai.job.log import InputError
 
 
 @pytest.fixture

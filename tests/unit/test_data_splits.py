@@ -8,14 +8,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from segxai.data.splits import (
+from segxai.datasets.splits import (
     choose_subset,
     pick_groups,
     split_by_group,
     split_by_order,
     split_images,
 )
-from segxai.runtime import InputError
+from segxai.job.log import InputError
 
 NAMES = [f"image-{i}" for i in range(200)]
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from segxai.report.datasets import (
+from segxai.stats.dataset_summary import (
     COUNTED,
     LINES,
     QUANTILES,
@@ -22,7 +22,7 @@ from segxai.report.datasets import (
     reasons,
     summarise,
 )
-from segxai.report.tables import claims
+from segxai.stats.tables import claims
 
 SIZE = 10
 DEFINITION = {

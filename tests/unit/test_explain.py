@@ -7,13 +7,14 @@ import torch
 from captum.attr import IntegratedGradients, NoiseTunnel
 from torch import nn
 
-from segxai.explain.captum_gradients import captum_gradients
-from segxai.explain.integrated_gradients import integrated_gradients
 from segxai.explain.nodes import KNEES, path_nodes
-from segxai.explain.relevance import relevance
 from segxai.explain.stream import Attribution, Request, completeness_error
-from segxai.models.classifier import Classifier
-from segxai.models.keys import first_component, key_features
+from segxai.explainers.captum_integrated_gradients import captum_gradients
+from segxai.explainers.integrated_gradients import integrated_gradients
+from segxai.networks.keys import key_features
+from segxai.networks.network import Classifier
+from segxai.views.components import first_component
+from segxai.views.relevance import relevance
 
 NOISE = {"noise_samples": 5, "noise_std": 0.1}
 SETTINGS = {"steps": 6, **NOISE, "probe": 8, "tolerance": None, "max_steps": 64, "batch_size": 40}

@@ -9,14 +9,14 @@ from captum.attr import GradientShap, LayerGradCam
 from torch import nn
 from torch.nn import functional as F
 
-from segxai.explain.captum_gradients import captum_gradients
-from segxai.explain.grad_cam import feature_layer, grad_cam
-from segxai.explain.gradient_shap import draw_pairs, gradient_shap
-from segxai.explain.integrated_gradients import integrated_gradients
 from segxai.explain.registry import explain
 from segxai.explain.stream import Request, completeness_error
-from segxai.models.classifier import Classifier, build_classifier
-from segxai.runtime import InputError
+from segxai.explainers.captum_integrated_gradients import captum_gradients
+from segxai.explainers.grad_cam import feature_layer, grad_cam
+from segxai.explainers.gradient_shap import draw_pairs, gradient_shap
+from segxai.explainers.integrated_gradients import integrated_gradients
+from segxai.job.log import InputError
+from segxai.networks.network import Classifier, build_classifier
 
 SHAP = {"samples": 50, "batch_size": 16}
 
@@ -243,7 +243,7 @@ def test_even_pairs_are_more_complete_than_independent_ones(monkeypatch):
 
     even = mean_error()
     monkeypatch.setattr(
-        "segxai.explain.gradient_shap.draw_pairs",
+        "segxai.explainers.gradient_shap.draw_pairs",
         lambda n, k, g: (torch.randint(n, (k,), generator=g), torch.rand(k, generator=g)),
     )
     assert even < mean_error() / 10

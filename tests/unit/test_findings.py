@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from segxai.data import findings
-from segxai.data.findings import CLASSES, phantom_findings, write_phantom_findings
-from segxai.data.images import load_image, load_pair
-from segxai.data.registry import read_records
-from segxai.runtime import InputError
+from segxai.datasets.pairs import load_pair
+from segxai.datasets.phantoms import radiographs as findings
+from segxai.datasets.phantoms.radiographs import CLASSES, phantom_findings, write_phantom_findings
+from segxai.datasets.registry import read_records
+from segxai.images.load import load_image
+from segxai.job.log import InputError
 
 SIZE = 64
 SHORTCUT = {"class": "nodule", "share": 0.5}

@@ -13,11 +13,11 @@ from hypothesis.extra.numpy import arrays
 from PIL import Image
 from torchmetrics.functional.detection import panoptic_quality as reference_quality
 
-from segxai.data.images import resize_instances
-from segxai.data.records import read_rows
+from segxai.images.load import resize_instances
+from segxai.job.files import read_rows
+from segxai.job.log import InputError
 from segxai.metrics.instances import aji, components, overlaps, panoptic_quality
 from segxai.metrics.overlap import iou
-from segxai.runtime import InputError
 
 objects = arrays(np.uint16, (5, 6), elements=st.integers(0, 4))
 masks = arrays(bool, (6, 7))

@@ -7,8 +7,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from segxai.segment.maskcut import CRF, FOREGROUND, cut_objects, finish, maskcut
-from segxai.segment.tokencut import NoPartition
+from segxai.segmenters.maskcut import CRF, FOREGROUND, cut_objects, finish, maskcut
+from segxai.segmenters.tokencut import NoPartition
 
 
 def planted(labels: np.ndarray, noise: float = 0.0, seed: int = 0) -> np.ndarray:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from segxai.runtime import BLAS_THREADS
+from segxai.job.parallel import BLAS_THREADS
 
 SIDE = 96
 FEW, MANY = 20, 100

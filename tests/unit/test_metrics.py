@@ -10,8 +10,9 @@ from scipy import stats as scipy_stats
 from torchmetrics.functional.classification import binary_f1_score, binary_jaccard_index
 
 from segxai.metrics.overlap import dice, iou
-from segxai.metrics.selective import auroc
-from segxai.stats import bootstrap_mean, bootstrap_weighted, holm, mann_whitney, paired_tests
+from segxai.stats.bootstrap import bootstrap_mean, bootstrap_weighted
+from segxai.stats.selective import auroc
+from segxai.stats.tests import holm, mann_whitney, paired_tests
 
 masks = arrays(bool, (3, 6, 5))
 

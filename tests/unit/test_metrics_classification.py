@@ -12,7 +12,7 @@ from torchmetrics.functional.classification import (
     multiclass_f1_score,
 )
 
-from segxai.metrics.classification import best_thresholds, multiclass_scores, multilabel_scores
+from segxai.stats.classification import best_thresholds, multiclass_scores, multilabel_scores
 
 
 def column(*values) -> np.ndarray:

@@ -14,14 +14,14 @@ from scipy.ndimage import gaussian_filter
 from torch import nn
 from torch.nn import functional as F
 
-from segxai.explain.grad_cam import level_maps
-from segxai.models.classifier import build_classifier
-from segxai.models.inputs import normalise
-from segxai.models.saving import save_weights
-from segxai.models.training import Patches, _features, freeze, train_classifier
-from segxai.models.weights import read_state_dict
-from segxai.runtime import InputError
-from segxai.segment.micranet import _scaled, micranet_mask
+from segxai.explainers.grad_cam import level_maps
+from segxai.job.log import InputError
+from segxai.networks.inputs import normalise
+from segxai.networks.network import build_classifier
+from segxai.networks.saving import save_weights
+from segxai.networks.training import Patches, _features, freeze, train_classifier
+from segxai.networks.weights import read_state_dict
+from segxai.segmenters.micranet import _scaled, micranet_mask
 
 SIDES = (32, 32, 16, 16, 8, 8, 4, 4)
 # One pixel of a map of 32.

@@ -10,17 +10,18 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from segxai.models.augment import augment
-from segxai.models.classifier import Classifier, build_classifier, image_probabilities
-from segxai.models.inputs import (
+from segxai.job.log import InputError
+from segxai.networks.augment import augment
+from segxai.networks.inputs import (
     channel_statistics,
     intensities,
     join_windows,
     normalise,
     split_windows,
 )
-from segxai.models.saving import save_weights
-from segxai.models.training import (
+from segxai.networks.network import Classifier, build_classifier, image_probabilities
+from segxai.networks.saving import save_weights
+from segxai.networks.training import (
     LOSSES,
     Patches,
     _features,
@@ -29,8 +30,7 @@ from segxai.models.training import (
     freeze,
     train_classifier,
 )
-from segxai.models.weights import load_backbone, read_state_dict
-from segxai.runtime import InputError
+from segxai.networks.weights import load_backbone, read_state_dict
 
 ARCHITECTURE = "vit_tiny_patch16_224"
 ARGUMENTS = {"img_size": 32, "patch_size": 8, "embed_dim": 48, "depth": 2, "num_heads": 3}

@@ -7,7 +7,7 @@ import scipy.sparse
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from segxai.segment.ncut import MIN_EIGENGAP, ncut, normalized_cut, relevance_affinity
+from segxai.segmenters.ncut import MIN_EIGENGAP, ncut, normalized_cut, relevance_affinity
 
 
 def two_cliques(m: int, n: int, bridge: float) -> np.ndarray:

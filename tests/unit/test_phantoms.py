@@ -7,8 +7,8 @@ import pytest
 from PIL import Image
 from scipy.stats import fisher_exact
 
-from segxai.data import phantoms
-from segxai.data.phantoms import phantom_lesion, write_phantom_lesions
+from segxai.datasets.phantoms import lesions as phantoms
+from segxai.datasets.phantoms.lesions import phantom_lesion, write_phantom_lesions
 
 SIZE = 64
 

@@ -6,10 +6,11 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from segxai.segment.fusion import fuse
-from segxai.segment.grey import unit_range
-from segxai.segment.ncut import MIN_EIGENGAP, ncut, normalized_cut, relevance_affinity
-from segxai.stats import bootstrap_mean, holm, mann_whitney
+from segxai.segmenters.ncut import MIN_EIGENGAP, ncut, normalized_cut, relevance_affinity
+from segxai.stats.bootstrap import bootstrap_mean
+from segxai.stats.tests import holm, mann_whitney
+from segxai.views.fusion import fuse
+from segxai.views.grey import unit_range
 
 CELLS = 5
 levels = arrays(np.float64, (CELLS, CELLS), elements=st.integers(0, 64).map(lambda k: k / 64))

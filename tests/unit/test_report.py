@@ -17,17 +17,13 @@ from matplotlib.colors import to_rgb
 from skimage.color import deltaE_ciede2000, rgb2lab
 from skimage.draw import polygon2mask
 
-from segxai.data.records import read_rows
+from segxai.figures import explainseg as figures
+from segxai.figures import style
+from segxai.figures.examples import Examples, choose, rank, read_examples, write_examples
+from segxai.figures.outlines import outlines, svg_path
+from segxai.job.files import read_rows
 from segxai.metrics.overlap import dice, iou
-from segxai.report import figures, page, style, summary
-from segxai.report.examples import (
-    Examples,
-    choose,
-    rank,
-    read_examples,
-    write_examples,
-)
-from segxai.report.outlines import outlines, svg_path
+from segxai.page import page, summary
 
 VARIANTS = {"xai-morphology-crf": "C xai+morphology", "xai-ncut-crf": "XNCut xai+ncut"}
 COARSE = {"xai-morphology": "C, before CRF", "xai-ncut": "XNCut, before CRF"}
@@ -243,7 +239,7 @@ def write_page(built, checkout, path, segx=(), **changes) -> str:
     history = pd.DataFrame({"epoch": [1], "train_loss": [1.0]})
     history = history.assign(validation_loss=1.0, validation_accuracy=0.5)
     style.save(figures.training({"Toy": [history]}, {"Toy": "cross_entropy"}), drawing)
-    sources = checkout / "segxai" / "report"
+    sources = checkout / "segxai" / "page"
     texts = sorted(sources.glob("page.*[!y]"))
     definition = {
         "analysis_size": SIDE,

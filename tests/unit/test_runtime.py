@@ -14,23 +14,13 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from segxai.data.arrays import read_array
-from segxai.data.samples import background_rows, explained_labels, explained_rows, sharded
-from segxai.runtime import (
-    BLAS_THREADS,
-    InputError,
-    atomic_path,
-    claim_gpu,
-    describe_os_error,
-    image_seed,
-    job,
-    log,
-    map_images,
-    progress,
-    shard_rows,
-    torch_device,
-    usable_precision,
-)
+from segxai.datasets.samples import background_rows, explained_labels, explained_rows, sharded
+from segxai.images.arrays import read_array
+from segxai.job.device import claim_gpu, torch_device, usable_precision
+from segxai.job.files import atomic_path
+from segxai.job.log import InputError, describe_os_error, job, log, progress
+from segxai.job.parallel import BLAS_THREADS, map_images
+from segxai.job.seeds import image_seed, shard_rows
 
 
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
@@ -229,7 +219,7 @@ def test_bfloat16_needs_instructions(monkeypatch, caplog, has):
     assert usable_precision("float32", torch.device("cpu")) == "float32"
 
 
-CLAIM = "from segxai.runtime import claim_gpu; print(claim_gpu(['a', 'b']), flush=True); input()"
+CLAIM = "from segxai.job.device import claim_gpu; print(claim_gpu(['a', 'b']), flush=True); input()"
 
 
 def test_each_job_has_a_gpu_of_its_own(tmp_path, monkeypatch):
@@ -257,7 +247,7 @@ def test_the_claimed_gpu_is_the_device(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     monkeypatch.setattr(torch.cuda, "get_device_properties", gpus.__getitem__)
-    monkeypatch.setattr("segxai.runtime.claim_gpu", lambda uuids: uuids.index("b"))
+    monkeypatch.setattr("segxai.job.device.claim_gpu", lambda uuids: uuids.index("b"))
     assert torch_device(torch.get_num_threads()) == torch.device("cuda", 1)
 
 

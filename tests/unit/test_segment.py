@@ -7,15 +7,15 @@ from skimage.exposure import equalize_adapthist
 from skimage.filters import threshold_otsu
 
 from segxai.metrics.overlap import dice
-from segxai.segment.crf import dense_crf, foreground_probability
-from segxai.segment.disc import centred_disc
-from segxai.segment.fusion import fuse
-from segxai.segment.grey import equalise, pixels, smooth
-from segxai.segment.morphology import morphology
-from segxai.segment.otsu import otsu, otsu_image
-from segxai.segment.registry import RELEVANCE_SEGMENTERS
-from segxai.segment.relevance import refine, segment
-from segxai.segment.tuning import candidates, coarse_scores
+from segxai.segmenters.chain import refine, segment
+from segxai.segmenters.crf import dense_crf, foreground_probability
+from segxai.segmenters.disc import centred_disc
+from segxai.segmenters.morphology import morphology
+from segxai.segmenters.otsu import otsu, otsu_image
+from segxai.segmenters.registry import RELEVANCE_SEGMENTERS
+from segxai.segmenters.tuning import candidates, coarse_scores
+from segxai.views.fusion import fuse
+from segxai.views.grey import equalise, pixels, smooth
 
 MORPHOLOGY = {
     "equalisation": "histogram",

@@ -9,10 +9,10 @@ from scipy.ndimage import binary_dilation, binary_erosion
 from skimage.morphology import disk
 
 from segxai.metrics.overlap import iou
-from segxai.segment.degrade import degrade
-from segxai.segment.disc import centred_disc
-from segxai.segment.scope import mask_of, scoped
-from segxai.segx import (
+from segxai.segmenters.disc import centred_disc
+from segxai.segmenters.scope import mask_of, scoped
+from segxai.views.degrade import degrade
+from segxai.views.segx import (
     ALIGNMENT_SCORES,
     alignment_scores,
     auitc,

@@ -9,9 +9,11 @@ import pytest
 from matplotlib.colors import to_rgb
 from skimage.color import deltaE_ciede2000, rgb2lab
 
-from segxai.metrics.selective import aurc
-from segxai.report import figures, segx_figures, style
-from segxai.segx import iou_at, segx
+from segxai.figures import explainseg as figures
+from segxai.figures import segx as segx_figures
+from segxai.figures import style
+from segxai.stats.selective import aurc
+from segxai.views.segx import iou_at, segx
 
 TITLES = {"toy": "Toy"}
 ROWS = ["resnet50 shap", "resnet50 gradcam"]

@@ -9,11 +9,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from segxai.data.records import read_rows
-from segxai.report import page
-from segxai.report.datasets import summarise
-from segxai.report.segx_layout import arrange, cell, shared_groups, trained
-from segxai.report.segx_page import NOTHING, answer, change, percent
+from segxai.job.files import read_rows
+from segxai.page import page
+from segxai.page.segx_layout import arrange, cell, shared_groups, trained
+from segxai.page.segx_page import NOTHING, answer, change, percent
+from segxai.stats.dataset_summary import summarise
 
 TITLES = {"ham10000": "HAM10000", "phantom-findings": "Phantom findings"}
 ROWS = ["resnet50 shap", "resnet50 gradcam"]
@@ -519,7 +519,7 @@ def data_summary(root) -> pd.DataFrame:
 @pytest.fixture(scope="module")
 def html(told, checkout):
     """Return the page of a run of SegX alone."""
-    sources = checkout / "segxai" / "report"
+    sources = checkout / "segxai" / "page"
     summary = told.with_name("dataset_summary.csv")
     data_summary(told.parent).to_csv(summary, index=False)
     run_script(checkout, "write_report")(

@@ -8,11 +8,12 @@ import pandas as pd
 import pytest
 import torch
 
-from segxai.data.records import read_rows
-from segxai.metrics.classification import best_thresholds
-from segxai.models.classifier import Classifier, build_classifier
-from segxai.models.saving import save_weights
-from segxai.runtime import BLAS_THREADS, InputError
+from segxai.job.files import read_rows
+from segxai.job.log import InputError
+from segxai.job.parallel import BLAS_THREADS
+from segxai.networks.network import Classifier, build_classifier
+from segxai.networks.saving import save_weights
+from segxai.stats.classification import best_thresholds
 
 CLASSES = ["a", "b"]
 SELECTION = {"split": "test", "count": None, "seed": 1, "shards": 1}

@@ -11,7 +11,7 @@ from hypothesis.extra.numpy import arrays
 from scipy.stats import entropy
 from torchmetrics.functional.classification import binary_auroc
 
-from segxai.metrics.selective import (
+from segxai.stats.selective import (
     augrc,
     aurc,
     auroc,

@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from segxai.report import gallery, page, summary
-from segxai.report.examples import choose_predictions, read_examples
-from segxai.report.tables import compare
+from segxai.figures.examples import choose_predictions, read_examples
+from segxai.page import gallery, page, summary
+from segxai.stats.tables import compare
 
 ROLES = {"variants": ["A", "B"], "controls": ["Disc"], "baselines": ["TokenCut", "MaskCut"]}
 STATISTICS = {"resamples": 500, "confidence": 0.95, "seed": 1}

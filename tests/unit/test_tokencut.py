@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from scipy import ndimage
 from timm.layers import resample_abs_pos_embed
 
-from segxai.models.keys import key_features
-from segxai.runtime import InputError
-from segxai.segment.ncut import MIN_EIGENGAP, normalized_cut
-from segxai.segment.tokencut import NoPartition, cut_tokens, token_affinity, tokencut
+from segxai.job.log import InputError
+from segxai.networks.keys import key_features
+from segxai.segmenters.ncut import MIN_EIGENGAP, normalized_cut
+from segxai.segmenters.tokencut import NoPartition, cut_tokens, token_affinity, tokencut
 
 
 def planted(shape: tuple[int, int], *boxes: tuple[slice, slice], noise: float = 0.0, seed: int = 0):

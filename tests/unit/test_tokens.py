@@ -8,10 +8,10 @@ import safetensors.torch
 import timm
 import torch
 
-from segxai.models.classifier import Classifier, build_classifier
-from segxai.models.keys import key_features
-from segxai.segment.bilateral import bilateral_solver
-from segxai.segment.tokens import segment_keys
+from segxai.networks.keys import key_features
+from segxai.networks.network import Classifier, build_classifier
+from segxai.segmenters.bilateral import bilateral_solver
+from segxai.segmenters.tokens import segment_keys
 
 IMAGE = np.zeros((48, 48, 3), np.uint8)
 IMAGE[8:24, 8:32] = 220

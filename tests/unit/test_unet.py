@@ -11,13 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from segxai.data.phantoms import phantom_lesion
+from segxai.datasets.phantoms.lesions import phantom_lesion
+from segxai.job.log import InputError
 from segxai.metrics.overlap import dice
-from segxai.models.augment import augment
-from segxai.models.inputs import normalise
-from segxai.models.saving import save_weights
-from segxai.models.training import Patches
-from segxai.models.unet import (
+from segxai.networks.augment import augment
+from segxai.networks.inputs import normalise
+from segxai.networks.saving import save_weights
+from segxai.networks.training import Patches
+from segxai.networks.unet import (
     UNet,
     build_unet,
     load_unet,
@@ -25,7 +26,6 @@ from segxai.models.unet import (
     segmentation_loss,
     train_segmenter,
 )
-from segxai.runtime import InputError
 
 CPU = torch.device("cpu")
 TRAINING = {

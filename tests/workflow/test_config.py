@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from segxai.report.style import PALETTE
+from segxai.figures.style import PALETTE
 
 ROOT = Path(__file__).resolve().parents[2]
 # The definition whose values the README gives as defaults, by section.

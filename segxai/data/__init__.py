@@ -1,1 +1,0 @@
-"""Data sets: readers, phantoms, download, splits, patches."""

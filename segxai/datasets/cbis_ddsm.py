@@ -1,0 +1,156 @@
+"""CBIS-DDSM: 3,103 digitised mammograms of 1,566 patients, their lesions outlined [1]_.
+
+References
+----------
+.. [1] Lee et al., "A curated mammography data set for use in computer-aided detection and
+   diagnosis research", Scientific Data 4, 170177 (2017), doi:10.1038/sdata.2017.177.
+"""
+
+import os
+import re
+from pathlib import Path
+
+import pandas as pd
+
+from segxai.datasets.record import Record, image_files, index_files, require_unique
+from segxai.datasets.splits import TEST, TRAIN
+from segxai.images import dicom
+from segxai.job.files import read_table
+from segxai.job.log import InputError, reason
+
+ABNORMALITIES = {"mass": ["mass"], "calc": ["calc"], "both": ["mass", "calc"]}
+LABELS = {"BENIGN": "benign", "BENIGN_WITHOUT_CALLBACK": "benign", "MALIGNANT": "malignant"}
+PATHS = {
+    "image": "image file path",
+    "mask": "ROI mask file path",
+    "crop": "cropped image file path",
+}
+UID = r"\d+(?:\.\d+){4,}"
+
+
+def read(folder: Path, abnormalities: str = "mass") -> list[Record]:
+    """List all images of the case tables, training before test, in their order.
+
+    An image is malignant if one of its lesions is, benign otherwise (also where the patient was
+    not called back). Images of one patient are a group; numbers of patients are the same in all
+    four tables. With `abnormalities` "both", 31 patients are on both sides of the official split,
+    and 71 mammograms are in the set twice, once with their masses and once with their
+    calcifications: see :func:`segxai.datasets.splits.split_officially`.
+
+    The tables lie up to two folders deep. A series is a folder that is named by its
+    SeriesInstanceUID, in whatever folder it lies: ``<uid>/*.dcm`` of the Imaging Data Commons
+    (also ``MG_<uid>``), ``<patient>/<study>/<uid>/*.dcm`` of TCIA, ``jpeg/<uid>/*.jpg`` of the
+    copy on Kaggle. Folders of other names, as TCIA's downloader makes them, are identified by the
+    header of their first DICOM file. A series that is absent is listed as ``folder/<uid>``, so that
+    loading rejects its image by name and the others keep their side of the split.
+
+    Mask and crop of a lesion share a series, or have one each, and neither their names nor the
+    table tell which is which: all are listed, and loading chooses by their pixels.
+
+    Raises
+    ------
+    InputError
+        If a table is missing, damaged or has an unknown pathology, a series lies in two folders,
+        or a folder cannot be identified.
+    """
+    tables = index_files(folder, "*_case_description_*_set.csv")
+    series = index_series(folder)
+    records = []
+    for kind in ABNORMALITIES[abnormalities]:
+        for side in (TRAIN, TEST):
+            name = f"{kind}_case_description_{side}_set.csv"
+            cases = read_cases(tables.get(name, folder / name))
+            for _, lesions in cases.groupby("image", sort=False):
+                uids = [*lesions["image"], *lesions["mask"], *lesions["crop"]]
+                image, *masks = (series.get(uid, folder / uid) for uid in dict.fromkeys(uids))
+                records.append(
+                    Record(
+                        lesions["image_id"].iloc[0],
+                        image,
+                        tuple(masks),
+                        label=lesions["label"].max(),  # "malignant" comes after "benign"
+                        group=lesions["patient_id"].iloc[0],
+                        split=side,
+                        lesions=lesions["mask"].nunique(),
+                    )
+                )
+    require_unique((record.image_id for record in records), folder)
+    return records
+
+
+def read_cases(table: Path) -> pd.DataFrame:
+    """Read a case table: one row per lesion.
+
+    Returns
+    -------
+    DataFrame
+        patient_id, label, image_id (such as ``Mass-Training_P_00001_LEFT_CC``), and the
+        SeriesInstanceUID of its image, mask and crop.
+
+    Raises
+    ------
+    InputError
+        If it is not as published.
+    """
+    # Some cells end in a line break.
+    text = read_table(table, ["patient_id", "pathology", *PATHS.values()])
+    text = text.apply(lambda column: column.str.strip())
+    if unknown := sorted(set(text["pathology"]) - set(LABELS)):
+        raise InputError(
+            f"{table}: has the pathology '{unknown[0]}', which is none of {', '.join(LABELS)}; "
+            "correct its row."
+        )
+    cases = text[["patient_id"]].assign(label=text["pathology"].map(LABELS))
+    for name, column in PATHS.items():
+        parts = text[column].str.extract(rf"^([^/]+)/{UID}/({UID})/[^/]+\.dcm$")
+        if (bad := parts.isna().any(axis=1)).any():
+            raise InputError(
+                f"{table}: the {column} '{text[column][bad].iloc[0]}' names no series; "
+                "replace it by the original."
+            )
+        cases[name] = parts[1]
+        if name == "image":
+            cases["image_id"] = parts[0]
+    return cases
+
+
+def index_series(folder: Path) -> dict[str, Path]:
+    """Find the folder of each series by its SeriesInstanceUID.
+
+    Raises
+    ------
+    InputError
+        If a series lies in two folders, or the header of a file that is needed is damaged.
+    """
+    found: dict[str, Path] = {}
+    seen = set()
+    for parent, children, _ in os.walk(folder, followlinks=True):
+        place = Path(parent)
+        # Links may lead round in circles.
+        if (real := os.path.realpath(parent)) in seen:
+            children.clear()
+            continue
+        seen.add(real)
+        if uid := identify(place):
+            if other := found.get(uid):
+                raise InputError(f"{place}: is the same series as {other}; remove one of the two.")
+            found[uid] = place
+    return found
+
+
+def identify(place: Path) -> str | None:
+    """Tell the series in a folder, by its name or else by its first DICOM file; None for none."""
+    files = image_files(place)
+    if files and (named := re.search(rf"{UID}$", place.name)):
+        return named[0]
+    for file in files:
+        if file.suffix.lower() == dicom.SUFFIX:
+            try:
+                return dicom.series_uid(file)
+            # Decoders answer a hostile file with almost any exception.
+            except Exception as error:
+                raise InputError(
+                    f"{file}: its header cannot be read ({reason(error)}); replace it by an intact "
+                    "copy."
+                ) from None
+    return None

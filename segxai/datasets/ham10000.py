@@ -1,0 +1,79 @@
+"""HAM10000: 10,015 dermoscopic images [1]_ with lesions outlined by Tschandl et al. [2]_.
+
+References
+----------
+.. [1] Tschandl et al., "The HAM10000 dataset", Scientific Data 5, 180161 (2018),
+   doi:10.1038/sdata.2018.161.
+.. [2] Tschandl et al., "Human–computer collaboration for skin cancer recognition", Nature
+   Medicine 26 (2020), doi:10.1038/s41591-020-0942-0.
+"""
+
+from pathlib import Path
+
+from segxai.datasets.record import Record, index_files, require_unique
+from segxai.job.files import read_table
+from segxai.job.log import InputError
+
+DIAGNOSES = ("akiec", "bcc", "bkl", "df", "mel", "nv", "vasc")
+IMAGE_FOLDERS = r"images|ham10000_images(_part_[12])?"
+MASK_FOLDER = "HAM10000_segmentations_lesion_tschandl"
+
+
+def read(folder: Path) -> list[Record]:
+    """List all images of ``HAM10000_metadata.csv``, in its order, with the diagnosis as label.
+
+    Images of one lesion are a group. The images lie in ``HAM10000_images_part_{1,2}`` or
+    ``images``, the masks are called ``<id>_segmentation.png``, each up to two folders deep. An
+    image that is listed but absent is listed with the path where it should be, so that loading
+    rejects it by name and the others keep their side of the split.
+
+    Raises
+    ------
+    InputError
+        If the table is missing, damaged or lists an image twice, knows another diagnosis, or
+        lacks an image that is there; if two files have one name; if there is no image at all.
+    """
+    table = find_table(folder)
+    rows = read_table(table, ["image_id", "dx", "lesion_id"])
+    require_unique(rows["image_id"], table)
+    images = index_files(folder, "*.jpg", IMAGE_FOLDERS)
+    if not images:
+        raise InputError(
+            f"{folder}: has no image in 'HAM10000_images_part_1', 'HAM10000_images_part_2' or "
+            "'images'; check `path` of the data set."
+        )
+    if unlisted := sorted(images.keys() - set(rows["image_id"] + ".jpg")):
+        raise InputError(
+            f"{table}: has no row for {images[unlisted[0]].name}; replace it by an intact copy or "
+            "remove the image."
+        )
+    masks = index_files(folder, "*_segmentation.png")
+    records = []
+    for row in rows.itertuples():
+        if row.dx not in DIAGNOSES:
+            raise InputError(
+                f"{table}: {row.image_id} has the diagnosis '{row.dx}', which is none of "
+                f"{', '.join(DIAGNOSES)}; correct its row."
+            )
+        image, mask = f"{row.image_id}.jpg", f"{row.image_id}_segmentation.png"
+        records.append(
+            Record(
+                row.image_id,
+                images.get(image, folder / "images" / image),
+                masks.get(mask, folder / MASK_FOLDER / mask),
+                label=row.dx,
+                group=row.lesion_id,
+            )
+        )
+    return records
+
+
+def find_table(folder: Path) -> Path:
+    """Find the metadata, under its published name or that of the SegX authors' copy."""
+    for name in ("HAM10000_metadata.csv", "metadata.csv"):
+        if (folder / name).is_file():
+            return folder / name
+    raise InputError(
+        f"{folder / 'HAM10000_metadata.csv'}: no such file; download it from the Dataverse with "
+        "`?format=original`."
+    )

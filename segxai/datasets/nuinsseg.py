@@ -1,0 +1,131 @@
+"""NuInsSeg: 665 images of H&E-stained tissue from 31 human and mouse organs [1]_.
+
+More than 30,000 nuclei are outlined one by one. Each tissue is one slide: a split by image trains
+on the slides that it validates on.
+
+References
+----------
+.. [1] Mahbod et al., "NuInsSeg: a fully annotated dataset for nuclei instance segmentation in
+   H&E-stained histological images", Scientific Data 11, 295 (2024),
+   doi:10.1038/s41597-024-03117-2.
+"""
+
+from pathlib import Path
+
+from segxai.datasets.record import Record, require_unique
+from segxai.job.log import InputError
+
+TISSUES = (
+    "human bladder",
+    "human brain",
+    "human cardia",
+    "human cerebellum",
+    "human epiglottis",
+    "human jejunum",
+    "human kidney",
+    "human liver",
+    "human lung",
+    "human melanoma",
+    "human muscle",
+    "human oesophagus",
+    "human pancreas",
+    "human peritoneum",
+    "human placenta",
+    "human pylorus",
+    "human rectum",
+    "human salivory gland",
+    "human spleen",
+    "human testis",
+    "human tongue",
+    "human tonsile",
+    "human umbilical cord",
+    "mouse fat (white and brown)_subscapula",
+    "mouse femur",
+    "mouse heart",
+    "mouse kidney",
+    "mouse liver",
+    "mouse muscle_tibia",
+    "mouse spleen",
+    "mouse thymus",
+)
+IMAGES = "tissue images"
+# The authors' masks for evaluation first. In the second, nuclei that overlap add their numbers up.
+INSTANCES = ("label masks modify", "label masks")
+BINARY = "mask binary"
+
+
+def read(folder: Path) -> list[Record]:
+    """List the images of each tissue below `folder`, by tissue and name; the tissue is the label.
+
+    A tissue holds ``tissue images/<id>.png`` and, of an image, the first found of ``label masks
+    modify/<id>.tif``, ``label masks/<id>.tif`` and ``mask binary/<id>.png``; only the first two
+    tell nuclei apart. The masks without borders, eroded or of ambiguous areas are other things and
+    not read. Tissues may be missing, and lie in a folder of their own such as ``NuInsSeg``. An
+    image without a mask, or the reverse, is listed with the path where the counterpart should be,
+    so that loading rejects it by name. There are no patient identifiers, so each image is its own
+    group.
+
+    Raises
+    ------
+    InputError
+        If there is no tissue, one that is not published, one without images or in two places, or
+        two files of one name.
+    """
+    records = []
+    for tissue in find_tissues(folder):
+        images = by_stem(tissue / IMAGES)
+        labelled = {}
+        for name in reversed(INSTANCES):
+            labelled |= by_stem(tissue / name)
+        binary = by_stem(tissue / BINARY)
+        names = sorted(images.keys() | labelled.keys() | binary.keys())
+        if not names:
+            raise InputError(f"{tissue}: holds no images; restore or remove it.")
+        for name in names:
+            absent = tissue / INSTANCES[0] / f"{name}.tif"
+            records.append(
+                Record(
+                    name,
+                    images.get(name, tissue / IMAGES / f"{name}.png"),
+                    labelled.get(name) or binary.get(name, absent),
+                    label=tissue.name,
+                    group=name,
+                    instances=labelled.get(name),
+                )
+            )
+    require_unique((record.image_id for record in records), folder)
+    return records
+
+
+def find_tissues(folder: Path) -> list[Path]:
+    """Find the folders of the tissues in `folder` or one folder deeper, sorted by name."""
+    found: dict[str, Path] = {}
+    for path in sorted([*folder.glob("*/"), *folder.glob("*/*/")]):
+        hidden = any(part.startswith((".", "__")) for part in path.relative_to(folder).parts)
+        if hidden or not (path.name in TISSUES or (path / IMAGES).is_dir()):
+            continue
+        if path.name not in TISSUES:
+            raise InputError(
+                f"{path}: is none of the {len(TISSUES)} published tissues; rename or remove it."
+            )
+        if other := found.get(path.name):
+            raise InputError(f"{path}: has the name of {other}; remove one of the two.")
+        found[path.name] = path
+    if not found:
+        raise InputError(
+            f"{folder}: holds no tissue such as '{TISSUES[0]}/{IMAGES}'; let `path` of the data "
+            "set name the folder that does."
+        )
+    return [found[name] for name in sorted(found)]
+
+
+def by_stem(folder: Path) -> dict[str, Path]:
+    """Files of a folder by their names without suffix; none where there is no such folder."""
+    found: dict[str, Path] = {}
+    for path in sorted(folder.glob("*")):
+        if path.name.startswith(".") or path.is_dir():
+            continue
+        if other := found.get(path.stem):
+            raise InputError(f"{path}: has the name of {other.name}; remove one of the two.")
+        found[path.stem] = path
+    return found

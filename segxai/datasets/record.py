@@ -1,0 +1,204 @@
+"""What a reader tells about a data set: one record per image, and the files behind it."""
+
+import os
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from segxai.job.log import InputError
+
+SAMPLE_COLUMNS = ["image_id", "source", "height", "width", "group", "split", "label"]
+NO_FINDING = "no finding"  # label of an image that shows none of the classes
+IMAGE_SUFFIXES = (".dcm", ".jpeg", ".jpg", ".png", ".tif", ".tiff")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One outlined finding of an image that may show several.
+
+    Attributes
+    ----------
+    label : str
+        One of the data set's classes.
+    outline : Path or tuple of (x, y)
+        A mask file, or the corners of a polygon in pixels of the original, both ends included.
+    """
+
+    label: str
+    outline: Path | tuple[tuple[float, float], ...]
+
+
+@dataclass(frozen=True)
+class Record:
+    """One image of a data set.
+
+    Attributes
+    ----------
+    image_id : str
+        Name of the image, unique in its data set.
+    image, mask : Path
+        Where the image and its mask should be; loading tells whether they are. A folder, such as a
+        DICOM series, stands for its largest image, and for its masks: :func:`masks_of` in
+        :mod:`segxai.datasets.pairs` tells them from other files. Several masks (tuple of Path) are
+        joined. With `findings`, `mask` is the file that they were read from.
+    label : str
+        One of the data set's classes; with `findings`, all of them (:func:`joined_label`).
+    group : str
+        Images of one group (patient, lesion) stay on one side of the split; `image_id` where
+        no groups are known.
+    findings : tuple of Finding, optional
+        Where an image may show several classes, each with a mask of its own: all that it shows.
+    marker : Path, optional
+        Mask of a planted shortcut (:mod:`segxai.datasets.phantoms.radiographs`).
+    split : {"train", "test"}, optional
+        Side of the published split, where there is one.
+    lesions : int, optional
+        Number of masks; by default one per path of `mask`.
+    instances : Path, optional
+        File of the number of the object that each pixel belongs to, 0 for none. The mask is then
+        where it is not 0, and `mask` the same file.
+    """
+
+    image_id: str
+    image: Path
+    mask: Path | tuple[Path, ...]
+    label: str
+    group: str
+    findings: tuple[Finding, ...] | None = None
+    marker: Path | None = None
+    split: str | None = None
+    lesions: int | None = None
+    instances: Path | None = None
+
+    @property
+    def labels(self) -> set[str]:
+        """The classes that the image shows."""
+        return {self.label} if self.findings is None else {each.label for each in self.findings}
+
+
+def joined_label(labels: Iterable[str]) -> str:
+    """All classes of an image in one text, such as "Effusion + Nodule"."""
+    return " + ".join(sorted(set(labels))) or NO_FINDING
+
+
+def label_columns(records: Sequence[Record], classes: Sequence[str]) -> list[str]:
+    """Columns of ``samples.csv`` that say for each class whether an image shows it.
+
+    Where images show one class each, `label` says it all and there are none.
+
+    Raises
+    ------
+    InputError
+        If an image shows a class that is not among `classes`.
+    """
+    for record in records:
+        if unknown := sorted(record.labels - set(classes)):
+            raise InputError(
+                f"{record.image_id}: its label '{unknown[0]}' is not among the classes "
+                f"{', '.join(classes)}; add it to `classes` of the data set."
+            )
+    several = any(record.findings is not None for record in records)
+    return [f"label_{name}" for name in classes] if several else []
+
+
+def find_root(folder: Path, name: str) -> Path:
+    """Find the folder that holds ``images`` and ``masks``: `folder` itself or `folder`/`name`.
+
+    Raises
+    ------
+    InputError
+        If neither holds both.
+    """
+    for root in (folder / name, folder):
+        if (root / "images").is_dir() and (root / "masks").is_dir():
+            return root
+    raise InputError(
+        f"{folder}: holds no folders 'images' and 'masks', nor '{name}' with both; "
+        "let `path` of the data set name the folder that does."
+    )
+
+
+def pair_by_name(root: Path) -> list[tuple[str, Path, Path]]:
+    """Pair the files of ``images`` and ``masks`` by their names.
+
+    Returns
+    -------
+    pairs : list of (image_id, image, mask)
+        Sorted by name. A file without its counterpart is listed as well, with the path where
+        the counterpart should be, so that loading rejects it by name.
+
+    Raises
+    ------
+    InputError
+        If there are no files, or two that differ in their suffix only.
+    """
+    names = sorted(
+        {
+            file.name
+            for part in ("images", "masks")
+            for file in (root / part).iterdir()
+            # A link that leads nowhere is a file that is missing.
+            if not file.is_dir() and not file.name.startswith(".")
+        }
+    )
+    if not names:
+        raise InputError(f"{root}: 'images' and 'masks' are empty; check the copy on disk.")
+    pairs = {}
+    for name in names:
+        stem = Path(name).stem
+        if stem in pairs:
+            raise InputError(f"{root}: two files are called '{stem}' ({name}); remove one.")
+        pairs[stem] = (stem, root / "images" / name, root / "masks" / name)
+    return [pairs[stem] for stem in sorted(pairs)]
+
+
+def index_files(folder: Path, pattern: str, parents: str = ".*") -> dict[str, Path]:
+    """Find files up to two folders deep by their names, which must be unique.
+
+    Hidden files, which macOS adds to archives, are passed over.
+
+    Parameters
+    ----------
+    folder : Path
+    pattern : str
+        Of the names, such as ``*.png``.
+    parents : str
+        Regular expression for the names of the folders that hold them, in any case.
+
+    Raises
+    ------
+    InputError
+        If two files have the same name.
+    """
+    found: dict[str, Path] = {}
+    for depth in ("", "*/", "*/*/"):
+        for path in sorted(folder.glob(depth + pattern)):
+            hidden = path.name.startswith(".")
+            if hidden or not re.fullmatch(parents, path.parent.name, re.IGNORECASE):
+                continue
+            other = found.get(path.name)
+            # The same file by way of a link is no other file.
+            if other and os.path.realpath(other) != os.path.realpath(path):
+                raise InputError(f"{path}: has the name of {other}; remove one of the two.")
+            found.setdefault(path.name, path)
+    return found
+
+
+def image_files(folder: Path) -> list[Path]:
+    """Image files of a folder by their suffix, sorted by name; hidden ones are passed over."""
+    return sorted(
+        file
+        for file in folder.iterdir()
+        if file.suffix.lower() in IMAGE_SUFFIXES
+        and not file.name.startswith(".")
+        and file.is_file()
+    )
+
+
+def require_unique(names: Iterable[str], source: Path) -> None:
+    """Refuse an image that `source` lists twice."""
+    for name, count in Counter(names).most_common(1):
+        if count > 1:
+            raise InputError(f"{source}: lists {name} {count} times; remove all of them but one.")

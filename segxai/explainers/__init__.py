@@ -1,0 +1,1 @@
+"""The explainers: each attributes a score to the pixels of an image."""

@@ -1,0 +1,1 @@
+"""Originals from the web: download, check, unpack."""

@@ -1,0 +1,284 @@
+"""Original files: asked for, checked and resumed."""
+
+import contextlib
+import fcntl
+import json
+import logging
+import os
+import re
+import shutil
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import pooch
+import requests
+from tqdm import tqdm
+
+from segxai.fetch.archives import BY_HAND
+from segxai.fetch.client import CHUNK, Client, OtherFile, reason_of, require_success
+from segxai.job.files import atomic_path
+from segxai.job.log import SHOWN, InputError
+
+log = logging.getLogger("segxai")
+
+
+def download(
+    url: str,
+    checksum: str,
+    n_bytes: int | None,
+    folder: Path,
+    name: str | None = None,
+    **options,
+) -> Path:
+    """Download a file into `folder`, or take the one that is there, and check its content.
+
+    Parameters
+    ----------
+    url : str
+    checksum : str
+        SHA-256 in hexadecimal, or ``md5:`` and the MD5 where no other is published.
+    n_bytes : int or None
+        Size of the file, if it is known.
+    folder : Path
+        An interrupted download stays here as ``<start of checksum>.part`` and is continued.
+    name : str, optional
+        Name of the file; by default the last part of the address.
+    **options
+        Of :class:`Client`.
+
+    Returns
+    -------
+    file : Path
+
+    Raises
+    ------
+    InputError
+        If the disk has no room, the server does not give the file, or gives another one.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / (name or Path(urlsplit(url).path).name or "archive")
+    kind, _, digest = checksum.rpartition(":")
+    checksum = f"{kind or 'sha256'}:{digest}"
+    if not (file.is_file() and has_checksum(file, checksum)):
+        part = folder / f"{digest[:16]}.part"
+        missing = (n_bytes or 0) - size_of(part)
+        require_space(folder, missing)
+        with byte_meter(missing if n_bytes else None, file.name) as received:
+            fetch(url, checksum, n_bytes, part, file, Client(**options), received)
+    return file
+
+
+def has_checksum(file: Path, checksum: str) -> bool:
+    """Whether the content of a file has the checksum ``<kind>:<hexadecimal>``."""
+    kind, _, digest = checksum.partition(":")
+    return pooch.file_hash(str(file), alg=kind) == digest
+
+
+def fetch(
+    url: str,
+    checksum: str,
+    n_bytes: int | None,
+    part: Path,
+    file: Path,
+    client: Client,
+    received: Callable[[int], None],
+    matches: Callable[[Path, str], bool] = has_checksum,
+    remedy: str = BY_HAND,
+) -> None:
+    """Complete `part`, check it and rename it to `file`, which is whole from the first moment.
+
+    Parameters
+    ----------
+    checksum : str
+        What `matches` compares with: its kind, a colon, its value.
+    received : callable
+        Is told the number of bytes of each piece that arrives, or is lost again (negative).
+    remedy : str
+        What to do if running again does not help.
+
+    Raises
+    ------
+    InputError
+        If the server does not give the file, or gives another one.
+    """
+    try:
+        complete(url, part, n_bytes, client, received)
+        if not matches(part, checksum):
+            part.unlink()
+            kind, _, digest = checksum.partition(":")
+            raise OtherFile(f"{kind} {digest[:16]}…")
+    except requests.RequestException as error:
+        raise InputError(
+            f"{url}: cannot be downloaded ({reason_of(error)}); run the same command again, which "
+            f"continues after the {size_of(part):,} bytes that are here, or {remedy}."
+        ) from error
+    except OtherFile as other:
+        raise InputError(
+            f"{url}: is not the expected file ({other}); the server has moved, or a proxy sent "
+            f"something else: run the same command again, or {remedy}."
+        ) from other
+    file.parent.mkdir(parents=True, exist_ok=True)
+    part.replace(file)
+
+
+def complete(
+    url: str, part: Path, n_bytes: int | None, client: Client, received: Callable[[int], None]
+) -> None:
+    """Ask for the bytes that `part` lacks until it is complete, in as many answers as it takes."""
+
+    def ask() -> None:
+        start = size_of(part)
+        if n_bytes is not None and start >= n_bytes:
+            return
+        with client.open(url, {"Range": f"bytes={start}-"} if start else {}) as response:
+            # Asked for the rest of a file that is here in full: its checksum will tell.
+            if n_bytes is None and start and response.status_code == 416:
+                return
+            require_file(response, start, n_bytes)
+            # A server without ranges answers 200 and starts afresh.
+            resumed = response.status_code == requests.codes.partial_content
+            received(0 if resumed else -start)
+            with part.open("ab" if resumed else "wb") as file:
+                for chunk in response.iter_content(CHUNK):
+                    file.write(chunk)
+                    received(len(chunk))
+                    if n_bytes is not None and file.tell() > n_bytes:
+                        break
+                # The name that it gets says for good that it is whole.
+                file.flush()
+                os.fsync(file.fileno())
+
+    try:
+        client.retry(ask, lambda: size_of(part))
+        part.touch()
+    except requests.RequestException:
+        raise
+    except OSError as error:
+        error.filename = str(part)
+        raise
+
+
+def require_file(response: requests.Response, start: int, n_bytes: int | None) -> None:
+    """Refuse an answer that cannot be the rest of the file, before anything is overwritten."""
+    require_success(response)
+    headers = response.headers
+    total = headers.get("Content-Length", "")
+    if response.status_code == requests.codes.partial_content:
+        first, _, total = headers.get("Content-Range", "").partition("/")
+        if first.split("-")[0] != f"bytes {start}":
+            raise OtherFile(f"range '{first}' instead of bytes {start}-")
+    kind = headers.get("Content-Type", "no type").partition(";")[0]
+    if n_bytes is None and kind == "text/html":
+        raise OtherFile("a page of text/html")
+    if n_bytes is not None and total.isdecimal() and int(total) != n_bytes:
+        raise OtherFile(f"{int(total):,} bytes of {kind} instead of {n_bytes:,}")
+
+
+def size_of(path: Path) -> int:
+    """Size of a file in bytes; 0 if there is none."""
+    return path.stat().st_size if path.exists() else 0
+
+
+def readable(n_bytes: int) -> str:
+    """Write a size as people do."""
+    return f"{n_bytes / 1e9:,.1f} GB" if n_bytes >= 1e9 else f"{n_bytes / 1e6:,.1f} MB"
+
+
+def require_space(
+    folder: Path, n_bytes: int, remedy: str = f"free some space, or {BY_HAND}"
+) -> None:
+    """Refuse to start what the disk of `folder` cannot hold."""
+    free = shutil.disk_usage(folder).free
+    if free < n_bytes:
+        raise InputError(
+            f"{folder}: {readable(n_bytes)} are still to be downloaded but only {readable(free)} "
+            f"of the disk are free; {remedy}, then run the same command again."
+        )
+
+
+@contextlib.contextmanager
+def byte_meter(total: int | None, what: str) -> Iterator[Callable[[int], None]]:
+    """Count the bytes that any thread receives: a bar on a terminal, else a line now and then."""
+    lock, done, last = threading.Lock(), 0, time.monotonic()
+    of_all = f" of {readable(total)}" if total else ""
+
+    def received(n_bytes: int) -> None:
+        nonlocal done, last
+        with lock:
+            done += n_bytes
+            bar.update(n_bytes)
+            if bar.disable and time.monotonic() - last > 10:
+                last = time.monotonic()
+                log.info("%s: %s%s received", what, readable(done), of_all, extra=SHOWN)
+
+    options = {"unit": "B", "unit_scale": True, "leave": False, "disable": not sys.stderr.isatty()}
+    with tqdm(total=total, desc=what, **options) as bar:
+        yield received
+
+
+@contextlib.contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Keep other processes from filling `folder`; the lock ends with this process, however."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with folder.with_name(f".{folder.name}.lock").open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise InputError(
+                f"{folder}: another process is filling this folder; wait until it has ended, then "
+                "run the same command again."
+            ) from None
+        except OSError as error:  # some network file systems have no locks
+            log.warning("%s: cannot be locked (%s); start no second download", folder, error)
+        yield
+
+
+def published_file(record: str, url: str, folder: Path, **options) -> dict:
+    """Ask a Zenodo record for the name, size and MD5 of its file at `url`.
+
+    The answer is kept in `folder` as ``published.json`` and asked for again until the file is
+    there: a rerun needs no network.
+
+    Parameters
+    ----------
+    record : str
+        Address of the record in Zenodo's API.
+    url : str
+        Address of the file, one part of whose path is its name.
+    folder : Path
+    **options
+        Of :class:`Client`.
+
+    Returns
+    -------
+    facts : dict
+        ``name``, ``bytes``, ``md5``.
+
+    Raises
+    ------
+    InputError
+        If the record does not answer, or does not describe the file.
+    """
+    kept = folder / "published.json"
+    with contextlib.suppress(FileNotFoundError, LookupError, TypeError, ValueError):
+        facts = json.loads(kept.read_text(encoding="utf-8"))
+        if facts.pop("url") == url and (folder / facts["name"]).is_file():
+            return facts
+    text = Client(**options).read_text(record)
+    try:
+        files = {file["key"]: file for file in json.loads(text)["files"]}
+        (name,) = files.keys() & set(unquote(urlsplit(url).path).split("/"))
+        md5 = re.fullmatch(r"md5:([0-9a-f]{32})", files[name]["checksum"])[1]
+        facts = {"name": name, "bytes": int(files[name]["size"]), "md5": md5}
+    except (LookupError, TypeError, ValueError):
+        raise InputError(
+            f"{record}: does not tell the MD5 of {url}; check `url` and `checksum_from` of the "
+            f"data set, or {BY_HAND}."
+        ) from None
+    with atomic_path(kept) as temporary:
+        temporary.write_text(json.dumps(facts | {"url": url}), encoding="utf-8")
+    return facts

@@ -1,0 +1,1 @@
+"""Pixels and arrays: from files to arrays, checked."""

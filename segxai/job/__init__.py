@@ -1,0 +1,1 @@
+"""What every job needs around its arrays: logging, clear errors, files, seeds, workers."""

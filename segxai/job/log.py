@@ -1,0 +1,138 @@
+"""What a job says: its log, what the terminal shows of it, and clear errors."""
+
+import contextlib
+import errno
+import logging
+import re
+import sys
+import time
+from collections.abc import Iterable, Iterator
+
+from tqdm import tqdm
+
+log = logging.getLogger("segxai")
+
+# Marks what the terminal shows of a job while it is at work.
+SHOWN = {"shown": True}
+
+UNPRINTABLE = r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]"  # control codes, and bytes that are no UTF-8
+NO_MEMORY = "allocate memory|out of memory"
+
+
+class InputError(Exception):
+    """One sentence for the user: which file or key, what is wrong with it, and the remedy.
+
+    It is one printable line, whatever the names and messages that it quotes hold.
+    """
+
+    def __init__(self, sentence: str):
+        super().__init__(printable(sentence))
+
+
+def printable(text: str) -> str:
+    """Put a text on one line, and show codes of a terminal and what is no text by numbers."""
+    line = re.sub(r"\s*[\r\n]\s*", " ", text)
+    return re.sub(UNPRINTABLE, lambda code: ascii(code[0])[1:-1], line)
+
+
+def reason(error: BaseException) -> str:
+    """Say what a library refused: the first line of its message, shortened."""
+    # A missing key alone says nothing.
+    prefix = "KeyError: " if isinstance(error, KeyError) else ""
+    text = prefix + str(error).strip() or type(error).__name__
+    line = text.splitlines()[0].strip(" :.")
+    return f"{line[:150].rstrip()}…" if len(line) > 150 else line
+
+
+@contextlib.contextmanager
+def job(snakemake) -> Iterator[None]:
+    """Log a job, show on the terminal what matters of it, and turn a failure into one sentence.
+
+    All goes to the job's log file. The terminal, which jobs share, shows progress, warnings and,
+    when the job ends, its key figure: the last thing that it said. The sentence about a failure is
+    the last line of the log; the traceback of anything but an :class:`InputError` stands above it.
+    """
+    key_figure = _KeyFigure()
+    # A log on a full disk must not bury the sentence on the terminal under tracebacks of its own.
+    logging.raiseExceptions = False
+    logging.basicConfig(
+        level=logging.INFO,
+        format="%(asctime)s %(message)s",
+        datefmt="%H:%M:%S",
+        handlers=[
+            logging.FileHandler(
+                snakemake.log[0], mode="w", encoding="utf-8", errors="backslashreplace"
+            ),
+            key_figure,
+            _terminal(snakemake.rule + "".join(f" {value}" for value in snakemake.wildcards)),
+        ],
+        force=True,
+    )
+    # Third-party chatter stays out of the key figures of a job.
+    logging.getLogger("PIL").setLevel(logging.WARNING)
+    started = time.monotonic()
+    try:
+        yield
+        log.info("%s (%.0f s)", key_figure.text, time.monotonic() - started, extra=SHOWN)
+    except InputError as error:
+        log.error("error: %s", error)
+        sys.exit(1)
+    except OSError as error:
+        log.error("error: %s", describe_os_error(error))
+        sys.exit(1)
+    except Exception as error:
+        # PyTorch says so in other errors of its own.
+        if isinstance(error, MemoryError) or re.search(NO_MEMORY, str(error)):
+            remedy = "lower the batch size or `threads`, or give the job more memory"
+            log.error("error: the memory is too small (%s); %s.", reason(error), remedy)
+            sys.exit(1)
+        log.error("unexpected:", exc_info=True)
+        log.error("error: %s: %s", type(error).__name__, error)
+        sys.exit(1)
+
+
+def _terminal(name: str) -> logging.Handler:
+    """Show what matters of the job of this name."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter(f"%(asctime)s {name}: %(message)s", "%H:%M:%S"))
+    handler.addFilter(lambda record: record.levelno > logging.INFO or hasattr(record, "shown"))
+    return handler
+
+
+class _KeyFigure(logging.Handler):
+    """Keeps the last thing that a job said of its own accord."""
+
+    text = "done"
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.name == log.name and not hasattr(record, "shown"):
+            self.text = record.getMessage()
+
+
+def describe_os_error(error: OSError) -> str:
+    """Say in one sentence what the operating system refused and what to do about it."""
+    # NumPy reports a full disk in words of its own, without an error number.
+    full = re.search("requested and|Not enough free space", str(error))
+    number = errno.ENOSPC if full else error.errno
+    place = error.filename or "the output folder"
+    remedy = {
+        errno.ENOSPC: "free some disk space and run the same command again; finished jobs are kept",
+        errno.EDQUOT: "raise the disk quota and run the same command again; finished jobs are kept",
+        errno.EACCES: "give this user permission to it",
+        errno.EROFS: "choose an output folder that can be written",
+        errno.ENOENT: "check the path in the configuration",
+    }.get(number, "check the path and the disk, then run the same command again")
+    return printable(f"{place}: {error.strerror or error}; {remedy}.")
+
+
+def progress(items: Iterable, total: int, what: str) -> Iterator:
+    """Show progress: a bar on a terminal, otherwise a log line every ten seconds and at the end."""
+    if sys.stderr.isatty():
+        yield from tqdm(items, total=total, desc=what, leave=False)
+        return
+    last = time.monotonic()
+    for done, item in enumerate(items, 1):
+        yield item
+        if done == total or time.monotonic() - last > 10:
+            last = time.monotonic()
+            log.info("%s: %d of %d", what, done, total, extra=SHOWN)

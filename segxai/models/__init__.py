@@ -1,1 +1,0 @@
-"""Classifiers: building, local weights, training, prediction, key features."""

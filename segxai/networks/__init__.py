@@ -1,0 +1,1 @@
+"""Networks: what they are fed, how they are built, trained and saved."""

@@ -1,0 +1,50 @@
+"""What training leaves behind: weights, history and card."""
+
+import json
+import os
+from pathlib import Path
+
+import pandas as pd
+import safetensors.torch
+import torch
+from torch import nn
+
+from segxai.job.files import atomic_path
+from segxai.job.log import log
+
+
+def save_model(
+    network: nn.Module,
+    epochs: pd.DataFrame,
+    facts: dict,
+    weights: str | os.PathLike,
+    history: str | os.PathLike,
+    card: str | os.PathLike,
+) -> None:
+    """Write a trained network, its epochs and its facts, each file whole, and log the epoch kept.
+
+    Parameters
+    ----------
+    epochs
+        As :func:`segxai.networks.training.fit` returns them.
+    facts
+        What the card says beside the number of parameters, the best epoch and torch's version.
+    """
+    best = epochs.loc[epochs.validation_loss.idxmin()].round(6).to_dict()
+    parameters = sum(parameter.numel() for parameter in network.parameters())
+    facts = facts | {"parameters": parameters, "best": best, "torch": torch.__version__}
+    with atomic_path(weights) as path:
+        save_weights(network, path)
+    with atomic_path(history) as path:
+        epochs.to_csv(path, index=False, float_format="%.6g")
+    with atomic_path(card) as path:
+        path.write_text(json.dumps(facts, indent=2) + "\n")
+    scores = (f"{name.replace('_', ' ')} {value:.4g}" for name, value in best.items())
+    log.info("kept: %s", ", ".join(scores))
+
+
+def save_weights(model: nn.Module, path: str | os.PathLike) -> None:
+    """Save all weights, body and head, as safetensors."""
+    state = {key: value.detach().cpu().contiguous() for key, value in model.state_dict().items()}
+    # Its own writer hides from the system's errors what they are: a full disk, say.
+    Path(path).write_bytes(safetensors.torch.save(state))

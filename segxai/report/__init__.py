@@ -1,1 +1,0 @@
-"""From scores to what a reader sees: tables, claims, figures, the page."""

@@ -1,1 +1,0 @@
-"""From relevance maps and images to masks."""

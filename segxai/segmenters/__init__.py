@@ -1,0 +1,1 @@
+"""The segmenters: from maps, features or images to masks."""

@@ -1,0 +1,1 @@
+"""Scores over images: means, intervals, tests, and the tables made of them."""

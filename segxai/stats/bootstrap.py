@@ -1,0 +1,98 @@
+"""Intervals: what a mean is worth."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+
+
+def bootstrap_mean(
+    values: np.ndarray,
+    groups: np.ndarray,
+    resamples: int,
+    confidence: float,
+    seed: int,
+) -> tuple[float, float, float]:
+    """Mean with its percentile bootstrap interval, resampling whole groups of images.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n,)
+        One score per image; NaN (undefined) scores are left out.
+    groups : ndarray of shape (n,)
+        Patient, lesion, …; the image itself where nothing is shared.
+    resamples
+        Number of bootstrap samples.
+    confidence
+        Coverage of the interval, in 0…1.
+    seed
+        Seed of the resampling.
+
+    Returns
+    -------
+    mean, low, high : float
+        All NaN where no score is defined.
+
+    References
+    ----------
+    Efron & Tibshirani, An Introduction to the Bootstrap, 1993, §13.3.
+    """
+    values = np.asarray(values, dtype=np.float64)
+    defined = np.isfinite(values)
+    if not defined.any():
+        return (np.nan,) * 3
+    codes, draws = _drawn(np.asarray(groups)[defined], resamples, seed)
+    sums, counts = np.bincount(codes, values[defined]), np.bincount(codes)
+    # einsum adds in a fixed order, where BLAS products depend on the number of threads.
+    means = np.einsum("rg,g->r", draws, sums) / np.einsum("rg,g->r", draws, counts)
+    low, high = np.quantile(means, [(1 - confidence) / 2, (1 + confidence) / 2])
+    return float(values[defined].mean()), float(low), float(high)
+
+
+def bootstrap_weighted(
+    statistic: Callable[[np.ndarray], np.ndarray],
+    groups: np.ndarray,
+    resamples: int,
+    confidence: float,
+    seed: int,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Many statistics at once with percentile bootstrap intervals, resampling groups of images.
+
+    A difference between two methods is a statistic of both methods' scores: the same images are
+    then drawn for both. With the mean as statistic, the interval is that of
+    :func:`bootstrap_mean`.
+
+    Parameters
+    ----------
+    statistic
+        Called with weights, int (r, n): how often each image counts in each of r samples. Gives
+        (r, k): k statistics of each sample, NaN where one is undefined.
+    groups, resamples, confidence, seed
+        See :func:`bootstrap_mean`.
+
+    Returns
+    -------
+    value, low, high : ndarray of shape (k,)
+        All NaN where a statistic is undefined. Samples in which it is undefined, such as those
+        without a single error, do not count.
+    """
+    value = statistic(np.ones((1, len(groups)), dtype=np.int64))[0]
+    undefined = np.isnan(value)
+    if undefined.all():
+        return value, value, value
+    codes, draws = _drawn(groups, resamples, seed)
+    # A block of samples at a time keeps the memory of large data sets small.
+    blocks = np.array_split(draws, -(-resamples // 250))
+    values = np.concatenate([statistic(block[:, codes]) for block in blocks])
+    values[:, undefined] = 0
+    low, high = np.nanquantile(values, [(1 - confidence) / 2, (1 + confidence) / 2], axis=0)
+    low[undefined] = high[undefined] = np.nan
+    return value, low, high
+
+
+def _drawn(groups: np.ndarray, resamples: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Number the groups, and count how often each is drawn in each bootstrap sample."""
+    codes, names = pd.factorize(np.asarray(groups))
+    rng = np.random.default_rng(seed)
+    draws = rng.multinomial(len(names), np.full(len(names), 1 / len(names)), size=resamples)
+    return codes, draws

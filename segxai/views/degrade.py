@@ -1,0 +1,52 @@
+"""Masks made worse by a known dose: how much of SegX and SegU a poor segmentation leaves."""
+
+import numpy as np
+from scipy import ndimage
+from skimage.morphology import isotropic_dilation
+
+from segxai.metrics.overlap import binary
+from segxai.views.grey import pixels
+
+
+def degrade(mask: np.ndarray, kind: str, radius: float, seed: int) -> np.ndarray:
+    """Erode, dilate or shift a mask.
+
+    Parameters
+    ----------
+    mask : ndarray of shape (H, W), bool or 0/1
+    kind
+        ``"erode"`` or ``"dilate"``: by a disc. The border of the image is no edge of the mask.
+        ``"shift"``: in a random direction; what leaves the image is lost.
+    radius
+        Of the disc, or distance of the shift, in pixels at 224 px.
+    seed
+        Fixes the direction of the shift: the same at every radius.
+
+    Returns
+    -------
+    ndarray of shape (H, W), bool
+        The mask itself at radius 0; empty where nothing remains.
+
+    Raises
+    ------
+    ValueError
+        If `kind` is none of the three, or the radius is negative.
+    """
+    if radius < 0:
+        raise ValueError(f"radius must be at least 0, got {radius}.")
+    mask = binary(mask, "mask")
+    length = pixels(radius, mask.shape)
+    if kind == "erode":
+        return ~_dilated(~mask, length)
+    if kind == "dilate":
+        return _dilated(mask, length)
+    if kind == "shift":
+        angle = np.random.default_rng(seed).uniform(0, 2 * np.pi)
+        offset = np.rint([length * np.sin(angle), length * np.cos(angle)])
+        return ndimage.shift(mask.astype(np.uint8), offset, order=0).astype(bool)
+    raise ValueError(f"kind must be 'erode', 'dilate' or 'shift', got {kind!r}.")
+
+
+def _dilated(mask: np.ndarray, radius: float) -> np.ndarray:
+    # SciPy's distance to the nearest pixel is arbitrary where there is none.
+    return isotropic_dilation(mask, radius) if mask.any() else mask

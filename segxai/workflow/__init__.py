@@ -1,0 +1,1 @@
+"""What the Snakefile needs while it is parsed: the standard library only."""
