@@ -10,8 +10,12 @@ import pandas as pd
 
 from segxai.job.log import InputError, reason
 
+# Columns of this study's tables that are text, also where they look like numbers.
 TEXT_COLUMNS = dict.fromkeys(
-    ["image_id", "group", "split", "label", "segmenter", "class", "target", "rank", "kind"], str
+    ["study", "table", "dataset", "network", "explainer", "segmenter", "view", "reference"]
+    + ["metric", "statistic", "where", "with", "minus", "unit", "target_id", "image_id", "group"]
+    + ["split", "kind", "label", "region", "class", "rank", "damage"],
+    str,
 )
 
 REMAKE = "delete it and run again to make it anew"
@@ -117,35 +121,34 @@ def _parse(path: str | Path, remedy: str, dtype: object) -> pd.DataFrame:
     return table
 
 
-def join_scores(files: Sequence[str | Path], cells: Sequence[tuple[str, str]]) -> pd.DataFrame:
-    """Read score files one after the other; `dataset` and `row` are the cell of each."""
-    return pd.concat(
-        read_rows(path).assign(dataset=dataset, row=row)
-        for path, (dataset, row) in zip(files, cells, strict=True)
-    )
-
-
-def read_scores(
-    files: Sequence[str | Path], cells: Sequence[tuple[str, str]]
-) -> dict[tuple[str, str], pd.DataFrame]:
-    """Read score files by cell, those of several seeds one after the other.
+def read_scores(files: Sequence[str | Path]) -> pd.DataFrame:
+    """Read tidy score files one after the other; each row carries its own keys.
 
     Parameters
     ----------
     files
         They may have no rows.
-    cells
-        Data set and row of each.
 
     Returns
     -------
-    dict
-        Scores of each (data set, row). `run` counts the files that they are from.
+    DataFrame
+        Keys as text, empty where they do not apply; ``seed`` int; ``correct`` and ``value`` float.
     """
-    found: dict[tuple[str, str], list[pd.DataFrame]] = {}
-    for path, (dataset, row) in zip(files, cells, strict=True):
-        runs = found.setdefault((dataset, row), [])
-        scores = read_rows(path).assign(run=len(runs))
-        # Without rows, pandas cannot tell numbers from text.
-        runs.append(scores.astype({name: float for name in scores if name not in TEXT_COLUMNS}))
-    return {key: pd.concat(runs, ignore_index=True) for key, runs in found.items()}
+    scores = pd.concat(map(read_rows, files), ignore_index=True)
+    keys = [name for name in scores if name in TEXT_COLUMNS]
+    scores[keys] = scores[keys].fillna("")
+    # Without rows, pandas cannot tell numbers from text.
+    return scores.astype({"seed": int, "correct": float, "value": float})
+
+
+def write_table(path: str | os.PathLike, table: pd.DataFrame) -> None:
+    """Write a table without its index, whole or not at all; numbers with nine digits."""
+    with atomic_path(path) as temporary:
+        table.to_csv(temporary, index=False, float_format="%.9g")
+
+
+def write_json(path: str | os.PathLike, facts: object) -> None:
+    """Write facts as indented JSON, whole or not at all."""
+    with atomic_path(path) as temporary:
+        text = json.dumps(facts, ensure_ascii=False, indent=2)
+        temporary.write_text(text + "\n", encoding="utf-8")

@@ -2,11 +2,12 @@
 
 import contextlib
 import errno
+import inspect
 import logging
 import re
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from tqdm import tqdm
 
@@ -89,6 +90,31 @@ def job(snakemake) -> Iterator[None]:
         log.error("unexpected:", exc_info=True)
         log.error("error: %s: %s", type(error).__name__, error)
         sys.exit(1)
+
+
+def run(main: Callable, snakemake) -> None:
+    """Call the `main` of a script with what its rule gives, each parameter by its name.
+
+    A parameter is an input, an output, a param or a wildcard of the rule; `seed` and `shard` are
+    whole numbers, and `threads` is what Snakemake grants unless it is a param. A parameter with a
+    default may be absent from the rule.
+
+    Raises
+    ------
+    TypeError
+        If the rule gives one name twice, or lacks one that `main` requires.
+    """
+    given = {"threads": snakemake.threads}
+    sources = [snakemake.input, snakemake.output, snakemake.params]
+    names = [name for source in sources for name, _ in source.items()]
+    if repeated := sorted({name for name in names if names.count(name) > 1}):
+        raise TypeError(f"rule {snakemake.rule} gives '{repeated[0]}' twice: rename one of them.")
+    given |= dict(snakemake.wildcards.items())
+    given |= {name: int(given[name]) for name in ("seed", "shard") if name in given}
+    given |= {name: value for source in sources for name, value in source.items()}
+    parameters = inspect.signature(main).parameters
+    with job(snakemake):
+        main(**{name: given[name] for name in parameters if name in given})
 
 
 def _terminal(name: str) -> logging.Handler:
