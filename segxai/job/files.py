@@ -12,8 +12,32 @@ from segxai.job.log import InputError, reason
 
 # Columns of this study's tables that are text, also where they look like numbers.
 TEXT_COLUMNS = dict.fromkeys(
-    "study table dataset network explainer segmenter view reference metric statistic where with "
-    "minus unit target_id image_id group split kind label region class rank damage".split(),
+    [
+        "study",
+        "table",
+        "dataset",
+        "network",
+        "explainer",
+        "segmenter",
+        "view",
+        "reference",
+        "metric",
+        "statistic",
+        "where",
+        "with",
+        "minus",
+        "unit",
+        "target_id",
+        "image_id",
+        "group",
+        "split",
+        "kind",
+        "label",
+        "region",
+        "class",
+        "rank",
+        "damage",
+    ],
     str,
 )
 
