@@ -1,0 +1,46 @@
+"""What a metric is given: one map or mask, and what it is compared with."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Case:
+    """One map or mask of one image, and all that a metric may compare it with.
+
+    A metric reads what its ``ABOUT`` names, and gives NaN where that is None.
+
+    Attributes
+    ----------
+    view : ndarray of shape (H, W), float64, ≥ 0, optional
+        The map that is scored.
+    within : ndarray of shape (H, W), bool or 0/1, optional
+        Every thresholding of the map is met with this mask: SegX that thresholds first.
+    mask : ndarray of shape (H, W), bool or 0/1, optional
+        The predicted mask that is scored: a segmenter's.
+    reference : ndarray of shape (H, W), bool or 0/1, optional
+        What the map or mask is compared with; None where it is unknown, or where there is nothing
+        that could be shown.
+    instances : ndarray of shape (H, W), int, optional
+        Number of the true object of each pixel, 0 for none.
+    probabilities : ndarray of shape (C,), in 0…1, optional
+        What the network gives each class.
+    thresholds : ndarray of shape (C,), in 0…1, optional
+        Above which a class is predicted; NaN for a class without one, all NaN for classes that
+        exclude each other.
+    label : int, optional
+        Index of the explained class.
+    segmentation_confidence : float in 0…1
+        The segmenter's own confidence in its mask; NaN where it has none.
+    """
+
+    view: np.ndarray | None = None
+    within: np.ndarray | None = None
+    mask: np.ndarray | None = None
+    reference: np.ndarray | None = None
+    instances: np.ndarray | None = None
+    probabilities: np.ndarray | None = None
+    thresholds: np.ndarray | None = None
+    label: int | None = None
+    segmentation_confidence: float = np.nan

@@ -1,0 +1,23 @@
+"""Dice coefficient of a mask and a reference."""
+
+import numpy as np
+
+from segxai.metrics.overlap import dice
+
+ABOUT = {
+    "title": "Dice",
+    "cites": "",
+    "family": "overlap",
+    "direction": "higher",
+    "range": [0, 1],
+    "reads": ["mask", "reference"],
+    "undefined": "Both masks are empty, or the reference is unknown.",
+    "settings": {},
+}
+
+
+def measure(case):
+    """Dice coefficient of the mask and the reference: :func:`segxai.metrics.overlap.dice`."""
+    if case.mask is None or case.reference is None:
+        return np.nan
+    return float(dice(case.mask, case.reference))
