@@ -1,49 +1,72 @@
-"""Overlap of each mask of a segmenter with the ground truth, one row per explained image."""
+"""What is measured of each mask of a segmenter: one row per mask and value."""
 
-import pandas as pd
-
-from segxai.datasets.samples import explained_rows, sharded
 from segxai.images.arrays import read_array
-from segxai.job.files import atomic_path, read_rows
-from segxai.job.log import job, log
-from segxai.metrics.overlap import dice, iou
-from segxai.segmenters.scope import scoped
+from segxai.images.masks import read_masks
+from segxai.job.files import read_rows, write_table
+from segxai.job.log import log, run
+from segxai.metrics.case import Case
+from segxai.metrics.scoring import (
+    KNOWN,
+    known_union,
+    log_means,
+    measure_mask,
+    places,
+    plan,
+    tidy,
+)
 
 
-def main(samples, truth, masks, selection, segmenter, seed, scores):
-    table = read_rows(samples)
-    rows = explained_rows(table, **selection)
-    truths = read_array(truth)
-    found = [score(mask, truths[row]) for row, mask in zip(rows, sharded(rows, masks), strict=True)]
-    result = table.loc[rows, ["image_id", "group", "split", "label"]].assign(
-        segmenter=segmenter, seed=seed, **pd.DataFrame(found, index=rows)
-    )
-    log.info(
-        "mean Dice %.1f %%, mean IoU %.1f %%", 100 * result.dice.mean(), 100 * result.iou.mean()
-    )
-    with atomic_path(scores) as path:
-        result.to_csv(path, index=False, float_format="%.6f")
+def main(
+    masks,
+    facts,
+    samples,
+    truth,
+    outlines,
+    requests,
+    keys,
+    seed,
+    scores,
+    targets=None,
+    instances=None,
+    instance_facts=None,
+):
+    images, table = read_rows(samples), read_rows(facts)
+    # A mask is of one target, or of all that an image shows.
+    key = "target_id" if "target_id" in table else "image_id"
+    listed = read_rows(targets) if key == "target_id" else images.assign(row=images.index)
+    known = listed.iloc[places(table[key], listed[key], facts)]
+    known = known.reindex(columns=[*KNOWN, "row", "kind", "channel"]).reset_index(drop=True)
+    truths, asked = read_masks(truth, outlines, images), plan(requests)
+    objects = None if instances is None else read_array(instances)
+    measured = []
+    for mask, target in zip(read_array(masks), known.itertuples(), strict=True):
+        row, of_label = target.row, target.kind == "label"
+        case = Case(
+            mask=mask if mask.ndim == 2 else mask.max(axis=0),
+            reference=truths.of(row, target.channel) if of_label else known_union(truths, row),
+            instances=None if objects is None else objects[row],
+        )
+        measured.append(measure_mask(case, asked))
+    result = tidy(known[KNOWN].assign(seed=seed, **keys), measured)
+    write_table(scores, result)
+    log_means(result)
+    warn_of_guessed_objects(instance_facts, known.row)
+    undefined = result.value.isna().sum()
+    log.info("%d values of %d masks, %d undefined", len(result), len(known), undefined)
 
 
-def score(mask, truth) -> dict[str, float]:
-    # Of masks per class, those of an image together.
-    mask, truth = (scoped(one[None], "union")[0] for one in (mask, truth))
-    return {
-        "iou": iou(mask, truth),
-        "dice": dice(mask, truth),
-        "mask_fraction": mask.mean(),
-        "truth_fraction": truth.mean(),
-    }
+def warn_of_guessed_objects(instance_facts, rows) -> None:
+    """Say of how many images nobody numbered the objects."""
+    if instance_facts is None:
+        return
+    annotated = read_rows(instance_facts).annotated[rows]
+    if guessed := int((annotated == 0).sum()):
+        log.warning(
+            "%d of %d images have no numbers of objects: connected components of their true masks "
+            "take their place",
+            *(guessed, len(annotated)),
+        )
 
 
 if __name__ == "__main__":
-    with job(snakemake):
-        main(
-            samples=snakemake.input.samples,
-            truth=snakemake.input.truth,
-            masks=snakemake.input.masks,
-            selection=snakemake.params.selection,
-            segmenter=snakemake.wildcards.segmenter,
-            seed=int(snakemake.wildcards.seed),
-            scores=snakemake.output.scores,
-        )
+    run(main, snakemake)

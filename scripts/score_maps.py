@@ -1,0 +1,118 @@
+"""What is measured of each explanation: one row per target and value."""
+
+from functools import partial
+
+import numpy as np
+import pandas as pd
+
+from segxai.explain.maps import read_maps
+from segxai.images.arrays import read_array
+from segxai.images.masks import read_masks
+from segxai.job.files import read_rows, write_table
+from segxai.job.log import log, run
+from segxai.job.parallel import map_images
+from segxai.job.seeds import image_seed
+from segxai.metrics.scoring import (
+    KNOWN,
+    Explained,
+    known_union,
+    log_means,
+    measure_map,
+    places,
+    plan,
+    tidy,
+)
+
+
+def main(
+    targets,
+    samples,
+    maps,
+    rows,
+    truth,
+    outlines,
+    requests,
+    keys,
+    seed,
+    classes,
+    scores,
+    threads,
+    scope="union",
+    segmentation=None,
+    segmentation_rows=None,
+    markers=None,
+    predictions=None,
+    labels=None,
+):
+    table = read_rows(targets)
+    if labels is not None:
+        table = table[table.label.isin(labels)]
+    attributions = read_maps(maps, rows)
+    truths = read_masks(truth, outlines, read_rows(samples))
+    marker = None if markers is None else read_array(markers)
+    parts = zip(
+        table.itertuples(),
+        places(table.target_id, attributions.table.target_id, rows),
+        segmentations(segmentation, segmentation_rows, table),
+        probabilities(predictions, table, classes),
+        strict=True,
+    )
+    items = (
+        Explained(
+            stored=attributions[place],
+            shape=truths.shape[-2:],
+            references=references(truths, marker, target, scope),
+            segmentation=mask,
+            seed=image_seed(seed, target.image_id),
+            confidence={"segmentation_confidence": confidence, **given},
+        )
+        for target, place, (mask, confidence), given in parts
+    )
+    work = partial(measure_map, plan=plan(requests))
+    measured = list(map_images(work, items, len(table), threads, "maps scored"))
+    result = tidy(table[KNOWN].assign(seed=seed, **keys), measured)
+    write_table(scores, result)
+    log_means(result)
+    undefined = result.value.isna().sum()
+    log.info("%d values of %d maps, %d undefined", len(result), len(table), undefined)
+
+
+def references(truths, marker, target, scope) -> dict:
+    """What a map may be held against, beside a segmentation."""
+    own, union = truths.of(target.row, target.channel), known_union(truths, target.row)
+    findings = union if scope == "union" else own
+    return {
+        "truth": own if target.kind == "label" else findings,
+        "findings": findings,
+        "marker": None if marker is None else marker[target.row],
+    }
+
+
+def segmentations(masks, rows, targets):
+    """Yield the segmentation of each target, and how sure the segmenter is of it."""
+    if masks is None:
+        yield from [(None, np.nan)] * len(targets)
+        return
+    arrays, table = read_array(masks), read_rows(rows)
+    key = "target_id" if "target_id" in table else "image_id"
+    confidence = table.get("confidence", pd.Series(np.nan, table.index)).to_numpy()
+    for place, channel in zip(places(targets[key], table[key], rows), targets.channel, strict=True):
+        mask = arrays[place]
+        yield mask if mask.ndim == 2 else mask[channel], confidence[place]
+
+
+def probabilities(predictions, targets, classes):
+    """Yield what a classifier gives the classes in the image of each target."""
+    rows = None if predictions is None else read_rows(predictions)
+    if rows is None or "probability" not in rows:
+        yield from [{}] * len(targets)
+        return
+    given = rows.pivot(index="image_id", columns="class", values="probability")[classes]
+    thresholds = rows.drop_duplicates("class").set_index("class").threshold[classes].to_numpy()
+    place = places(targets.image_id, given.index, predictions)
+    for row, label in zip(given.to_numpy()[place], targets.channel, strict=True):
+        yield {"probabilities": row, "thresholds": thresholds, "label": label}
+
+
+if __name__ == "__main__":
+    run(main, snakemake)
