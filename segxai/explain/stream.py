@@ -1,20 +1,23 @@
 """What all explainers share: requests, answers, and batches of one size whatever is asked."""
 
-from collections.abc import Callable
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import numpy as np
+import pandas as pd
 import torch
 
-# F: maps inputs (B, 3, H, W) and classes (B,) to scores (B,), here logits.
-Score = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+from segxai.explain.target import Label, Region, Target
+from segxai.job.seeds import image_seed
+from segxai.networks.network import Network
 
 
 class Request(NamedTuple):
-    """One image to explain: its windows (W, 3, H, W), a class, and the source of its noise."""
+    """One explanation: an input (C, H, W), the target, and the source of all that is drawn."""
 
     inputs: torch.Tensor
-    target: int
+    target: Target
     generator: torch.Generator
 
 
@@ -22,7 +25,7 @@ class Request(NamedTuple):
 class Attribution:
     """What each pixel contributed, what that must sum to, and what it cost.
 
-    `values` is (W, 3 or 1, H, W), float32; `gain` is NaN for methods that promise no sum.
+    `values` is (C, H, W) or (1, H, W), float32; `gain` is NaN for methods that promise no sum.
     `gradients` counts forward-backward passes of one input, `forwards` forward passes of one input.
     """
 
@@ -42,6 +45,40 @@ def completeness_error(attribution: torch.Tensor, gain: float) -> float:
     return abs(attribution.double().sum().item() - gain) / abs(gain) if gain else float("nan")
 
 
+def target_requests(
+    network: Network, images: np.ndarray, targets: pd.DataFrame, seed: int
+) -> Iterator[Request]:
+    """Ask for the explanation of each row of a list of targets, as they are needed.
+
+    Parameters
+    ----------
+    network
+    images : ndarray of shape (N, H, W, C)
+        Of the data set; may be memory-mapped.
+    targets : DataFrame
+        Rows of ``results/targets``: image_id, row, kind, channel. The region of a target is where
+        the network's logits are above 0 for the clean image.
+    seed
+        Of the study; whatever is drawn for an image follows from it and the image's name.
+
+    Yields
+    ------
+    Request
+    """
+    for target in targets.itertuples():
+        inputs = network.inputs(images[target.row][None])
+        generator = torch.Generator().manual_seed(image_seed(seed, target.image_id))
+        channel = int(target.channel)
+        asked = Label(channel) if target.kind == "label" else region(network, inputs, channel)
+        yield Request(inputs[0], asked, generator)
+
+
+@torch.no_grad()
+def region(network: Network, inputs: torch.Tensor, channel: int) -> Region:
+    """Freeze where a segmenter predicts a channel in one image (1, C, S, S): logits above 0."""
+    return Region(channel, network.module(inputs)[0, channel] > 0)
+
+
 def padded(rows: torch.Tensor, size: int) -> torch.Tensor:
     """Repeat the last of some rows (n, …) until there are `size`.
 
@@ -52,20 +89,34 @@ def padded(rows: torch.Tensor, size: int) -> torch.Tensor:
 
 
 def gradients(
-    score: Score, points: torch.Tensor, targets: torch.Tensor, batch_size: int
+    network: Network, points: torch.Tensor, targets: Sequence[Target], batch_size: int
 ) -> torch.Tensor:
-    """Gradients of scores at at most `batch_size` points (n, 3, H, W), in one pass."""
+    """Gradients of targets at at most `batch_size` points (n, C, H, W), in one pass."""
     n = len(points)
     points = padded(points, batch_size).requires_grad_()
-    (found,) = torch.autograd.grad(score(points, padded(targets, batch_size)).sum(), points)
-    return found[:n]
+    score = network.score()(points, _padded_list(targets, batch_size))
+    (slopes,) = torch.autograd.grad(score.sum(), points)
+    return slopes[:n]
 
 
 @torch.no_grad()
 def scores(
-    score: Score, inputs: torch.Tensor, targets: torch.Tensor, batch_size: int
+    network: Network, inputs: torch.Tensor, targets: Sequence[Target], batch_size: int
 ) -> torch.Tensor:
-    """Scores (n,) of any number of inputs (n, 3, H, W), in passes of `batch_size`."""
-    batches = zip(inputs.split(batch_size), targets.split(batch_size), strict=True)
-    found = [score(padded(x, batch_size), padded(y, batch_size))[: len(x)] for x, y in batches]
-    return torch.cat(found)
+    """Targets' values (n,) at any number of inputs (n, C, H, W), in passes of `batch_size`."""
+    score, values = network.score(), []
+    for start in range(0, len(inputs), batch_size):
+        x, asked = inputs[start : start + batch_size], targets[start : start + batch_size]
+        values.append(score(padded(x, batch_size), _padded_list(asked, batch_size))[: len(x)])
+    return torch.cat(values)
+
+
+@torch.no_grad()
+def batched_outputs(network: Network, inputs: torch.Tensor, batch_size: int) -> torch.Tensor:
+    """Logits (n, K) or (n, K, h, w) of any number of inputs, in passes of `batch_size`."""
+    batches = inputs.split(batch_size)
+    return torch.cat([network.outputs(padded(x, batch_size))[: len(x)] for x in batches])
+
+
+def _padded_list(targets: Sequence[Target], size: int) -> list[Target]:
+    return [*targets, *[targets[-1]] * (size - len(targets))]

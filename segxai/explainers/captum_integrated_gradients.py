@@ -1,44 +1,74 @@
-"""Integrated Gradients over noisy copies by Captum: the reference, and ``engine: captum``."""
+"""Integrated Gradients over noisy copies by Captum: the reference of our own quadrature."""
 
 from collections.abc import Iterable, Iterator
 
 import torch
 from captum.attr import IntegratedGradients
 
-from segxai.explain.stream import Attribution, Request, Score
+from segxai.explain.stream import Attribution, Request
+from segxai.networks.network import Network
+
+ABOUT = {
+    "title": "Integrated Gradients (Captum)",
+    "cites": "arXiv:1703.01365",
+    "needs": ["gradients"],
+    "targets": ["label", "region"],
+    "signed": True,
+    "complete": True,
+    "settings": {
+        "steps": {
+            "type": "integer",
+            "minimum": 1,
+            "default": 50,
+            "description": "Gauss–Legendre nodes on the path to each noisy copy.",
+        },
+        "noise_samples": {
+            "type": "integer",
+            "minimum": 1,
+            "default": 5,
+            "description": "Noisy copies that maps are averaged over.",
+        },
+        "noise_std": {
+            "type": "number",
+            "minimum": 0,
+            "default": 0.1,
+            "description": "Standard deviation of the noise, in units of the normalised input.",
+        },
+        "batch_size": {
+            "type": "integer",
+            "minimum": 1,
+            "default": 10,
+            "description": "Inputs per pass, at least the noisy copies; bounds memory.",
+        },
+    },
+}
 
 
-def captum_gradients(
-    score: Score,
+def explain(
+    network: Network,
     requests: Iterable[Request],
-    baseline: torch.Tensor,
     steps: int,
     noise_samples: int,
     noise_std: float,
     batch_size: int,
 ) -> Iterator[Attribution]:
-    """Attribute scores by Captum's Gauss–Legendre quadrature, `steps` nodes on each copy's path.
+    """Attribute targets by Captum's Gauss–Legendre quadrature, `steps` nodes on each copy's path.
 
-    The noise is that of :func:`segxai.explainers.integrated_gradients.integrated_gradients`, as are
-    parameters and results; images are taken one by one.
+    The noise is that of :func:`segxai.explainers.integrated_gradients.explain`, as are parameters
+    and results; images are taken one by one.
     """
-    method = IntegratedGradients(score)
-    for request in requests:
-        x, target = request.inputs, torch.tensor([request.target], device=request.inputs.device)
-        values, gain = torch.zeros_like(x), 0.0
-        for window in range(len(x)):
-            noise = torch.randn(noise_samples, *x.shape[1:], generator=request.generator)
-            noisy = x[window] + noise.to(x) * noise_std
-            copies = method.attribute(
-                noisy,
-                baseline,
-                additional_forward_args=target.expand(noise_samples),
-                n_steps=steps,
-                internal_batch_size=max(batch_size, noise_samples),
-            )
-            values[window] = copies.mean(dim=0)
-            with torch.no_grad():
-                end = score(noisy, target.expand(noise_samples)).double().mean()
-                gain += (end - score(baseline, target).double()).item()
-        paths = len(x) * noise_samples
-        yield Attribution(values, gain, paths * steps, paths + len(x))
+    score, baseline = network.score(), network.black()
+    for x, target, generator in requests:
+        noise = torch.randn(noise_samples, *x.shape, generator=generator)
+        noisy = x + noise.to(x) * noise_std
+        method = IntegratedGradients(lambda v, target=target: score(v, [target] * len(v)))
+        copies = method.attribute(
+            noisy,
+            baseline,
+            n_steps=steps,
+            internal_batch_size=max(batch_size, noise_samples),
+        )
+        with torch.no_grad():
+            end = score(noisy, [target] * noise_samples).double().mean()
+            gain = (end - score(baseline, [target]).double()).item()
+        yield Attribution(copies.mean(dim=0), gain, noise_samples * steps, noise_samples + 1)

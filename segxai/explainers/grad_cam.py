@@ -1,75 +1,88 @@
-"""Grad-CAM, of the last feature map or of several layers at once, through Captum."""
+"""Grad-CAM of the last feature map, through Captum."""
 
 from collections.abc import Iterable, Iterator
 from itertools import islice
 
-import numpy as np
 import torch
 from captum.attr import LayerGradCam
 from torch import nn
 from torch.nn import functional as F
 
-from segxai.explain.stream import Attribution, Request, Score, padded
+from segxai.explain.stream import Attribution, Request, padded
 from segxai.job.log import InputError
+from segxai.networks.network import Network
+from segxai.networks.weights import head_names
+
+ABOUT = {
+    "title": "Grad-CAM",
+    "cites": "arXiv:1610.02391; arXiv:2002.11434",
+    "needs": ["gradients", "activations"],
+    "targets": ["label", "region"],
+    "signed": False,
+    "complete": False,
+    "settings": {
+        "layer": {
+            "enum": ["features", "convolution"],
+            "default": "convolution",
+            "description": "The last feature map, or the last convolution before the head (SegX).",
+        },
+        "batch_size": {
+            "type": "integer",
+            "minimum": 1,
+            "default": 50,
+            "description": "Inputs per pass; bounds memory.",
+        },
+    },
+}
 
 
-def grad_cam(
-    score: Score,
-    network: nn.Module,
-    requests: Iterable[Request],
-    layer: str,
-    batch_size: int,
+def explain(
+    network: Network, requests: Iterable[Request], layer: str, batch_size: int
 ) -> Iterator[Attribution]:
-    r"""Explain scores of images by the last feature map.
+    r"""Explain targets by the last feature map.
 
     .. math:: M = \max\left(0, \sum_c \overline{\frac{\partial F}{\partial A_c}} A_c\right)
 
     where the bar is the mean over positions (Selvaraju et al., arXiv:1610.02391, eqs. 1 and 2),
-    upsampled bilinearly to the input.
+    upsampled bilinearly to the input. Of a region of a segmenter's output this is Seg-Grad-CAM
+    (Vinogradova et al., AAAI 2020, arXiv:2002.11434).
 
     Parameters
     ----------
-    score
-        F, of logits of `network`.
     network
-        timm's convolutional network behind the score.
+        A convolutional one.
     requests
-        Images, of equally many windows.
+        Inputs with the target F that is explained; read as they are needed.
     layer
         What A is, see :func:`feature_layer`.
     batch_size
-        Inputs per pass, at least the windows of one image.
+        Inputs per pass; bounds memory.
 
     Yields
     ------
     Attribution
-        One per request, in their order, with maps (W, 1, H, W) that are nowhere negative: zero
-        where nothing speaks for the class. They promise no sum.
+        One per request, in their order, with maps (1, H, W) that are nowhere negative: zero where
+        nothing speaks for the target. They promise no sum.
 
     Raises
     ------
     InputError
         As of :func:`feature_layer`.
     """
-    method = LayerGradCam(score, feature_layer(network, layer))
+    score, weighed = network.score(), feature_layer(network.module, layer)
     waiting = iter(requests)
-    while first := list(islice(waiting, 1)):
-        windows = len(first[0].inputs)
-        size = max(batch_size // windows, 1) * windows
-        batch = first + list(islice(waiting, size // windows - 1))
-        inputs = padded(torch.cat([request.inputs for request in batch]), size)
-        targets = torch.tensor([request.target for request in batch], device=inputs.device)
+    while batch := list(islice(waiting, batch_size)):
+        inputs = padded(torch.stack([request.inputs for request in batch]), batch_size)
+        targets = [request.target for request in batch]
+        targets += targets[-1:] * (batch_size - len(batch))
+        method = LayerGradCam(lambda x, targets=targets: score(x, targets), weighed)
         # Frozen weights leave no graph: gradients must be asked for at the input.
-        maps = method.attribute(
-            inputs.detach().requires_grad_(),
-            additional_forward_args=padded(targets.repeat_interleave(windows), size),
-            relu_attributions=True,
-        )
+        maps = method.attribute(inputs.detach().requires_grad_(), relu_attributions=True)
         maps = F.interpolate(
             maps.detach().float(), inputs.shape[-2:], mode="bilinear", align_corners=False
         )
-        for values in maps[: len(batch) * windows].split(windows):
-            yield Attribution(values, float("nan"), windows, 0)
+        for values in maps[: len(batch)]:
+            yield Attribution(values, float("nan"), 1, 0)
 
 
 def feature_layer(network: nn.Module, layer: str) -> nn.Module:
@@ -78,52 +91,26 @@ def feature_layer(network: nn.Module, layer: str) -> nn.Module:
     Parameters
     ----------
     layer
-        ``features``: what timm lists as the last feature map, all channels after their
-        activation, which global pooling sees. ``convolution``: the last convolution in the
-        order of modules, as SegX's code has it; in a DenseNet that is 32 of 1,024 channels.
+        ``features``: the last map that the network lists in ``feature_info``, after its activation:
+        what global pooling sees in timm's classifiers, the bottleneck of a U-Net.
+        ``convolution``: the last convolution before the head in the order of modules, as SegX's
+        code has it; in a DenseNet that is 32 of 1,024 channels.
 
     Raises
     ------
     InputError
         If the network has no feature maps.
     """
-    convolutions = [part for part in network.modules() if isinstance(part, nn.Conv2d)]
+    head = head_names(network)
+    convolutions = [
+        part
+        for name, part in network.named_modules()
+        if isinstance(part, nn.Conv2d) and not f"{name}.".startswith(head)
+    ]
     maps = getattr(network, "feature_info", ())
     if hasattr(network, "patch_embed") or not (maps if layer == "features" else convolutions):
         raise InputError(
-            f"explainers.method: grad_cam needs feature maps, which {type(network).__name__} has "
+            f"explainers: grad_cam needs feature maps, which {type(network).__name__} has "
             "not; choose a convolutional architecture, such as resnet50 or densenet121."
         )
     return network.get_submodule(maps[-1]["module"]) if layer == "features" else convolutions[-1]
-
-
-def level_maps(
-    network: nn.Module, levels: nn.Module, inputs: torch.Tensor, target: int
-) -> list[np.ndarray]:
-    r"""Explain the score of one class by Grad-CAM of all levels of a network.
-
-    .. math:: M = \sum_c \overline{\frac{\partial F}{\partial A_c}} A_c
-
-    where the bar is the mean over positions (Selvaraju et al., arXiv:1610.02391, eqs. 1 and 2).
-    Only the deepest map is rectified, as MICRA-Net has it: the shallower ones keep their sign.
-
-    Parameters
-    ----------
-    network
-        Maps inputs (1, 3, H, W) to logits (1, C).
-    levels
-        The layer of `network` whose outputs are the activations A (1, c, h, w) of all levels.
-    inputs : Tensor of shape (1, 3, H, W)
-    target
-        Index of the explained class.
-
-    Returns
-    -------
-    list of ndarray of shape (h, w), float64
-        One map per level, shallow to deep.
-    """
-    # Activations are tied into one graph only where the input asks for gradients.
-    inputs = inputs.detach().requires_grad_()
-    maps = LayerGradCam(network, levels).attribute(inputs, target)
-    *shallow, deepest = (level[0, 0].detach().double().cpu().numpy() for level in maps)
-    return [*shallow, np.maximum(deepest, 0)]

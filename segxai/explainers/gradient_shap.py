@@ -6,17 +6,48 @@ from itertools import islice
 
 import torch
 
-from segxai.explain.stream import Attribution, Request, Score, gradients, scores
+from segxai.explain.stream import Attribution, Request, batched_outputs, gradients
+from segxai.explain.target import evaluate
+from segxai.networks.network import Network
+
+ABOUT = {
+    "title": "Gradient SHAP",
+    "cites": "arXiv:1705.07874; doi:10.1038/s42256-021-00343-w",
+    "needs": ["gradients", "background"],
+    "targets": ["label", "region"],
+    "signed": True,
+    "complete": True,
+    "settings": {
+        "background": {
+            "type": "integer",
+            "minimum": 1,
+            "default": 50,
+            "description": "Validation images, drawn by seed, that an image is compared with.",
+        },
+        "samples": {
+            "type": "integer",
+            "minimum": 1,
+            "default": 50,
+            "description": "Pairs of a background image and a position on the way from it.",
+        },
+        "batch_size": {
+            "type": "integer",
+            "minimum": 1,
+            "default": 50,
+            "description": "Inputs per pass; bounds memory.",
+        },
+    },
+}
 
 
-def gradient_shap(
-    score: Score,
+def explain(
+    network: Network,
     requests: Iterable[Request],
     background: torch.Tensor,
     samples: int,
     batch_size: int,
 ) -> Iterator[Attribution]:
-    r"""Attribute the score of one image to its pixels against a background of other images.
+    r"""Attribute targets to the pixels of their images against a background of other images.
 
     .. math:: A_i = \frac1K \sum_k (x_i - b_{ki})
               \frac{\partial F(b_k + \alpha_k (x - b_k))}{\partial x_i}
@@ -33,10 +64,10 @@ def gradient_shap(
 
     Parameters
     ----------
-    score
+    network
     requests
-        Images; the scores of an image's windows are summed.
-    background : Tensor of shape (M, 3, H, W)
+        Inputs with the target F that is explained; read as they are needed.
+    background : Tensor of shape (M, C, H, W)
         Normalised images; of more than `samples` a random part is used.
     samples
         K.
@@ -47,34 +78,31 @@ def gradient_shap(
     Yields
     ------
     Attribution
-        One per request, in their order. Its gain is F(x) − mean over k of F(b_k), summed over
-        windows: what the attribution must sum to (completeness) as K grows.
+        One per request, in their order. Its gain is F(x) − mean over k of F(b_k): what the
+        attribution must sum to (completeness) as K grows.
 
     References
     ----------
     Lundberg & Lee, NeurIPS 2017, arXiv:1705.07874; Erion et al., Nature Machine Intelligence 3
     (2021), doi:10.1038/s42256-021-00343-w.
     """
-    opened, starts = deque(), {}
+    opened = deque()
+    background_outputs = batched_outputs(network, background, batch_size)
 
     def points() -> Iterator[tuple]:
         for request in requests:
-            target = request.target
-            if target not in starts:
-                classes = torch.full((len(background),), target, device=background.device)
-                starts[target] = scores(score, background, classes, batch_size)
-            image = _Image(request, starts[target], samples)
+            starts = evaluate(background_outputs, [request.target] * len(background))
+            image = _Image(request, starts, samples)
             opened.append(image)
-            for window in range(len(request.inputs)):
-                pairs = draw_pairs(len(background), samples, request.generator)
-                for chosen, position in zip(*(each.tolist() for each in pairs), strict=True):
-                    yield image, window, chosen, position
+            pairs = draw_pairs(len(background), samples, request.generator)
+            for chosen, position in zip(*(each.tolist() for each in pairs), strict=True):
+                yield image, chosen, position
 
     waiting = points()
     while batch := list(islice(waiting, batch_size)):
-        _add_gradients(score, background, batch, batch_size)
+        _add_gradients(network, background, batch, batch_size)
         while opened and not opened[0].outstanding:
-            yield opened.popleft().result(score)
+            yield opened.popleft().result(network)
 
 
 class _Image:
@@ -83,30 +111,31 @@ class _Image:
     def __init__(self, request: Request, starts: torch.Tensor, samples: int):
         self.x, self.target, self.starts, self.samples = *request[:2], starts, samples
         self.values, self.start = torch.zeros_like(self.x), 0.0
-        self.pairs = self.outstanding = len(self.x) * samples
+        self.outstanding = samples
 
-    def add(self, window: int, chosen: int, attribution: torch.Tensor) -> None:
-        """Add what one pair gives to a window."""
-        self.values[window] += attribution / self.samples
+    def add(self, chosen: int, attribution: torch.Tensor) -> None:
+        """Add what one pair gives."""
+        self.values += attribution / self.samples
         self.start += self.starts[chosen].item() / self.samples
         self.outstanding -= 1
 
     @torch.no_grad()
-    def result(self, score: Score) -> Attribution:
-        classes = torch.full((len(self.x),), self.target, device=self.x.device)
-        gain = score(self.x, classes).double().sum().item() - self.start
-        return Attribution(self.values, gain, self.pairs, len(self.x))
+    def result(self, network: Network) -> Attribution:
+        gain = network.score()(self.x[None], [self.target]).double().sum().item() - self.start
+        return Attribution(self.values, gain, self.samples, 1)
 
 
-def _add_gradients(score: Score, background: torch.Tensor, batch: list, batch_size: int) -> None:
+def _add_gradients(
+    network: Network, background: torch.Tensor, batch: list[tuple], batch_size: int
+) -> None:
     """Add the attributions of a batch of pairs to their images."""
-    x = torch.stack([image.x[window] for image, window, _, _ in batch])
-    start = background[[chosen for _, _, chosen, _ in batch]]
-    alpha = torch.tensor([position for *_, position in batch]).to(x).view(-1, 1, 1, 1)
-    targets = torch.tensor([image.target for image, *_ in batch], device=x.device)
-    found = gradients(score, torch.lerp(start, x, alpha), targets, batch_size)
-    for (image, window, chosen, _), each in zip(batch, (x - start) * found, strict=True):
-        image.add(window, chosen, each)
+    images, chosen, positions = zip(*batch, strict=True)
+    x, start = torch.stack([image.x for image in images]), background[list(chosen)]
+    alpha = torch.tensor(positions).to(x).view(-1, 1, 1, 1)
+    targets = [image.target for image in images]
+    slopes = gradients(network, torch.lerp(start, x, alpha), targets, batch_size)
+    for image, index, attribution in zip(images, chosen, (x - start) * slopes, strict=True):
+        image.add(index, attribution)
 
 
 def draw_pairs(

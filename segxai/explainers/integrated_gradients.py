@@ -10,17 +10,69 @@ from segxai.explain.nodes import fit_knee, path_nodes, probe_positions
 from segxai.explain.stream import (
     Attribution,
     Request,
-    Score,
     completeness_error,
     gradients,
     scores,
 )
+from segxai.networks.network import Network
+
+ABOUT = {
+    "title": "Integrated Gradients",
+    "cites": "arXiv:1703.01365",
+    "needs": ["gradients"],
+    "targets": ["label", "region"],
+    "signed": True,
+    "complete": True,
+    "settings": {
+        "steps": {
+            "type": "integer",
+            "minimum": 1,
+            "default": 6,
+            "description": "Quadrature nodes per noisy copy.",
+        },
+        "noise_samples": {
+            "type": "integer",
+            "minimum": 1,
+            "default": 5,
+            "description": "Noisy copies that maps are averaged over (ExplainSeg §3.3).",
+        },
+        "noise_std": {
+            "type": "number",
+            "minimum": 0,
+            "default": 0.1,
+            "description": "Standard deviation of the noise, in units of the normalised input.",
+        },
+        "probe": {
+            "type": "integer",
+            "minimum": 1,
+            "default": 8,
+            "description": "Forward passes along the path that the nodes are fitted to.",
+        },
+        "tolerance": {
+            "type": ["number", "null"],
+            "exclusiveMinimum": 0,
+            "default": 0.1,
+            "description": "Completeness error above which steps are doubled; null for never.",
+        },
+        "max_steps": {
+            "type": "integer",
+            "minimum": 1,
+            "default": 24,
+            "description": "Steps per copy that doubling may not exceed.",
+        },
+        "batch_size": {
+            "type": "integer",
+            "minimum": 1,
+            "default": 10,
+            "description": "Inputs per pass; bounds memory.",
+        },
+    },
+}
 
 
-def integrated_gradients(
-    score: Score,
+def explain(
+    network: Network,
     requests: Iterable[Request],
-    baseline: torch.Tensor,
     steps: int,
     noise_samples: int,
     noise_std: float,
@@ -29,7 +81,7 @@ def integrated_gradients(
     max_steps: int,
     batch_size: int,
 ) -> Iterator[Attribution]:
-    r"""Attribute scores of images to their pixels (ExplainSeg §3.3).
+    r"""Attribute targets to the pixels of their images (ExplainSeg §3.3).
 
     .. math:: A_i = \frac1K \sum_k (x_i + \epsilon_{ki} - x'_i) \int_0^1
               \frac{\partial F(x' + \alpha (x + \epsilon_k - x'))}{\partial x_i} \, d\alpha
@@ -48,19 +100,17 @@ def integrated_gradients(
 
     Parameters
     ----------
-    score
-        F: maps inputs (B, 3, H, W) and classes (B,) to scores (B,), here logits.
+    network
+        Paths begin at its black image x′.
     requests
-        Images; the scores of an image's windows are summed.
-    baseline : Tensor of shape (1, 3, H, W)
-        x′: where paths begin, here black.
+        Inputs with the target F that is explained; read as they are needed.
     steps
         Quadrature nodes per copy.
     noise_samples, noise_std
         K, and the standard deviation of ε in units of the normalised input.
     probe
-        Forward passes along the path to each noiseless window, to which the grading of the nodes
-        is fitted, see :func:`segxai.explain.nodes.fit_knee`.
+        Forward passes along the path to the noiseless image, to which the grading of the nodes is
+        fitted, see :func:`segxai.explain.nodes.fit_knee`.
     tolerance
         Completeness error above which the steps of an image are doubled (all passes are kept);
         None to take every image as it is.
@@ -74,20 +124,21 @@ def integrated_gradients(
     Attribution
         One per request, in their order.
     """
+    baseline = network.black()
     waiting, queue, opened = iter(requests), deque(), deque()
     while True:
         fresh, points = [], len(queue)
         while points < batch_size and (request := next(waiting, None)) is not None:
             fresh.append(_Image(request, baseline, steps, noise_samples, noise_std, probe))
-            points += len(request.inputs) * noise_samples * steps
-        _probe(score, fresh, batch_size)
+            points += noise_samples * steps
+        _probe(network, fresh, batch_size)
         for image in fresh:
             queue.extend(image.next_level())
         opened.extend(fresh)
         if not opened:
             return
         batch = [queue.popleft() for _ in range(min(batch_size, len(queue)))]
-        for image in _add_gradients(score, batch, batch_size):
+        for image in _add_gradients(network, batch, batch_size):
             if image.is_above(tolerance) and 2 * image.steps <= max_steps:
                 queue.extend(image.next_level())
             else:
@@ -101,45 +152,38 @@ class _Image:
 
     def __init__(self, request, baseline, steps, noise_samples, noise_std, probe):
         self.x, self.target, self.baseline = request.inputs, request.target, baseline
-        noise = [torch.randn(noise_samples, *x.shape, generator=request.generator) for x in self.x]
-        self.copies = self.x[:, None] + torch.stack(noise).to(self.x) * noise_std
-        self.positions, self.knees = probe_positions(probe), []
+        noise = torch.randn(noise_samples, *self.x.shape, generator=request.generator)
+        self.copies = self.x + noise.to(self.x) * noise_std
+        self.positions = probe_positions(probe)
         self.rule, self.level, self.steps = steps, -1, 0
         self.values, self.level_values = torch.zeros_like(self.x), torch.zeros_like(self.x)
-        self.gain, self.gradients, self.outstanding, self.done = 0.0, 0, 0, False
+        self.gradients, self.outstanding, self.done = 0, 0, False
 
     def probes(self) -> torch.Tensor:
-        """Inputs of forward passes: the baseline, then each window's probe and its copies."""
+        """Inputs of forward passes: the baseline, the path to the image, and its copies."""
         positions = torch.tensor(self.positions[1:]).to(self.x).view(-1, 1, 1, 1)
-        windows = [
-            torch.cat([self.baseline + positions * (x - self.baseline), copies])
-            for x, copies in zip(self.x, self.copies, strict=True)
-        ]
-        return torch.cat([self.baseline, *windows])
+        path = self.baseline + positions * (self.x - self.baseline)
+        return torch.cat([self.baseline, path, self.copies])
 
     def set_scores(self, scores: torch.Tensor) -> None:
-        """Take the scores of :meth:`probes`."""
-        start, *others = scores.double().tolist()
-        probe, self.forwards = len(self.positions) - 1, len(scores)
-        for window in np.reshape(others, (len(self.x), -1)):
-            self.knees.append(fit_knee(self.positions, np.r_[start, window[:probe]]))
-            self.gain += float(window[probe:].mean() - start)
+        """Take the scores of :meth:`probes`: they give the knee of the path and the gain."""
+        values, probe = np.array(scores.double().tolist()), len(self.positions)
+        self.forwards = len(values)
+        self.knee = fit_knee(self.positions, values[:probe])
+        self.gain = float(values[probe:].mean() - values[0])
 
     def next_level(self) -> list[tuple]:
-        """Points of the next level: image, window, copy, position, weight."""
+        """Points of the next level: image, copy, position, weight."""
         self.level += 1
         self.steps = self.rule * 2**self.level
-        points = [
-            (self, window, *node)
-            for window, knee in enumerate(self.knees)
-            for node in path_nodes(self.rule, self.copies.shape[1], knee, self.level).each()
-        ]
+        nodes = path_nodes(self.rule, len(self.copies), self.knee, self.level)
+        points = [(self, *node) for node in nodes.each()]
         self.outstanding = len(points)
         return points
 
-    def add(self, window: int, attribution: torch.Tensor) -> bool:
+    def add(self, attribution: torch.Tensor) -> bool:
         """Add one node's weighted attribution; True when the level is complete."""
-        self.level_values[window] += attribution
+        self.level_values += attribution
         self.gradients += 1
         self.outstanding -= 1
         if not self.outstanding:
@@ -155,32 +199,26 @@ class _Image:
         return Attribution(self.values, self.gain, self.gradients, self.forwards)
 
 
-def _probe(score: Score, images: list[_Image], batch_size: int) -> None:
-    """Set gain and knees of images, by forward passes alone."""
+def _probe(network: Network, images: list[_Image], batch_size: int) -> None:
+    """Set gain and knee of images, by forward passes alone."""
     if not images:
         return
     inputs = [image.probes() for image in images]
     sizes = [len(each) for each in inputs]
     targets = [image.target for image, size in zip(images, sizes, strict=True) for _ in range(size)]
-    inputs = torch.cat(inputs)
-    targets = torch.tensor(targets, device=inputs.device)
-    found = scores(score, inputs, targets, batch_size)
-    for image, values in zip(images, found.split(sizes), strict=True):
-        image.set_scores(values)
+    values = scores(network, torch.cat(inputs), targets, batch_size)
+    for image, own in zip(images, values.split(sizes), strict=True):
+        image.set_scores(own)
 
 
-def _add_gradients(score: Score, batch: list[tuple], batch_size: int) -> list[_Image]:
+def _add_gradients(network: Network, batch: list[tuple], batch_size: int) -> list[_Image]:
     """Add the attributions of a batch of points; return images whose level they complete."""
-    ways = torch.stack([image.copies[window, copy] for image, window, copy, _, _ in batch])
-    ways -= torch.cat([image.baseline for image, *_ in batch])
-    positions = torch.tensor([position for *_, position, _ in batch]).to(ways)
-    weights = torch.tensor([weight for *_, weight in batch]).to(ways)
-    targets = torch.tensor([image.target for image, *_ in batch], device=ways.device)
-    points = batch[0][0].baseline + positions.view(-1, 1, 1, 1) * ways
-    ways *= gradients(score, points, targets, batch_size)
-    ways *= weights.view(-1, 1, 1, 1)
-    return [
-        image
-        for (image, window, *_), each in zip(batch, ways, strict=True)
-        if image.add(window, each)
-    ]
+    images, copies, positions, weights = zip(*batch, strict=True)
+    ways = torch.stack([image.copies[copy] for image, copy in zip(images, copies, strict=True)])
+    baseline = images[0].baseline
+    ways -= baseline
+    points = baseline + torch.tensor(positions).to(ways).view(-1, 1, 1, 1) * ways
+    targets = [image.target for image in images]
+    ways *= gradients(network, points, targets, batch_size)
+    ways *= torch.tensor(weights).to(ways).view(-1, 1, 1, 1)
+    return [image for image, own in zip(images, ways, strict=True) if image.add(own)]

@@ -7,15 +7,22 @@ from torch.nn import functional as F
 
 
 def augment(
-    x: torch.Tensor, flip: float, jitter: float, rotation: float, generator: torch.Generator
+    x: torch.Tensor,
+    channels: int,
+    flip: float,
+    jitter: float,
+    rotation: float,
+    generator: torch.Generator,
 ) -> torch.Tensor:
     """Augment images as ExplainSeg §4.1 names it: horizontal flip, colour jitter, rotation.
 
     Parameters
     ----------
-    x : Tensor of shape (B, 3 + C, H, W)
-        Intensities in 0…1. Channels after the third are masks: they move with their image, and
-        jitter leaves them alone.
+    x : Tensor of shape (B, C + M, H, W)
+        Intensities in 0…1, and masks after them, which move with their image; jitter leaves masks
+        alone.
+    channels
+        C.
     flip
         Probability of a horizontal flip.
     jitter
@@ -27,7 +34,7 @@ def augment(
 
     Returns
     -------
-    Tensor of shape (B, 3 + C, H, W), in 0…1
+    Tensor of shape (B, C + M, H, W), in 0…1
     """
     n = len(x)
     draws = torch.rand(n, 5, generator=generator).to(x.device)
@@ -38,7 +45,7 @@ def augment(
         theta = torch.stack([cos, -sin, zero, sin, cos, zero], dim=1).view(n, 2, 3)
         grid = F.affine_grid(theta, list(x.shape), align_corners=False)
         x = F.grid_sample(x, grid, padding_mode="reflection", align_corners=False)
-    x, masks = x[:, :3], x[:, 3:]
+    x, masks = x[:, :channels], x[:, channels:]
     factors = (1 + (2 * draws[:, 2:] - 1) * jitter).view(n, 3, 1, 1, 1)
     x = x * factors[:, 0]
     x = torch.lerp(x.mean(dim=(1, 2, 3), keepdim=True), x, factors[:, 1])

@@ -1,69 +1,66 @@
-"""From pixels to a network's inputs: windows, intensities and their standardisation."""
+"""From pixels to a network's inputs: intensities and their standardisation."""
 
 from collections.abc import Sequence
 
-import numpy as np
 import torch
 from torch.nn import functional as F
 
 from segxai.job.files import read_facts
 
+# ImageNet's, in the order of red, green and blue.
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+FULL_RANGE = {torch.uint8: 2**8 - 1, torch.uint16: 2**16 - 1}
 
-def channel_statistics(model: dict, statistics: str | None) -> dict[str, list[float]]:
-    """Mean and deviation of intensities, by channel, that a model's inputs are standardised by.
+
+def channel_statistics(
+    definition: dict, statistics: str | None, channels: int
+) -> dict[str, list[float]]:
+    """Mean and deviation of intensities, by channel, that a network's inputs are standardised by.
 
     Parameters
     ----------
-    model
-        ``models.<name>``; its `normalisation` decides.
+    definition
+        ``networks.<name>``; its `normalisation` decides.
     statistics
         ``statistics.json`` of the training images (`normalisation: training`).
+    channels
+        Of the images. Statistics of a pretraining are of three; for any other number of channels
+        each has their mean.
 
     Returns
     -------
     dict
-        mean and std, three numbers each. Of the pretraining: what timm says of the architecture,
-        ImageNet's for any that it does not know.
+        mean and std, one number per channel. Of the pretraining: what timm says of the
+        architecture, ImageNet's for any network that it does not know.
     """
-    if model["normalisation"] == "training":
+    if definition["normalisation"] == "training":
         facts = read_facts(statistics)
         return {key: facts[key] for key in ("mean", "std")}
-    # Loading timm takes as long as loading torch, and some jobs need nothing else of it.
-    import timm
-    from timm.data.constants import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
+    facts = None
+    if "architecture" in definition:
+        # Loading timm takes as long as loading torch, and only its own networks need it.
+        import timm
 
-    facts = timm.get_pretrained_cfg(model["architecture"])
-    mean, std = (facts.mean, facts.std) if facts else (IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD)
+        facts = timm.get_pretrained_cfg(definition["architecture"])
+    mean, std = (facts.mean, facts.std) if facts else (IMAGENET_MEAN, IMAGENET_STD)
+    if channels != len(mean):
+        mean, std = ([sum(values) / len(values)] * channels for values in (mean, std))
     return {"mean": list(mean), "std": list(std)}
 
 
 def intensities(pixels: torch.Tensor, size: int) -> torch.Tensor:
-    """Turn pixels (B, H, W, 3), uint8, into intensities (B, 3, size, size), float32 in 0…1.
+    """Turn pixels (B, H, W, C) into intensities (B, C, size, size), float32.
 
-    Other sizes are reached by antialiased bilinear resizing.
+    The full range of uint8 and uint16 becomes 0…1; float32 pixels are intensities already. Other
+    sizes are reached by antialiased bilinear resizing.
     """
-    x = pixels.permute(0, 3, 1, 2).float() / 255
+    x = pixels.permute(0, 3, 1, 2).float() / FULL_RANGE.get(pixels.dtype, 1)
     if x.shape[-2:] != (size, size):
         x = F.interpolate(x, (size, size), mode="bilinear", antialias=True, align_corners=False)
     return x
 
 
 def normalise(x: torch.Tensor, mean: Sequence[float], std: Sequence[float]) -> torch.Tensor:
-    """Standardise intensities (B, 3, H, W) by the training subset's channel mean and deviation."""
-    shape = (1, 3, 1, 1)
+    """Standardise intensities (B, C, H, W) by the mean and deviation of each channel."""
+    shape = (1, -1, 1, 1)
     return (x - x.new_tensor(mean).view(shape)) / x.new_tensor(std).view(shape)
-
-
-def split_windows(image: np.ndarray, grid: int) -> np.ndarray:
-    """Cut an image (H, W, 3) into grid × grid windows (grid², H/grid, W/grid, 3), row-major."""
-    height, width, channels = image.shape
-    h, w = height // grid, width // grid
-    windows = image[: h * grid, : w * grid].reshape(grid, h, grid, w, channels)
-    return windows.swapaxes(1, 2).reshape(grid * grid, h, w, channels)
-
-
-def join_windows(windows: np.ndarray, grid: int) -> np.ndarray:
-    """Put maps of windows (grid², h, w, …) back into one map (grid·h, grid·w, …)."""
-    _, h, w, *rest = windows.shape
-    joined = windows.reshape(grid, grid, h, w, *rest).swapaxes(1, 2)
-    return joined.reshape(grid * h, grid * w, *rest)

@@ -1,15 +1,20 @@
-"""MICRA-Net's classifier, under timm's name `micranet`: importing this module registers it."""
+"""MICRA-Net's classifier."""
 
 import re
 from itertools import pairwise
+from types import MappingProxyType
 
 import torch
-from timm.models import build_model_with_cfg, generate_default_cfgs, register_model
 from torch import nn
 
-CHANNELS = (32, 64, 128, 256)
+ABOUT = {
+    "title": "MICRA-Net",
+    "cites": "doi:10.1038/s42256-022-00472-w",
+    "task": "classify",
+    "settings": {},
+}
 
-default_cfgs = generate_default_cfgs({"micranet": {"classifier": "fc"}})
+CHANNELS = (32, 64, 128, 256)
 
 
 class Levels(nn.Sequential):
@@ -37,34 +42,37 @@ class MicraNet(nn.Module):
 
     Parameters
     ----------
-    num_classes, in_chans
-        Outputs and input channels.
+    outputs, channels
+        Classes, and channels of the input.
 
     References
     ----------
     Bilodeau et al., Nature Machine Intelligence 4 (2022), doi:10.1038/s42256-022-00472-w.
     """
 
-    def __init__(self, num_classes: int, in_chans: int = 3):
+    # As timm names what is replaced when weights of other classes are loaded.
+    pretrained_cfg = MappingProxyType({"classifier": "fc"})
+
+    def __init__(self, outputs: int, channels: int):
         super().__init__()
         self.levels = Levels()
-        for block, (before, width) in enumerate(pairwise((in_chans, *CHANNELS)), 1):
+        for block, (before, width) in enumerate(pairwise((channels, *CHANNELS)), 1):
             self.levels.add_module(f"{block}a", _level(before, width, pooled=block > 1))
             self.levels.add_module(f"{block}b", _level(width, width, pooled=False))
         self.dropout = nn.Dropout(0.5)
-        self.fc = nn.Linear(width, num_classes)
+        self.fc = nn.Linear(width, outputs)
 
     def forward_features(self, x: torch.Tensor) -> torch.Tensor:
-        """Activations (B, C, h, w) of the deepest level for inputs (B, in_chans, H, W)."""
+        """Activations (B, C, h, w) of the deepest level for inputs (B, channels, H, W)."""
         return self.levels(x)[-1]
 
     def forward_head(self, x: torch.Tensor, pre_logits: bool = False) -> torch.Tensor:
-        """Logits (B, num_classes) of the deepest activations, or what the linear layer sees."""
+        """Logits (B, outputs) of the deepest activations, or what the linear layer sees."""
         x = self.dropout(x.amax(dim=(2, 3)))
         return x if pre_logits else self.fc(x)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Logits (B, num_classes) of inputs (B, in_chans, H, W)."""
+        """Logits (B, outputs) of inputs (B, channels, H, W)."""
         return self.forward_head(self.forward_features(x))
 
     def get_classifier(self) -> nn.Module:
@@ -100,7 +108,6 @@ def checkpoint_filter_fn(
     return body
 
 
-@register_model
-def micranet(pretrained: bool = False, **arguments) -> MicraNet:
-    """Build MICRA-Net for :func:`timm.create_model`; there is no download."""
-    return build_model_with_cfg(MicraNet, "micranet", pretrained, **arguments)
+def build(outputs: int, channels: int) -> MicraNet:
+    """Build MICRA-Net for a number of classes and of input channels."""
+    return MicraNet(outputs, channels)

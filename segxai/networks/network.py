@@ -1,195 +1,165 @@
-"""Classifiers from timm with a trainable head, and what is read from them."""
+"""One network, classifier or segmenter, frozen, with the preprocessing that belongs to it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 
 import numpy as np
-import timm
 import torch
 from torch import nn
 
+from segxai.explain.target import Target, evaluate
 from segxai.job.log import InputError, reason
-from segxai.networks import micranet  # noqa: F401  (makes it known to timm)
-from segxai.networks.inputs import channel_statistics, intensities, normalise, split_windows
+from segxai.networks.inputs import channel_statistics, intensities, normalise
 from segxai.networks.weights import load_backbone, read_state_dict
+from segxai.workflow.plugins import load
 
 
-def build_classifier(
-    architecture: str,
-    arguments: dict,
-    n_classes: int,
-    pretrained: bool,
-    weights: str | None,
-    seed: int,
-    head_features: int | None = None,
-) -> nn.Module:
-    """Build a timm classifier with a fresh head (ExplainSeg §3.2).
+def build_network(definition: dict, outputs: int, channels: int, seed: int) -> nn.Module:
+    """Build a network from its definition: a fresh head on a fresh, local or published body.
 
     Parameters
     ----------
-    architecture, arguments
-        timm model name and further arguments of :func:`timm.create_model`.
-    n_classes
-        Outputs of the head.
-    pretrained
-        Start the body from timm's download for this architecture.
-    weights
-        Local file for the body instead of the download; wins over `pretrained`.
+    definition
+        ``networks.<name>`` of the configuration. `weights`, a local file for the body, wins over
+        `pretrained`, the download that the method knows.
+    outputs
+        Classes of a classifier, masks of a segmenter; 0 for a body without a head.
+    channels
+        Channels of the images.
     seed
-        Seed of everything initialised at random; the global generators are left as they were.
-    head_features
-        Hidden features of a head Linear–ReLU–Linear (SegX's code has 256); None for one Linear.
+        Of everything initialised at random; the global generators are left as they were.
+
+    Returns
+    -------
+    Module
+        Maps inputs (B, channels, S, S) to logits (B, outputs) or (B, outputs, h, w).
 
     Raises
     ------
     InputError
-        If timm does not know the architecture or its arguments, or weights cannot be had.
+        If the method refuses its settings, or weights cannot be had.
     """
-    if not timm.is_model(architecture):
-        near = get_close_matches(architecture, timm.list_models(), cutoff=0.4)
-        raise InputError(
-            f"models.architecture: timm has no '{architecture}'; the nearest are "
-            f"{', '.join(near) or 'none'} (all: `timm.list_models()`)."
-        )
-    download = pretrained and weights is None
+    plugin, settings = load("networks", definition)
+    if definition["pretrained"] and definition["weights"] is None:
+        settings |= {"pretrained": True}
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         try:
-            model = timm.create_model(
-                architecture, pretrained=download, num_classes=n_classes, **arguments
-            )
-        # Each architecture refuses arguments in its own way.
+            module = plugin.build(outputs, channels, **settings)
+        except InputError:
+            raise
+        # Each method refuses settings in its own way.
         except Exception as error:
-            if download and not isinstance(error, TypeError):
-                raise InputError(
-                    f"the pretrained weights of {architecture} could not be downloaded "
-                    f"({reason(error)}); set `weights` to a local file, or `pretrained: false` to "
-                    "train from scratch."
-                ) from error
             raise InputError(
-                f"models.arguments of {architecture} cannot be used ({reason(error)}); correct "
-                "them."
+                f"networks: {definition['method']} cannot be built with its settings "
+                f"({reason(error)}); correct them."
             ) from error
-        if head_features is not None:
-            _deepen_head(model, head_features)
-    if weights is not None:
-        load_backbone(model, read_state_dict(weights), weights)
-    return model
+    if definition["weights"] is not None:
+        load_backbone(module, read_state_dict(definition["weights"]), definition["weights"])
+    return module
 
 
-def _deepen_head(model: nn.Module, features: int) -> None:
-    last = model.get_classifier()
-    head = nn.Sequential(
-        nn.Linear(last.in_features, features), nn.ReLU(), nn.Linear(features, last.out_features)
-    )
-    model.set_submodule(model.pretrained_cfg["classifier"], head)
+def network_task(definition: dict) -> str:
+    """What a network does: ``classify`` or ``segment``."""
+    plugin, _ = load("networks", definition)
+    return plugin.ABOUT["task"]
 
 
 @dataclass(frozen=True)
-class Classifier:
-    """A frozen network in evaluation mode, with the preprocessing that belongs to it.
+class Network:
+    """A frozen network in evaluation mode, and how images become its inputs.
 
-    `mean` and `std` are the channel statistics that inputs are standardised by.
+    Attributes
+    ----------
+    module : Module
+        Maps inputs (B, C, S, S) to logits: (B, K) of a classifier, (B, K, h, w) of a segmenter.
+    task : str
+        ``classify`` or ``segment``.
+    input_size : int
+        S.
+    mean, std : sequence of float, (C,)
+        Channel statistics that intensities are standardised by.
+    device : device
+    precision : str
+        ``float32``, or ``bfloat16`` to run under autocast.
     """
 
-    network: nn.Module
+    module: nn.Module
+    task: str
     input_size: int
-    mean: list[float]
-    std: list[float]
+    mean: Sequence[float]
+    std: Sequence[float]
     device: torch.device
+    precision: str = "float32"
 
     @classmethod
     def load(
-        cls, weights: str, statistics: str, model: dict, n_classes: int, device: torch.device
-    ) -> "Classifier":
-        """Load a classifier trained by this study.
+        cls,
+        weights: str,
+        statistics: str | None,
+        definition: dict,
+        outputs: int,
+        channels: int,
+        device: torch.device,
+    ) -> "Network":
+        """Load a network trained by this study.
+
+        Parameters
+        ----------
+        weights, statistics
+            Files of the training: ``weights.safetensors``, and ``statistics.json`` of its images.
+        definition, outputs, channels
+            As of :func:`build_network`.
 
         Raises
         ------
         InputError
-            If the weights are unreadable, not finite, or of another model.
+            If the weights are unreadable, not finite, or of another network.
         """
-        architecture = model["architecture"]
-        network = build_classifier(
-            architecture, model["arguments"], n_classes, False, None, 0, model["head_features"]
-        )
+        fresh = definition | {"pretrained": False, "weights": None}
+        module = build_network(fresh, outputs, channels, seed=0)
         try:
-            network.load_state_dict(read_state_dict(weights))
+            module.load_state_dict(read_state_dict(weights))
         except RuntimeError as error:
             raise InputError(
-                f"{weights}: not weights of {architecture} with {n_classes} classes; delete the "
-                "file and run again to train it anew."
+                f"{weights}: not weights of {definition['method']} with {outputs} outputs; delete "
+                "the file and run again to train it anew."
             ) from error
-        channel = channel_statistics(model, statistics)
-        return cls._frozen(network, model, channel["mean"], channel["std"], device)
+        return cls._frozen(module, definition, statistics, channels, device)
 
     @classmethod
-    def published(cls, model: dict, device: torch.device) -> "Classifier":
-        """Load a body with the weights and the normalisation that it was published with.
+    def published(cls, definition: dict, device: torch.device) -> "Network":
+        """Load a body of three channels as it was published, without a head.
 
-        It has no head. Parameters and errors as of :func:`build_classifier`.
+        Errors as of :func:`build_network`.
         """
-        start = model["architecture"], model["arguments"], 0
-        network = build_classifier(*start, model["pretrained"], model["weights"], seed=0)
-        channel = channel_statistics(model, None)
-        return cls._frozen(network, model, channel["mean"], channel["std"], device)
+        module = build_network(definition, outputs=0, channels=3, seed=0)
+        return cls._frozen(module, definition, None, 3, device)
 
     @classmethod
-    def _frozen(cls, network: nn.Module, model: dict, mean, std, device) -> "Classifier":
-        network = network.to(device).eval().requires_grad_(False)
-        return cls(network, model["input_size"], list(mean), list(std), device)
+    def _frozen(cls, module, definition, statistics, channels, device) -> "Network":
+        known = channel_statistics(definition, statistics, channels)
+        module = module.to(device).eval().requires_grad_(False)
+        return cls(
+            module, network_task(definition), definition["input_size"], **known, device=device
+        )
 
-    def inputs(self, image: np.ndarray, grid: int = 1) -> torch.Tensor:
-        """Normalised windows (grid², 3, S, S) of an image (H, W, 3), uint8."""
-        windows = torch.tensor(split_windows(image, grid), device=self.device)
-        return normalise(intensities(windows, self.input_size), self.mean, self.std)
+    def inputs(self, images: np.ndarray) -> torch.Tensor:
+        """Normalised inputs (B, C, S, S), float32, of images (B, H, W, C) as they are stored."""
+        pixels = torch.tensor(images, device=self.device)
+        return normalise(intensities(pixels, self.input_size), self.mean, self.std)
 
     def black(self) -> torch.Tensor:
-        """Normalised black image (1, 3, S, S): the baseline of Integrated Gradients."""
-        size = self.input_size
-        return normalise(torch.zeros(1, 3, size, size, device=self.device), self.mean, self.std)
+        """Normalised black image (1, C, S, S)."""
+        shape = 1, len(self.mean), self.input_size, self.input_size
+        return normalise(torch.zeros(shape, device=self.device), self.mean, self.std)
 
-    def scores(
-        self, precision: str = "float32", compiled: bool = False
-    ) -> Callable[[torch.Tensor, torch.Tensor], torch.Tensor]:
-        """Score F of any class: from inputs (B, 3, S, S) and classes (B,) to logits (B,), float32.
+    def outputs(self, inputs: torch.Tensor) -> torch.Tensor:
+        """Logits (B, K) or (B, K, h, w), float32, of inputs (B, C, S, S), in `precision`."""
+        reduced = self.precision == "bfloat16"
+        with torch.autocast(inputs.device.type, torch.bfloat16, enabled=reduced):
+            return self.module(inputs).float()
 
-        ``precision: bfloat16`` runs the network under autocast; `compiled` hands it to
-        :func:`torch.compile` first.
-        """
-        network = torch.compile(self.network, dynamic=False) if compiled else self.network
-
-        def logit(x: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-            with torch.autocast(x.device.type, torch.bfloat16, enabled=precision == "bfloat16"):
-                logits = network(x)
-            return logits[torch.arange(len(x), device=x.device), targets].float()
-
-        return logit
-
-
-def image_probabilities(logits: torch.Tensor, loss: str) -> np.ndarray:
-    """Class probabilities of an image from the logits of its windows.
-
-    An image shows a class where any of its windows does: the maximum over windows. Of classes that
-    exclude each other, the first is the one without finding, which an image shows only where all
-    windows do: its minimum. One window is left as it is.
-
-    Parameters
-    ----------
-    logits : Tensor of shape (W, C)
-    loss
-        What the classifier was trained with: ``cross_entropy`` for classes that exclude each other
-        (softmax), any other for labels that may share an image (sigmoid).
-
-    Returns
-    -------
-    ndarray of shape (C,), float64
-    """
-    logits = logits.double().cpu()
-    if loss != "cross_entropy":
-        return logits.sigmoid().amax(dim=0).numpy()
-    windows = logits.softmax(dim=1)
-    probabilities = windows.amax(dim=0)
-    probabilities[0] = windows[:, 0].min()
-    return probabilities.numpy()
+    def score(self) -> Callable[[torch.Tensor, Sequence[Target]], torch.Tensor]:
+        """Function F from inputs (B, C, S, S) and B targets to their values (B,), float32."""
+        return lambda inputs, targets: evaluate(self.outputs(inputs), targets)

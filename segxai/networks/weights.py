@@ -68,16 +68,17 @@ def read_state_dict(path: str | Path) -> dict[str, torch.Tensor]:
 
 
 def load_backbone(model: nn.Module, state: dict[str, torch.Tensor], path: str | Path) -> None:
-    """Load all of `state` but its classification head into a timm model, in place.
+    """Load all of `state` but its head into a network, in place.
 
-    Position embeddings are resampled to the model's grid by timm's own filter.
+    A method's own filter converts foreign checkpoints: timm's resample position embeddings to the
+    model's grid. A first convolution of RGB is adapted to other channels as timm does.
 
     Raises
     ------
     InputError
         If tensors of the body are missing or have another shape than the architecture's.
     """
-    head = tuple(f"{name}." for name in _classifier_names(model))
+    head = head_names(model)
     body = {key: value for key, value in state.items() if not key.startswith(head)}
     filter_function = _checkpoint_filter(model)
     if filter_function is not None:
@@ -90,6 +91,7 @@ def load_backbone(model: nn.Module, state: dict[str, torch.Tensor], path: str | 
                 "and `arguments` to those of the weights."
             ) from error
     own = model.state_dict()
+    _adapt_channels(body, own, getattr(model, "pretrained_cfg", {}).get("first_conv"))
     wrong = [key for key, value in body.items() if key in own and own[key].shape != value.shape]
     missing = [key for key in own if not key.startswith(head) and key not in body]
     if wrong or missing:
@@ -134,9 +136,20 @@ def _refuse_compression(path: Path) -> None:
                 raise ValueError("its entries are compressed")
 
 
-def _classifier_names(model: nn.Module) -> tuple[str, ...]:
-    classifier = model.pretrained_cfg["classifier"]
-    return (classifier,) if isinstance(classifier, str) else tuple(classifier)
+def head_names(model: nn.Module) -> tuple[str, ...]:
+    """Prefixes of the names of all that belongs to a network's head."""
+    classifier = getattr(model, "pretrained_cfg", {}).get("classifier", ())
+    names = (classifier,) if isinstance(classifier, str) else classifier
+    return tuple(f"{name}." for name in names)
+
+
+def _adapt_channels(body: dict, own: dict, first: str | tuple | None) -> None:
+    """Adapt the first convolution of weights for RGB to a network of other channels, in place."""
+    key = f"{first}.weight"
+    if key in body and key in own and body[key].shape[1] == 3 != own[key].shape[1]:
+        from timm.models import adapt_input_conv
+
+        body[key] = adapt_input_conv(own[key].shape[1], body[key])
 
 
 def _checkpoint_filter(model: nn.Module):

@@ -1,0 +1,66 @@
+"""Which images of a data set are explained, and which ones they are compared with."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from segxai.datasets.splits import VALIDATION, choose_subset, seeded_key
+from segxai.job.log import InputError
+
+
+def chosen_rows(samples: pd.DataFrame, selections: Sequence[dict]) -> np.ndarray:
+    """Rows of `samples` that some studies explain: the union of their selections.
+
+    Parameters
+    ----------
+    samples
+        ``samples.csv``.
+    selections
+        What each study asks for: `split`, a subset's name, or None for all images; `images`, the
+        size of a seeded subset that keeps the shares of split and label, or None for all of them;
+        `seed` of that subset.
+
+    Returns
+    -------
+    ndarray of int, increasing
+
+    Raises
+    ------
+    InputError
+        If a selection leaves no image.
+    """
+    return np.unique(np.concatenate([_selected(samples, **asked) for asked in selections]))
+
+
+def _selected(
+    samples: pd.DataFrame, split: str | None, images: int | None, seed: int
+) -> np.ndarray:
+    rows = np.arange(len(samples)) if split is None else np.flatnonzero(samples.split == split)
+    if len(rows) == 0:
+        raise InputError(
+            f"no image is in the subset '{split}' that `split` of a study asks for; give it images "
+            f"by `split: {split}` of the data set, or set `split: null` in the study."
+        )
+    if images is None or images >= len(rows):
+        return rows
+    some = samples.iloc[rows]
+    strata = zip(some.split, some.label, strict=True)
+    return rows[choose_subset(some.image_id, strata, images, seed)]
+
+
+def background_rows(samples: pd.DataFrame, count: int, seed: int) -> np.ndarray:
+    """Rows of at most `count` validation images, drawn by seed: what SHAP compares images with.
+
+    Parameters
+    ----------
+    samples
+        ``samples.csv``.
+
+    Returns
+    -------
+    ndarray of int, increasing
+    """
+    rows = np.flatnonzero(samples.split == VALIDATION)
+    keys = [seeded_key(samples.image_id[row], seed) for row in rows]
+    return np.sort(rows[np.argsort(keys)[:count]])

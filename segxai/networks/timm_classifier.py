@@ -1,0 +1,103 @@
+"""Classifiers of timm with a trainable head: ViT, ResNet, DenseNet and their kin."""
+
+from difflib import get_close_matches
+
+import timm
+from torch import nn
+
+from segxai.job.log import InputError, reason
+
+ABOUT = {
+    "title": "Classifier of timm",
+    "cites": "doi:10.5281/zenodo.4414861",
+    "task": "classify",
+    "settings": {
+        "architecture": {
+            "type": "string",
+            "description": "Name of the model in timm, which may say of which pretraining.",
+        },
+        "arguments": {
+            "type": "object",
+            "default": {},
+            "description": "Further arguments of `timm.create_model`.",
+        },
+        "head_features": {
+            "type": ["integer", "null"],
+            "minimum": 1,
+            "default": None,
+            "description": "Hidden features of a head Linear–ReLU–Linear; null for one Linear.",
+        },
+    },
+}
+
+
+def build(
+    outputs: int,
+    channels: int,
+    architecture: str,
+    arguments: dict,
+    head_features: int | None,
+    pretrained: bool = False,
+) -> nn.Module:
+    """Build a classifier of timm with a fresh head (ExplainSeg §3.2).
+
+    Parameters
+    ----------
+    outputs
+        Of the head.
+    channels
+        Of the input. Weights of a pretraining on RGB are adapted by timm: summed for one channel,
+        repeated and rescaled for more.
+    architecture, arguments
+        timm model name and further arguments of :func:`timm.create_model`.
+    head_features
+        Hidden features of a head Linear–ReLU–Linear (SegX's code has 256); None for one Linear.
+    pretrained
+        Start the body from timm's download for this architecture.
+
+    Returns
+    -------
+    Module
+        Maps inputs (B, channels, S, S) to logits (B, outputs).
+
+    Raises
+    ------
+    InputError
+        If timm does not know the architecture or its arguments, or weights cannot be had.
+    """
+    if not timm.is_model(architecture):
+        near = get_close_matches(architecture, timm.list_models(), cutoff=0.4)
+        raise InputError(
+            f"networks.architecture: timm has no '{architecture}'; the nearest are "
+            f"{', '.join(near) or 'none'} (all: `timm.list_models()`)."
+        )
+    try:
+        model = timm.create_model(
+            architecture,
+            pretrained=pretrained,
+            num_classes=outputs,
+            in_chans=channels,
+            **arguments,
+        )
+    # Each architecture refuses arguments in its own way.
+    except Exception as error:
+        if pretrained and not isinstance(error, TypeError):
+            raise InputError(
+                f"the pretrained weights of {architecture} could not be downloaded "
+                f"({reason(error)}); set `weights` to a local file, or `pretrained: false` to "
+                "train from scratch."
+            ) from error
+        raise InputError(
+            f"networks.arguments of {architecture} cannot be used ({reason(error)}); correct them."
+        ) from error
+    if head_features is not None:
+        _deepen_head(model, head_features)
+    return model
+
+
+def _deepen_head(model: nn.Module, features: int) -> None:
+    last = model.get_classifier()
+    head = nn.Sequential(
+        nn.Linear(last.in_features, features), nn.ReLU(), nn.Linear(features, last.out_features)
+    )
+    model.set_submodule(model.pretrained_cfg["classifier"], head)
