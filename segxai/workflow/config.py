@@ -10,8 +10,18 @@ import re
 import sys
 from pathlib import Path
 
-from segxai.workflow.yaml_keys import key_that_is_no_text
+from segxai.workflow.plugins import about, resolve, schema
+from segxai.workflow.studies import reads, selected, values
 
+# Sections of former versions, and where their keys are now.
+RENAMED = {
+    "explainseg": "studies.explainseg",
+    "segx": "studies.segx",
+    "models": "networks",
+    "segmentation": "segmenters and views",
+    "baselines": "segmenters",
+    "shards": "shard_size",
+}
 TYPES = {
     "array": "a list",
     "boolean": "true or false",
@@ -35,6 +45,44 @@ BOUNDS = {
 }
 
 
+def repeated_key(text: str) -> str | None:
+    """Name the first key that a mapping in a YAML file gives twice, in one sentence.
+
+    YAML forbids it, and PyYAML takes the last of them without a word.
+    """
+    import yaml
+
+    class Strict(yaml.SafeLoader):
+        def compose_mapping_node(self, anchor):
+            node, names = super().compose_mapping_node(anchor), []
+            for name, _ in node.value:
+                if name.value in names:
+                    raise ValueError(
+                        f"Config key {name.value} is given twice, again in line "
+                        f"{name.start_mark.line + 1}: keep one of them."
+                    )
+                names.append(name.value)
+            return node
+
+    try:
+        yaml.compose(text, Strict)
+    except ValueError as error:
+        return str(error)
+    return None
+
+
+def problem_of(config: dict) -> str | None:
+    """Name the first thing wrong with a merged configuration, in one sentence for its author."""
+    for section, now in RENAMED.items():
+        if section in config:
+            return f"Config key {section} was renamed: move its keys to {now} (see CHANGELOG.md)."
+    try:
+        problem = config_problem(config, schema(config))
+    except ValueError as error:
+        return str(error)
+    return problem or selection_problem(resolve(config))
+
+
 def config_problem(config: dict, schema: dict) -> str | None:
     """Name the first thing wrong with a configuration, in one sentence for its author.
 
@@ -55,8 +103,8 @@ def config_problem(config: dict, schema: dict) -> str | None:
     from jsonschema.exceptions import best_match
     from jsonschema.validators import extend
 
-    if unnamed := key_that_is_no_text(config):
-        return f"Config key {unnamed} is no text to YAML: put it between quotes."
+    if unnamed := _key_that_is_not_text(config):
+        return f"Config key {unnamed} is not text to YAML: put it in quotes."
     # JSON knows neither NaN nor infinity, and takes 2.0 for a whole number.
     types = Draft202012Validator.TYPE_CHECKER.redefine_many(
         {"integer": lambda _, value: type(value) is int, "number": lambda _, value: _finite(value)}
@@ -71,117 +119,175 @@ def config_problem(config: dict, schema: dict) -> str | None:
 
 
 def selection_problem(config: dict) -> str | None:
-    """Name the first selection of a valid configuration that cannot be, in one sentence.
+    """Name the first selection of a resolved configuration that cannot be, in one sentence.
 
-    A selected name has a definition, a variant sees an explanation and a control none, a network
-    that is not trained here has weights from elsewhere, and no two methods write the same masks.
+    A selected name has a definition, networks and explainers suit a study's targets, a network
+    that is not trained here has weights from elsewhere, and no two files have the same name.
     """
-    if not (config["explainseg"]["datasets"] or config["segx"]["datasets"]):
-        return "Config keys explainseg.datasets and segx.datasets are both empty: name a data set."
-    for part, chosen in _selections(config).items():
-        for section, names in chosen.items():
-            for name in names:
-                if name not in config[section]:
-                    known = ", ".join(config[section])
-                    return (
-                        f"Config key {part} selects '{name}', but {section} has only {known}"
-                        f"{_nearest(name, config[section])}."
-                    )
-    checks = (_study_problem, _segx_problem, _network_problem, _mask_problem)
+    for where, section, names in _selections(config):
+        for name in names:
+            if name not in config[section]:
+                known = ", ".join(config[section]) or "nothing"
+                return (
+                    f"Config key {where} selects '{name}', but {section} has only {known}"
+                    f"{_nearest(name, config[section])}."
+                )
+    checks = (_segmenter_problem, _network_problem, _study_problem, _name_problem)
     return next(filter(None, (check(config) for check in checks)), None)
 
 
-def _selections(config: dict) -> dict[str, dict[str, list[str]]]:
-    """Names that each part of the study selects from each section of definitions."""
-    study, aligned = config["explainseg"], config["segx"]
-    baselines = (config["baselines"][name]["model"] for name in study["baselines"])
-    return {
-        "explainseg": {
-            "datasets": study["datasets"],
-            "models": [study["model"], *baselines],
-            "explainers": [study["explainer"]],
-            "segmenters": [*study["variants"], *study["controls"]],
-        },
-        "segx": {
-            "datasets": aligned["datasets"],
-            "models": [*aligned["models"], aligned["segmenter"]],
-            "explainers": aligned["explainers"],
-        },
-    }
+def _selections(config: dict):
+    """Yield where something is selected, the section that must define it, and the names."""
+    yield "run", "studies", config["run"]
+    for name, entry in config["segmenters"].items():
+        for key, section in (("view", "views"), ("of", "segmenters"), ("network", "networks")):
+            if entry[key] is not None:
+                yield f"segmenters.{name}.{key}", section, [entry[key]]
+    for name, network in config["networks"].items():
+        yield f"networks.{name}.by_dataset", "datasets", network["by_dataset"]
+    for name in filter(config["studies"].get, config["run"]):
+        study, path = config["studies"][name], f"studies.{name}"
+        for kind in ("datasets", "networks", "explainers", "segmenters"):
+            yield f"{path}.{kind}", kind, study[kind]
+        for key in ("segmentation", "headline"):
+            yield f"{path}.{key}", "segmenters", filter(None, [study[key]])
+        yield f"{path}.images", "datasets", _keys(study["images"])
+        for family, scores in study["scores"].items():
+            below = f"{path}.scores.{family}"
+            yield f"{below}.segmenters", "segmenters", scores["segmenters"] or []
+            for measure in values({"values": scores["measure"]}):
+                yield f"{below}.measure", "metrics", [measure["metric"]]
+                yield f"{below}.measure", "views", filter(None, [measure.get("view")])
 
 
-def _study_problem(config: dict) -> str | None:
-    """Name the first segmenter in a role that it cannot have, or patches that are missing."""
-    study = config["explainseg"]
-    for role, names in (("variants", study["variants"]), ("controls", study["controls"])):
-        for name in names:
-            source = config["segmenters"][name]["source"]
-            if (source in ("relevance", "fusion")) != (role == "variants"):
+def _keys(value: object) -> list[str]:
+    """Keys of a mapping; none of anything else."""
+    return list(value) if isinstance(value, dict) else []
+
+
+def _segmenter_problem(config: dict) -> str | None:
+    """Name the first segmenter that is made from what it cannot be made from."""
+    for name, entry in config["segmenters"].items():
+        if entry["of"] is not None and config["segmenters"][entry["of"]]["view"] is None:
+            return (
+                f"Config key segmenters.{name}.of got '{entry['of']}', which is not cut from maps: "
+                "refine a segmenter that has a view."
+            )
+        if entry["network"] is not None:
+            wanted = "segment" if "network" in reads(config, name) else "classify"
+            if _task(config, entry["network"]) != wanted:
                 return (
-                    f"Config key explainseg.{role} got '{name}', whose source is {source}: "
-                    "variants are cut from relevance or fusion, controls from anything else."
+                    f"Config key segmenters.{name}.network got '{entry['network']}', but method "
+                    f"{entry['method']} needs a network that can {wanted}."
                 )
-    for name in study["datasets"]:
-        dataset = config["datasets"][name]
-        if dataset["explain_on"] == "patches" and dataset["patches"] is None:
-            return f'Config key datasets.{name}.explain_on got "patches" but patches is null.'
     return None
 
 
-def _segx_problem(config: dict) -> str | None:
-    """Name the first network of SegX that is not of the kind that its place asks for."""
-    aligned = config["segx"]
-    for key, names, wanted in (
-        ("models", aligned["models"], False),
-        ("segmenter", [aligned["segmenter"]], True),
-    ):
-        for name in names:
-            model = config["models"][name]
-            segments = (model["training"] or {}).get("loss") == "segmentation"
-            if (model["architecture"] == "unet") != wanted or segments != wanted:
-                kind = "a unet with loss segmentation" if wanted else "a classifier with its loss"
-                return f"Config key segx.{key} got '{name}', which is not {kind}."
-    return None
+def _task(config: dict, network: str) -> str:
+    """What a network does: classify or segment."""
+    return about("networks", config["networks"][network]["method"])["task"]
 
 
 def _network_problem(config: dict) -> str | None:
-    """Name the first network without a way to weights, or trained otherwise on no data set."""
-    for name, model in config["models"].items():
-        for other in model.get("by_dataset", {}):
-            if other not in config["datasets"]:
-                hint = _nearest(other, config["datasets"])
-                return f"Config key models.{name}.by_dataset.{other} names no data set{hint}."
-        if model["training"] is not None:
-            continue
-        if not model["pretrained"] and model["weights"] is None:
+    """Name the first network without a way to weights, or whose loss is of another task."""
+    for name, network in config["networks"].items():
+        path, training = f"Config key networks.{name}", network["training"]
+        if training is None and not network["pretrained"] and network["weights"] is None:
             return (
-                f"Config key models.{name}.training is null, so the network is used as published: "
+                f"{path}.training is null, so the network is used as published: "
                 "set pretrained or weights."
             )
-        if model["normalisation"] != "pretraining":
+        if training is None and network["normalisation"] != "pretraining":
             return (
-                f"Config key models.{name}.normalisation got {_shown(model['normalisation'])}, but "
-                'a network that is used as published (training: null) needs "pretraining".'
+                f"{path}.normalisation got {_shown(network['normalisation'])}, but a network that "
+                'is used as published (training: null) needs "pretraining".'
             )
-        if name in (config["explainseg"]["model"], config["baselines"]["micranet"]["model"]):
-            return (
-                f"Config key models.{name}.training is null, but it is the study's classifier: "
-                "give it one."
-            )
+        segments = _task(config, name) == "segment"
+        if training is not None and (training["loss"] == "segmentation") != segments:
+            kind = "only a segmenter" if not segments else "but a segmenter"
+            return f'{path}.training.loss got "{training["loss"]}", {kind} needs "segmentation".'
     return None
 
 
-def _mask_problem(config: dict) -> str | None:
-    """Name the first maker of masks with the name of another: both would write the same files."""
-    cut = config["segmenters"]
-    makers = [*cut, *(f"{name}-crf" for name in cut), *config["baselines"]]
-    makers.append(config["segx"]["segmenter"])
-    for name in makers:
-        if makers.count(name) > 1:
-            return (
-                f"Config keys segmenters, baselines and segx.segmenter give two methods the name "
-                f"'{name}' (refined masks have -crf added): rename one of them."
-            )
+def _study_problem(config: dict) -> str | None:
+    """Name the first thing in a selected study that its other keys do not allow."""
+    for name, study in selected(config).items():
+        path, targets = f"Config key studies.{name}", study["targets"]
+        task = {"label": "classify", "region": "segment"}[targets]
+        for network in study["networks"]:
+            if _task(config, network) != task or config["networks"][network]["training"] is None:
+                return (
+                    f"{path}.networks got '{network}', but targets: {targets} needs networks that "
+                    f"{task} and are trained here."
+                )
+        for explainer in study["explainers"]:
+            method = config["explainers"][explainer]["method"]
+            if targets not in about("explainers", method)["targets"]:
+                return (
+                    f"{path}.explainers got '{explainer}', but method {method} cannot explain "
+                    f"targets: {targets}."
+                )
+        if problem := _declared_problem(config, study, path):
+            return problem
+    return None
+
+
+def _declared_problem(config: dict, study: dict, path: str) -> str | None:
+    """Name the first table or figure of a study that is made from what it does not declare."""
+    for key, known, of in (
+        ("tables", study["scores"], lambda spec: spec["scores"]),
+        ("figures", study["scores"], lambda spec: filter(None, [spec["scores"]])),
+        ("figures", study["tables"], lambda spec: [*(spec["tables"] or []), spec["table"]]),
+    ):
+        for name, spec in study[key].items():
+            for other in filter(None, of(spec)):
+                if other not in known:
+                    names = ", ".join(known) or "nothing"
+                    hint = _nearest(other, known)
+                    return f"{path}.{key}.{name} names '{other}', but there is only {names}{hint}."
+    if study["segmentation"] is None and _reads_segmentation(config, study):
+        return f"{path}.segmentation is null, but its scores need one: name a segmenter."
+    if study["headline"] and study["headline"] not in study["segmenters"]:
+        return f"{path}.headline got '{study['headline']}', which is not among its segmenters."
+    return None
+
+
+def _reads_segmentation(config: dict, study: dict) -> bool:
+    """Whether a study's scores of maps need a segmentation that they do not name themselves."""
+    for scores in study["scores"].values():
+        for measure in values({"values": scores["measure"]}):
+            view = measure.get("view")
+            read = about("views", config["views"][view]["method"])["reads"] if view else []
+            needed = "segmentation" in read or measure.get("reference") == "segmentation"
+            if needed and not scores["segmenters"]:
+                return True
+    return False
+
+
+def _name_problem(config: dict) -> str | None:
+    """Name the first two things whose files would have the same name."""
+    for name in config["explainers"]:
+        if name in config["segmenters"]:
+            return f"Config keys explainers.{name} and segmenters.{name}: rename one of them."
+    for key in ("tables", "figures"):
+        names = [name for study in selected(config).values() for name in study[key]]
+        for name in names:
+            if names.count(name) > 1:
+                return f"Config key {key}.{name} is in two studies that are run: rename one."
+    return None
+
+
+def _key_that_is_not_text(value: object, path: tuple = ()) -> str | None:
+    """Dotted path of the first key that YAML did not read as text, such as 1, null or on."""
+    if isinstance(value, list):
+        value = dict(zip(map(str, range(len(value))), value, strict=True))
+    if not isinstance(value, dict):
+        return None
+    for name, inner in value.items():
+        if not isinstance(name, str):
+            return ".".join([*path, json.dumps(name, default=str)])
+        if unnamed := _key_that_is_not_text(inner, (*path, name)):
+            return unnamed
     return None
 
 

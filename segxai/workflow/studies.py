@@ -1,0 +1,326 @@
+"""What the declared studies ask for: which maps, masks, scores, tables and figures.
+
+All functions take a resolved configuration (:func:`segxai.workflow.plugins.resolve`) and only read
+it. A *cell* is a dict with the keys of a file: dataset, network, explainer, segmenter, seed, and
+the path between data set and seed.
+"""
+
+from itertools import chain, product
+from math import ceil
+
+from segxai.workflow.plugins import about
+
+# Taken where nobody says how many images a data set has.
+UNKNOWN_COUNT = 640
+
+
+def selected(config: dict) -> dict[str, dict]:
+    """Studies that are run, by name."""
+    return {name: config["studies"][name] for name in config["run"]}
+
+
+def datasets(config: dict) -> list[str]:
+    """Data sets of all selected studies, each once."""
+    return list(
+        dict.fromkeys(name for study in selected(config).values() for name in study["datasets"])
+    )
+
+
+def has(config: dict, dataset: str, need: str | None) -> bool:
+    """Whether a data set has what a family of scores needs."""
+    definition = config["datasets"][dataset]
+    if need == "instances":
+        return definition["instances"]
+    return need is None or bool(definition["source"].get("shortcut"))
+
+
+def reads(config: dict, segmenter: str) -> list[str]:
+    """What the method of a segmenter reads."""
+    return about("segmenters", config["segmenters"][segmenter]["method"])["reads"]
+
+
+def mask_path(
+    config: dict, study: dict, segmenter: str, network: str = "", explainer: str = ""
+) -> str:
+    """Path of a segmenter's masks between data set and seed: all that they depend on.
+
+    Raises
+    ------
+    ValueError
+        If its masks are never stored, or it is cut from maps and no explainer is given.
+    """
+    read = reads(config, segmenter)
+    if "truth" in read:
+        raise ValueError(f"masks of segmenter '{segmenter}' are made where they are used.")
+    if "view" in read:
+        if not explainer:
+            raise ValueError(f"segmenter '{segmenter}' needs an explainer.")
+        return f"{network}/{explainer}/{segmenter}"
+    own = config["segmenters"][segmenter]["network"]
+    return f"{own}/{segmenter}" if own else segmenter
+
+
+def map_cells(config: dict, study: dict) -> list[dict]:
+    """Cells of a study's attributions."""
+    names = product(study["datasets"], study["networks"], study["explainers"], config["seeds"])
+    return [
+        {
+            "dataset": dataset,
+            "network": network,
+            "explainer": explainer,
+            "segmenter": "",
+            "seed": seed,
+            "path": f"{network}/{explainer}",
+        }
+        for dataset, network, explainer, seed in names
+    ]
+
+
+def mask_cells(config: dict, study: dict) -> list[dict]:
+    """Cells of a study's masks; network and explainer are empty where a mask depends on none."""
+    cells = []
+    for segmenter in stored(config, study):
+        if "view" in reads(config, segmenter):
+            paths = [
+                mask_path(config, study, segmenter, *names)
+                for names in product(study["networks"], study["explainers"])
+            ]
+        else:
+            paths = [mask_path(config, study, segmenter)]
+        cells += [
+            {"dataset": dataset, "seed": seed, "path": path} | keys(config, path)
+            for dataset, path, seed in product(study["datasets"], paths, config["seeds"])
+        ]
+    return cells
+
+
+def stored(config: dict, study: dict) -> list[str]:
+    """Segmenters of a study whose masks lie on disk, with those whose masks they refine."""
+    chosen = [*study["segmenters"], *filter(None, [study["segmentation"]])]
+    refined = [config["segmenters"][name]["of"] for name in chosen]
+    names = dict.fromkeys([*filter(None, refined), *chosen])
+    return [name for name in names if "truth" not in reads(config, name)]
+
+
+def keys(config: dict, path: str) -> dict[str, str]:
+    """Network, explainer and segmenter of a path of maps or masks; empty where it has none."""
+    names = path.split("/")
+    if len(names) == 2 and names[1] in config["explainers"]:
+        names.append("")
+    names = ["", *names] if len(names) == 1 else names
+    network, *between, segmenter = names
+    return {
+        "network": network,
+        "explainer": between[0] if between else "",
+        "segmenter": segmenter,
+    }
+
+
+def score_cells(config: dict, study_name: str, family: str) -> list[dict]:
+    """Cells of a study's score files of one family, each with its ``file``."""
+    study = config["studies"][study_name]
+    scores = study["scores"][family]
+    if scores["of"] == "maps":
+        cells = map_cells(config, study)
+    else:
+        cells = [
+            cell for cell in mask_cells(config, study) if cell["segmenter"] in study["segmenters"]
+        ]
+    return [
+        cell | {"file": "results/scores/{}/{dataset}/{path}/seed-{seed}.csv".format(family, **cell)}
+        for cell in cells
+        if has(config, cell["dataset"], scores["needs"])
+    ]
+
+
+def requests(config: dict, family: str, dataset: str, path: str) -> list[dict]:
+    """What a score file holds, for all selected studies together.
+
+    Returns
+    -------
+    list of dict
+        Of each score: ``segmenter``, the name of the mask that plays the segmentation or "", and
+        ``segmenter_definition``; ``view`` with its name and definition, or None; ``reference`` or
+        ""; ``metric`` with its name and definition. Without repetition.
+    """
+    chosen = []
+    for study in selected(config).values():
+        scores = study["scores"].get(family)
+        if scores is None or not _scored(config, study, scores, dataset, path):
+            continue
+        masks = [""]
+        if scores["of"] == "maps":
+            masks = scores["segmenters"] or [study["segmentation"] or ""]
+        for mask, measure in product(masks, values({"values": scores["measure"]})):
+            request = _request(config, mask, measure)
+            if request not in chosen:
+                chosen.append(request)
+    return chosen
+
+
+def _scored(config: dict, study: dict, scores: dict, dataset: str, path: str) -> bool:
+    """Whether a study's family of scores has a file of a data set and path."""
+    named = keys(config, path)
+    if dataset not in study["datasets"] or not has(config, dataset, scores["needs"]):
+        return False
+    explained = named["network"] in study["networks"] and named["explainer"] in study["explainers"]
+    if scores["of"] == "maps":
+        return explained and not named["segmenter"]
+    return named["segmenter"] in study["segmenters"] and (explained or not named["explainer"])
+
+
+def _request(config: dict, mask: str, measure: dict) -> dict:
+    """One score, with the definitions of what makes it."""
+    view = measure.get("view")
+    return {
+        "segmenter": mask,
+        "segmenter_definition": config["segmenters"][mask] if mask else None,
+        "view": {"name": view, **config["views"][view]} if view else None,
+        "reference": measure.get("reference", ""),
+        "metric": {"name": measure["metric"], **config["metrics"][measure["metric"]]},
+    }
+
+
+def values(spec: dict) -> list[dict]:
+    """Values of a table one by one: lists within a declared value are multiplied."""
+    return [
+        dict(zip(value, chosen, strict=True))
+        for value in spec["values"]
+        for chosen in product(*(v if isinstance(v, list) else [v] for v in value.values()))
+    ]
+
+
+def tables(config: dict) -> dict[str, dict]:
+    """Tables of the selected studies by name; those that no data set has are left out.
+
+    Each has the name of its ``study``, the ``datasets`` that it is of, and its ``segmenters``.
+    """
+    known = {}
+    for name, study in selected(config).items():
+        for table, spec in study["tables"].items():
+            needs = [study["scores"][family]["needs"] for family in spec["scores"]]
+            rows = [d for d in study["datasets"] if all(has(config, d, need) for need in needs)]
+            if rows:
+                own = (study["scores"][family]["segmenters"] or [] for family in spec["scores"])
+                names = [*chain(*own)] or study["segmenters"]
+                chosen = choose(config, spec["segmenters"], names)
+                known[table] = {**spec, "study": name, "datasets": rows, "segmenters": chosen}
+    return known
+
+
+def choose(config: dict, chosen: list | dict | None, names: list[str]) -> list[str]:
+    """Segmenters that a table or figure chooses among some: names, roles, or all."""
+    if chosen is None:
+        return names
+    if isinstance(chosen, list):
+        return chosen
+    roles = [
+        name
+        for role in chosen.get("roles", [])
+        for name in names
+        if config["segmenters"][name]["role"] == role
+    ]
+    first, last = chosen.get("first"), chosen.get("last")
+    between = [name for name in roles if name not in (first, last)]
+    return [name for name in [first, *between, last] if name]
+
+
+def table_files(config: dict, table: str) -> dict[str, list[str]]:
+    """Files that a table is made of: ``scores``, ``predictions`` and ``samples``."""
+    spec = tables(config)[table]
+    study = config["studies"][spec["study"]]
+    scores = [
+        cell["file"]
+        for family in spec["scores"]
+        for cell in score_cells(config, spec["study"], family)
+        if cell["dataset"] in spec["datasets"]
+        and (not cell["segmenter"] or cell["segmenter"] in spec["segmenters"])
+    ]
+    cells = product(spec["datasets"], study["networks"], config["seeds"])
+    predictions = [f"results/predictions/{d}/{n}/seed-{s}.csv" for d, n, s in cells]
+    return {
+        "scores": scores,
+        "predictions": predictions if spec["predictions"] else [],
+        "samples": [f"results/data/{dataset}/samples.csv" for dataset in spec["datasets"]],
+    }
+
+
+def figures(config: dict) -> dict[str, dict]:
+    """Figures of the selected studies by name, those of tables and data sets that there are.
+
+    Each has the name of its ``study`` and its ``segmenters``.
+    """
+    made, known = tables(config), {}
+    for name, study in selected(config).items():
+        for figure, spec in study["figures"].items():
+            of = [*(spec["tables"] or []), *filter(None, [spec["table"]])]
+            if study["datasets"] and all(table in made for table in of):
+                chosen = choose(config, spec["segmenters"], study["segmenters"])
+                known[figure] = {**spec, "study": name, "segmenters": chosen}
+    return known
+
+
+def selections(config: dict, dataset: str, network: str | None = None) -> list[dict]:
+    """Which images of a data set the selected studies explain, of one network or of all.
+
+    Returns
+    -------
+    list of dict
+        ``split`` (None for all), ``images`` (a number, None for all) and ``seed`` of each
+        selection, sorted, without repetition.
+    """
+    chosen = {}
+    for study in selected(config).values():
+        if dataset in study["datasets"] and network in (None, *study["networks"]):
+            images = study["images"]
+            images = images.get(dataset) if isinstance(images, dict) else images
+            seed = config["datasets"][dataset]["split"]["seed"]
+            selection = {"split": study["split"], "images": images, "seed": seed}
+            chosen[study["split"] or "", images or 0] = selection
+    return [chosen[key] for key in sorted(chosen)]
+
+
+def n_shards(config: dict, dataset: str) -> int:
+    """Number of jobs among which the explained images of a data set are divided.
+
+    Snakemake asks before any image is there: the number follows from the published number of
+    images and from what the configuration takes of them, not from the files.
+    """
+    definition = config["datasets"][dataset]
+    known = [definition["n_images"], definition["source"].get("images")]
+    total = next(filter(None, known), UNKNOWN_COUNT)
+    total = min(total, definition["max_images"] or total)
+    split = definition["split"]
+    counts = {None: total, "validation": split["validation"], "test": split["test"] or total}
+    explained = [
+        min(chosen["images"] or total, counts.get(chosen["split"], total))
+        for chosen in selections(config, dataset)
+    ]
+    return max(1, ceil(min(total, sum(explained)) / config["shard_size"]))
+
+
+def map_files(config: dict) -> list[str]:
+    """Files of all attributions."""
+    return _files(config, map_cells, "results/maps/{dataset}/{path}/seed-{seed}.npy")
+
+
+def mask_files(config: dict) -> list[str]:
+    """Files of all masks."""
+    return _files(config, mask_cells, "results/masks/{dataset}/{path}/seed-{seed}.npy")
+
+
+def _files(config: dict, cells, pattern: str) -> list[str]:
+    """Files of the cells of all selected studies, each once."""
+    known = (cell for study in selected(config).values() for cell in cells(config, study))
+    return list(dict.fromkeys(pattern.format(**cell) for cell in known))
+
+
+def score_files(config: dict) -> list[str]:
+    """All score files of the selected studies, each once."""
+    files = (
+        cell["file"]
+        for name, study in selected(config).items()
+        for family in study["scores"]
+        for cell in score_cells(config, name, family)
+    )
+    return list(dict.fromkeys(files))
