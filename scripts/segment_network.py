@@ -1,65 +1,111 @@
-"""Masks of one shard by a trained U-Net, and how sure it is of each."""
+"""Masks of one shard of images, by what a segmenter reads of a network."""
+
+from functools import partial
 
 import numpy as np
-import pandas as pd
-import torch
+from skimage.transform import resize
 
-from segxai.datasets.samples import explained_rows
 from segxai.images.arrays import read_array
-from segxai.job.cache import image_cache, job_key
+from segxai.images.display import display_image
 from segxai.job.device import torch_device
-from segxai.job.files import read_facts, read_rows
-from segxai.job.log import job, log, progress
-from segxai.networks.inputs import channel_statistics, intensities, normalise
-from segxai.networks.unet import load_unet, mask_probabilities
-from segxai.stats.selective import segmentation_confidence
-
-COLUMNS = ["image_id", "mask", "mask_fraction", "confidence"]
+from segxai.job.files import read_rows
+from segxai.job.log import InputError, log, run
+from segxai.job.parallel import map_images
+from segxai.segmenters.writing import write_masks
+from segxai.workflow.plugins import load
 
 
-def main(samples, images, statistics, weights, card, model, selection, threads, key, masks, facts):
-    device = torch_device(threads)
-    table = read_rows(samples)
-    chosen = explained_rows(table, **selection)
+def main(
+    images,
+    chosen,
+    segmenter,
+    network,
+    classes,
+    channels,
+    display,
+    shard,
+    torch_threads,
+    threads,
+    masks,
+    facts,
+    weights=None,
+    statistics=None,
+    card=None,
+    predictions=None,
+):
+    # The workers that cut load this file too, and have no use for torch.
+    from segxai.segmenters.network_inputs import load_network
+
     pixels = read_array(images)
-    n_masks = read_facts(card)["masks"]
-    network = load_unet(weights, n_masks, model["arguments"], device)
-    channel = channel_statistics(model, statistics)
+    segmented = read_rows(chosen).query("shard == @shard")
+    module, settings = load("segmenters", segmenter)
+    reads = module.ABOUT["reads"]
+    trained = (weights, statistics, card) if weights else None
+    body = load_network(network, segmenter, trained, len(channels), torch_device(torch_threads))
+    labels = predicted_labels(predictions, classes) if "levels" in reads else {}
+
+    def arguments():
+        for row, image_id in zip(segmented.row, segmented.image_id, strict=True):
+            shown = display_image(pixels[row], display)
+            # A body used as published sees three channels.
+            seen = pixels[row] if trained else shown
+            inputs = read(reads[0], body, seen, segmenter, labels.get(image_id))
+            require_finite(inputs, weights or segmenter["network"], image_id)
+            yield (inputs, shown) if "image" in reads else (inputs,)
+
     shape = pixels.shape[1:3]
-    row_shape = (n_masks, *shape) if n_masks > 1 else shape
-    with image_cache(masks, len(chosen), key, row_shape, table=facts, columns=COLUMNS) as cache:
-        rest = chosen[cache.done :]
-        for row in progress(rest, len(rest), "images segmented"):
-            image = torch.tensor(pixels[row : row + 1], device=device)
-            inputs = normalise(intensities(image, model["input_size"]), **channel)
-            probability = mask_probabilities(network, inputs, shape)[0].cpu().numpy()
-            mask = probability > 0.5
-            sure = zip(mask.mean(axis=(1, 2)), segmentation_confidence(probability), strict=True)
-            cache.append(
-                [mask.astype(np.uint8).reshape(row_shape)],
-                [(table.image_id[row], index, *each) for index, each in enumerate(sure)],
-            )
-    found = pd.DataFrame(cache.facts, columns=COLUMNS)
+    work = partial(segment_image, segment=partial(module.segment, **settings), shape=shape)
+    results = map_images(work, arguments(), len(segmented), threads, "images segmented")
+    tell_problems(write_masks(results, segmented.image_id, shape, masks, facts))
+
+
+def predicted_labels(predictions, classes) -> dict[str, int]:
+    """Index of the class that is predicted for each image, the first of several."""
+    table = read_rows(predictions).query("predicted == 1").drop_duplicates("image_id")
+    return dict(zip(table.image_id, map(classes.index, table["class"]), strict=True))
+
+
+def read(source, network, image, segmenter, label):
+    """Read from the network what the segmenter asks for; None where no class is predicted."""
+    from segxai.segmenters import network_inputs
+
+    if source == "keys":
+        return network_inputs.keys(network, image, segmenter.get("centre", False))
+    if source == "levels":
+        return None if label is None else network_inputs.levels(network, image, label)
+    return network_inputs.probabilities(network, image)
+
+
+def require_finite(inputs, weights, image_id):
+    arrays = inputs if isinstance(inputs, list) else [inputs]
+    if inputs is not None and not all(np.isfinite(array).all() for array in arrays):
+        raise InputError(
+            f"{weights}: what the network gives for image {image_id} holds NaN or infinite values; "
+            "delete the file and run again to train it anew."
+        )
+
+
+def segment_image(arguments, segment, shape):
+    """Mask of one image at its own size, or with its facts; empty without a predicted class."""
+    if arguments[0] is None:
+        return np.zeros(shape, bool)
+    result = segment(*arguments)
+    if isinstance(result, tuple) or result.shape == shape:
+        return result
+    return resize(result, shape, order=0)
+
+
+def tell_problems(table):
+    """Log what became of the cuts; images without one are never passed over in silence."""
+    if "problem" not in table:
+        return
     log.info(
-        "mean mask area %.1f %% of the image; %d of %d masks are empty",
-        100 * found.mask_fraction.mean(),
-        (found.mask_fraction == 0).sum(),
-        len(found),
+        "%.1f objects an image; smallest eigengap %.2g; dense solver asked %d times",
+        *(table.objects.mean(), table.eigengap.min(), table.dense.sum()),
     )
+    for problem, rows in table[table.problem != ""].groupby("problem").image_id:
+        log.warning("%d images have no cut (%s, …): %s", len(rows), rows.iloc[0], problem)
 
 
 if __name__ == "__main__":
-    with job(snakemake):
-        main(
-            samples=snakemake.input.samples,
-            images=snakemake.input.images,
-            statistics=snakemake.input.statistics,
-            weights=snakemake.input.weights,
-            card=snakemake.input.card,
-            model=snakemake.params.model,
-            selection=snakemake.params.selection | {"shard": int(snakemake.wildcards.shard)},
-            threads=snakemake.params.threads,
-            key=job_key(snakemake),
-            masks=snakemake.output.masks,
-            facts=snakemake.output.facts,
-        )
+    run(main, snakemake)

@@ -1,4 +1,4 @@
-"""Settings of a segmenter: the best of a grid by mean Dice on validation images."""
+"""Settings of a segmenter and its view: the best of a grid by mean Dice on validation images."""
 
 import json
 from functools import partial
@@ -6,77 +6,77 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
-from segxai.datasets.samples import explained_rows, sharded
-from segxai.images.arrays import read_array
-from segxai.job.files import atomic_path, read_rows
-from segxai.job.log import job, log
+from segxai.images.masks import read_masks
+from segxai.job.files import read_facts, read_rows, write_json, write_table
+from segxai.job.log import log, run
 from segxai.job.parallel import map_images
-from segxai.segmenters.tuning import candidates, coarse_scores, refined_scores
+from segxai.segmenters.chain import read_explained
+from segxai.segmenters.tuning import candidates, trial_scores
+from segxai.workflow.plugins import load
 
 
 def main(
+    maps,
+    rows,
+    targets,
     samples,
     images,
     truth,
-    maps,
-    features,
-    method,
-    defaults,
+    outlines,
+    segmenter,
+    view,
     grid,
     n_images,
-    selection,
-    workers,
+    display,
+    threads,
     settings,
     trials,
+    features=None,
+    chosen=None,
+    coarse=None,
+    coarse_settings=None,
 ):
-    table = read_rows(samples)
-    rows = explained_rows(table, **selection)
-    places = np.flatnonzero(table.split[rows] == "validation")[:n_images]
-    pixels = read_array(images)
-    masks = read_array(truth)
-    relevance = sharded(rows, maps)
-    components = sharded(rows, features) if features else [None] * len(rows)
-    items = [
-        (pixels[rows[place]], masks[rows[place]], (relevance[place], components[place]))
-        for place in places
-    ]
-    chosen, tables = defaults, []
-    stages = {
-        "coarse": (coarse_scores, ("smoothing", method)),
-        "refined": (refined_scores, ("crf",)),
-    }
-    for stage, (scores, sections) in stages.items():
-        tried = candidates(chosen, grid, sections)
-        work = partial(scores, method=method, tried=tried)
-        dice = np.array([*map_images(work, items, len(items), workers, f"{stage} trials")])
-        means = np.nanmean(dice, axis=0)
-        best = int(means.argmax())
-        chosen = tried[best]
-        log.info("%s: Dice %.3f by default, %.3f at best", stage, means[0], means[best])
-        tables.append(trial_table(stage, tried, sections, means, best))
-    result = pd.concat(tables).assign(n=len(items))
-    with atomic_path(settings) as path:
-        path.write_text(json.dumps(chosen, indent=2) + "\n")
-    with atomic_path(trials) as path:
-        result.to_csv(path, index=False, float_format="%.6f")
+    explained = read_explained(maps, rows, targets, images, display, features, chosen, coarse)
+    items = validation_items(explained, read_rows(samples), truth, outlines, n_images)
+    view_module, view_settings = load("views", view)
+    segmenter_module, segmenter_settings = load("segmenters", segmenter)
+    view_tried = candidates(view_settings, grid.get(view["method"], {}))
+    if coarse:
+        # The mask that is refined was cut from this view.
+        view_tried = [read_facts(coarse_settings)["view"]]
+    segmenter_tried = candidates(segmenter_settings, grid.get(segmenter["method"], {}))
+    score = partial(
+        trial_scores,
+        view=view_module.view,
+        segment=segmenter_module.segment,
+        view_settings=view_tried,
+        segmenter_settings=segmenter_tried,
+    )
+    dice = [*map_images(score, items, len(items), threads, "validation images tried")]
+    tried = [{"view": v, "segmenter": s} for v in view_tried for s in segmenter_tried]
+    means = np.nanmean(dice, axis=0) if dice else np.full(len(tried), np.nan)
+    best = int(means.argmax())
+    log.info("Dice %.3f by default, %.3f at best", means[0], means[best])
+    write_json(settings, tried[best])
+    write_table(trials, trial_table(tried, means, best).assign(n=len(items)))
 
 
-def trial_table(stage, tried, sections, means, best) -> pd.DataFrame:
+def validation_items(explained, samples, truth, outlines, n_images) -> list:
+    """The first explained validation images whose outline is known, with their true masks."""
+    true_masks = read_masks(truth, outlines, samples)
+    outlined = samples.mask_pixels.notna()[explained.targets.row].to_numpy()
+    places = np.flatnonzero((explained.targets.split == "validation") & outlined)[:n_images]
+    if len(places) == 0:
+        log.warning("no validation image is explained: the default settings are kept")
+    return [(explained[place], true_masks.union(explained.targets.row[place])) for place in places]
+
+
+def trial_table(tried, means, best) -> pd.DataFrame:
     """One row per candidate: its settings, its mean Dice, whether it is the default or chosen."""
-    rows = [
-        {
-            f"{section}.{key}": value
-            for section in sections
-            for key, value in settings.get(section, {}).items()
-        }
-        for settings in tried
-    ]
-    described = [json.dumps(row) for row in rows]
     index = np.arange(len(tried))
     return pd.DataFrame(
         {
-            "stage": stage,
-            "settings": described,
+            "settings": [json.dumps(settings) for settings in tried],
             "dice": means,
             "default": index == 0,
             "chosen": index == best,
@@ -85,19 +85,4 @@ def trial_table(stage, tried, sections, means, best) -> pd.DataFrame:
 
 
 if __name__ == "__main__":
-    with job(snakemake):
-        main(
-            samples=snakemake.input.samples,
-            images=snakemake.input.images,
-            truth=snakemake.input.truth,
-            maps=snakemake.input.maps,
-            features=snakemake.input.features,
-            method=snakemake.params.method,
-            defaults=snakemake.params.defaults,
-            grid=snakemake.params.grid,
-            n_images=snakemake.params.n_images,
-            selection=snakemake.params.selection,
-            workers=snakemake.threads,
-            settings=snakemake.output.settings,
-            trials=snakemake.output.trials,
-        )
+    run(main, snakemake)

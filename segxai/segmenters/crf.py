@@ -6,6 +6,81 @@ from pydensecrf.utils import unary_from_softmax
 
 from segxai.views.grey import pixels
 
+ABOUT = {
+    "title": "Dense CRF",
+    "cites": "Krähenbühl & Koltun, NIPS 2011, arXiv:1210.5644; ExplainSeg §3.6, eq. 5",
+    "reads": ["mask", "view", "image"],
+    "facts": [],
+    "settings": {
+        "mask_weight": {
+            "type": "number",
+            "minimum": 0,
+            "maximum": 1,
+            "default": 0.7,
+            "description": "Share of the coarse mask in the unary; the rest is relevance",
+        },
+        "iterations": {
+            "type": "integer",
+            "minimum": 0,
+            "default": 10,
+            "description": "Mean-field steps",
+        },
+        "gaussian_sxy": {
+            "type": "number",
+            "exclusiveMinimum": 0,
+            "default": 3,
+            "description": "Spatial deviation of the smoothness kernel in px at 224",
+        },
+        "gaussian_compat": {
+            "type": "number",
+            "minimum": 0,
+            "default": 7,
+            "description": "Weight of the smoothness kernel",
+        },
+        "bilateral_sxy": {
+            "type": "number",
+            "exclusiveMinimum": 0,
+            "default": 50,
+            "description": "Spatial deviation of the appearance kernel in px at 224",
+        },
+        "bilateral_srgb": {
+            "type": "number",
+            "exclusiveMinimum": 0,
+            "default": 5,
+            "description": "Colour deviation of the appearance kernel on 0–255",
+        },
+        "bilateral_compat": {
+            "type": "number",
+            "minimum": 0,
+            "default": 10,
+            "description": "Weight of the appearance kernel",
+        },
+    },
+}
+
+
+def segment(
+    mask: np.ndarray, grey: np.ndarray, image: np.ndarray, mask_weight: float, **crf: float
+) -> np.ndarray:
+    """Refine a coarse mask with the image that it is of.
+
+    Parameters
+    ----------
+    mask : ndarray of shape (H, W), bool or 0/1
+    grey : ndarray of shape (H, W), in 0…1
+        The view of the attribution that the mask was cut from.
+    image : ndarray of shape (H, W, 3), uint8
+    mask_weight
+        See :func:`foreground_probability`.
+    **crf
+        See :func:`dense_crf`.
+
+    Returns
+    -------
+    ndarray of shape (H, W), bool
+    """
+    return dense_crf(image, foreground_probability(mask, grey, mask_weight), **crf)
+
 
 def foreground_probability(
     mask: np.ndarray, grey: np.ndarray, mask_weight: float, floor: float = 0.05

@@ -9,8 +9,30 @@ from skimage.transform import resize
 from segxai.views.components import first_component
 from segxai.views.grey import pixels, unit_range
 
+ABOUT = {
+    "title": "MICRA-Net",
+    "cites": "Bilodeau et al., Nature Machine Intelligence 4, 2022, doi:10.1038/s42256-022-00472-w",
+    "reads": ["levels"],
+    "facts": [],
+    "settings": {
+        "sigma": {
+            "type": "number",
+            "minimum": 0,
+            "default": 1,
+            "description": "Gaussian smoothing of the component in px at 224",
+        },
+        "quantile": {
+            "type": "number",
+            "minimum": 0,
+            "maximum": 1,
+            "default": 0.8,
+            "description": "Share of the image that stays background",
+        },
+    },
+}
 
-def micranet_mask(maps: Sequence[np.ndarray], sigma: float, quantile: float) -> np.ndarray:
+
+def segment(maps: Sequence[np.ndarray], sigma: float, quantile: float) -> np.ndarray:
     """Cut a mask from the class activation maps of all levels (Bilodeau et al. 2022).
 
     The first principal component over the shallower maps, signed to agree with the deepest one,

@@ -5,11 +5,50 @@ from skimage.measure import label
 from skimage.morphology import dilation, disk, erosion, remove_small_holes, remove_small_objects
 from skimage.segmentation import clear_border
 
-from segxai.segmenters.otsu import otsu
-from segxai.views.grey import equalise, pixels
+from segxai.views.grey import above_otsu, equalise, pixels
+
+ABOUT = {
+    "title": "Morphology",
+    "cites": "ExplainSeg §3.5",
+    "reads": ["view"],
+    "facts": [],
+    "settings": {
+        "equalisation": {
+            "enum": ["histogram", "adaptive", "none"],
+            "default": "histogram",
+            "description": "Equalisation of the grey map before its threshold",
+        },
+        "dilate": {
+            "type": "number",
+            "minimum": 0,
+            "default": 5,
+            "description": "Radius of the dilating disc in px at 224",
+        },
+        "erode": {
+            "type": "number",
+            "minimum": 0,
+            "default": 3,
+            "description": "Radius of the eroding disc in px at 224",
+        },
+        "min_component": {
+            "type": "number",
+            "minimum": 0,
+            "maximum": 1,
+            "default": 0.005,
+            "description": "Smallest component kept as a fraction of the image",
+        },
+        "max_hole": {
+            "type": "number",
+            "minimum": 0,
+            "maximum": 1,
+            "default": 0.01,
+            "description": "Largest hole filled as a fraction of the image",
+        },
+    },
+}
 
 
-def morphology(
+def segment(
     grey: np.ndarray,
     equalisation: str,
     dilate: float,
@@ -28,7 +67,7 @@ def morphology(
     Parameters
     ----------
     grey : ndarray of shape (H, W), in 0…1
-        Smoothed relevance.
+        A view of the attribution.
     equalisation
         A key of :data:`segxai.views.grey.EQUALISATIONS`.
     dilate, erode
@@ -40,7 +79,7 @@ def morphology(
     -------
     ndarray of shape (H, W), bool
     """
-    mask = otsu(equalise(grey, equalisation))
+    mask = above_otsu(equalise(grey, equalisation))
     smallest = int(min_component * mask.size)
     largest_hole = int(max_hole * mask.size)
     mask = remove_small_objects(mask, max_size=smallest)

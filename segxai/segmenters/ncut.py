@@ -1,113 +1,71 @@
-"""Normalized Cut (Shi & Malik, PAMI 2000): the solver, and the cut of a relevance map."""
+"""Normalized Cut of a relevance map: its cells fall into foreground and background."""
 
 import numpy as np
-import scipy.linalg
-import scipy.sparse
-from scipy.sparse.linalg import ArpackError, LinearOperator, eigsh
 from skimage.transform import resize
 
-# Below this order a dense decomposition is the faster of the two.
-DENSE_ORDER = 64
-# Where the second and third eigenvalues lie closer, Lanczos returns some mix of their vectors.
-MIN_EIGENGAP = 1e-8
+from segxai.segmenters.spectral import normalized_cut
+
+ABOUT = {
+    "title": "Normalized Cut",
+    "cites": "Shi & Malik, PAMI 22:888, 2000; ExplainSeg §3.5, eqs. 2–4",
+    "reads": ["view"],
+    "facts": [],
+    "settings": {
+        "grid": {
+            "type": "integer",
+            "minimum": 2,
+            "maximum": 100,
+            "default": 28,
+            "description": "Cells per side",
+        },
+        "sigma_relevance": {
+            "type": "number",
+            "exclusiveMinimum": 0,
+            "default": 0.3,
+            "description": "Scale of relevance differences as a fraction of their range",
+        },
+        "sigma_distance": {
+            "type": ["number", "null"],
+            "exclusiveMinimum": 0,
+            "default": None,
+            "description": "Scale of distances as a fraction of the side; null drops the term",
+        },
+    },
+}
 
 
-def normalized_cut(affinity) -> tuple[np.ndarray, float]:
-    r"""Second generalised eigenvector of a graph: the relaxed Normalized Cut (ExplainSeg eq. 2).
+def segment(
+    grey: np.ndarray, grid: int, sigma_relevance: float, sigma_distance: float | None
+) -> np.ndarray:
+    """Mask from a relevance map by spectral bipartition of its cells (ExplainSeg §3.5).
 
-    .. math:: (D - W) x = \lambda D x
+    The eigenvector is split at its mean; the side of higher mean relevance is the foreground.
 
-    With :math:`S = D^{-1/2} W D^{-1/2}` and :math:`y = D^{1/2} x` this is :math:`S y = (1-\lambda)
-    y`. The trivial solution :math:`y_1 = D^{1/2} \mathbf 1` is known and deflated, and Lanczos
-    iterations find the two eigenvectors after it; a dense solver takes over for small graphs,
-    where Lanczos does not converge, and where the eigengap is too small for it.
+    Differs from the paper's wording in the nodes: grid × grid cells and not every pixel, since the
+    all-pairs graph of 224² pixels has 2.5·10⁹ edges.
 
     Parameters
     ----------
-    affinity : ndarray or SciPy sparse array of shape (n, n), n ≥ 3
-        W: symmetric, non-negative, every row with a positive sum.
+    grey : ndarray of shape (H, W), in 0…1
+        A view of the attribution.
+    grid
+        Cells per side.
+    sigma_relevance, sigma_distance
+        See :func:`relevance_affinity`.
 
     Returns
     -------
-    vector : ndarray of shape (n,), float64
-        x with :math:`x^T D x = 1`; its entry of largest magnitude is positive.
-    eigengap : float
-        λ₃ − λ₂ ≥ 0; near 0 the partition is not defined by the graph.
-
-    Raises
-    ------
-    ValueError
-        If the affinity is not square, symmetric, finite and non-negative, or a node has no edge.
+    ndarray of shape (H, W), bool
+        Empty where the map is constant.
     """
-    degree = _check(affinity)
-    n = len(degree)
-    scale = 1 / np.sqrt(degree)
-    trivial = np.sqrt(degree / degree.sum())
-    if n <= DENSE_ORDER:
-        y, eigengap = _dense(affinity, scale)
-    else:
-        try:
-            y, eigengap = _lanczos(affinity, scale, trivial)
-        except ArpackError:
-            eigengap = 0.0
-        if eigengap < MIN_EIGENGAP:
-            y, eigengap = _dense(affinity, scale)
-    x = y * scale
-    return x * np.sign(x[np.abs(x).argmax()]), eigengap
-
-
-def _check(affinity) -> np.ndarray:
-    """Validate W and return the degrees of its nodes."""
-    if affinity.ndim != 2 or affinity.shape[0] != affinity.shape[1] or affinity.shape[0] < 3:
-        raise ValueError(f"affinity must be (n, n) with n ≥ 3, got {affinity.shape}.")
-    entries = affinity.data if scipy.sparse.issparse(affinity) else affinity
-    # NaN fails both comparisons, without an array of answers as large as the affinity.
-    if not (entries.min(initial=0) >= 0 and entries.max(initial=0) < np.inf):
-        raise ValueError("affinity must be finite and non-negative.")
-    asymmetry = _asymmetry(affinity)
-    if asymmetry > 1e-10 * max(1.0, entries.max(initial=0)):
-        raise ValueError(f"affinity must be symmetric; it differs by {asymmetry:.3g}.")
-    degree = np.asarray(affinity.sum(axis=1), dtype=np.float64).ravel()
-    if not (degree > 0).all():
-        raise ValueError(f"node {int(np.argmin(degree))} has no edge; leave it out of the graph.")
-    return degree
-
-
-def _asymmetry(affinity) -> float:
-    """Largest |w_ij − w_ji|."""
-    # Exact symmetry is the rule, and seen tile by tile where a difference takes three copies.
-    if not scipy.sparse.issparse(affinity) and scipy.linalg.issymmetric(affinity):
-        return 0.0
-    return float(abs(affinity - affinity.T).max())
-
-
-def _lanczos(affinity, scale: np.ndarray, trivial: np.ndarray) -> tuple[np.ndarray, float]:
-    def product(y):
-        y = y.ravel()
-        # Eigenvalues of S lie in −1…1: the factor 2 moves the trivial one from 1 to the lower end.
-        return scale * (affinity @ (scale * y)) - 2 * trivial * (trivial @ y)
-
-    n = len(scale)
-    operator = LinearOperator((n, n), matvec=product, dtype=np.float64)
-    start = np.random.default_rng(0).standard_normal(n)
-    values, vectors = eigsh(operator, k=2, which="LA", v0=start)
-    order = np.argsort(values)
-    return vectors[:, order[1]], float(values[order[1]] - values[order[0]])
-
-
-def _dense(affinity, scale: np.ndarray) -> tuple[np.ndarray, float]:
-    dense = affinity.toarray() if scipy.sparse.issparse(affinity) else np.asarray(affinity)
-    normalized = scale[:, None] * dense * scale
-    n = len(scale)
-    # The top eigenvector is the trivial one: of a disconnected graph, one of several such.
-    values, vectors = scipy.linalg.eigh(normalized, subset_by_index=(n - 3, n - 1))
-    trivial = (1 / scale) / np.linalg.norm(1 / scale)
-    if values[2] - values[1] > MIN_EIGENGAP:
-        return vectors[:, 1], float(values[1] - values[0])
-    # Within a degenerate top space take the direction orthogonal to the trivial vector.
-    plane = vectors[:, 1:] - np.outer(trivial, trivial @ vectors[:, 1:])
-    directions, _, _ = np.linalg.svd(plane, full_matrices=False)
-    return directions[:, 0], float(values[1] - values[0])
+    cells = resize(grey, (grid, grid), order=1, anti_aliasing=True, mode="edge")
+    if np.ptp(cells) == 0:
+        return np.zeros(grey.shape, bool)
+    vector, _ = normalized_cut(relevance_affinity(cells, sigma_relevance, sigma_distance))
+    side = (vector > vector.mean()).reshape(cells.shape)
+    if cells[side].mean() < cells[~side].mean():
+        side = ~side
+    return resize(side.astype(float), grey.shape, order=1, mode="edge") > 0.5
 
 
 def relevance_affinity(
@@ -137,37 +95,3 @@ def relevance_affinity(
         y, x = ((axis[:, None] - axis) ** 2 for axis in axes)
         exponent += (y[:, None, :, None] + x[:, None, :]).reshape(exponent.shape)
     return np.exp(np.negative(exponent, out=exponent), out=exponent)
-
-
-def ncut(
-    grey: np.ndarray, grid: int, sigma_relevance: float, sigma_distance: float | None
-) -> np.ndarray:
-    """Mask from a relevance map by spectral bipartition of its cells (ExplainSeg §3.5).
-
-    The eigenvector is split at its mean; the side of higher mean relevance is the foreground.
-
-    Differs from the paper's wording in the nodes: grid × grid cells and not every pixel, since the
-    all-pairs graph of 224² pixels has 2.5·10⁹ edges.
-
-    Parameters
-    ----------
-    grey : ndarray of shape (H, W), in 0…1
-        Smoothed relevance.
-    grid
-        Cells per side.
-    sigma_relevance, sigma_distance
-        See :func:`relevance_affinity`.
-
-    Returns
-    -------
-    ndarray of shape (H, W), bool
-        Empty where the map is constant.
-    """
-    cells = resize(grey, (grid, grid), order=1, anti_aliasing=True, mode="edge")
-    if np.ptp(cells) == 0:
-        return np.zeros(grey.shape, bool)
-    vector, _ = normalized_cut(relevance_affinity(cells, sigma_relevance, sigma_distance))
-    side = (vector > vector.mean()).reshape(cells.shape)
-    if cells[side].mean() < cells[~side].mean():
-        side = ~side
-    return resize(side.astype(float), grey.shape, order=1, mode="edge") > 0.5

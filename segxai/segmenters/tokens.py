@@ -1,48 +1,115 @@
-"""The chain of TokenCut and MaskCut on one image: keys of a transformer, cuts, mask."""
+"""Tokens of a vision transformer as a graph, the Normalized Cut of it, and what became of cuts."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
+from scipy import ndimage
 
-from segxai.segmenters import maskcut, tokencut
-from segxai.segmenters.ncut import MIN_EIGENGAP
+from segxai.segmenters.spectral import MIN_EIGENGAP, normalized_cut
 
-# By name in `baselines`: each maps the keys (h, w, d) of an image, the image (H, W, 3) and its own
-# settings to a mask (H, W) bool and the cuts that led to it.
-TOKEN_SEGMENTERS = {"tokencut": tokencut.segment, "maskcut": maskcut.segment}
+# Weight of the edge between tokens that are not alike; it keeps the graph connected.
+WEAK_EDGE = 1e-5
+FACTS = ["objects", "eigengap", "dense", "problem"]
 
 
-def segment_keys(
-    item: tuple[np.ndarray, np.ndarray], method: str, settings: dict
-) -> tuple[np.ndarray, dict]:
-    """Mask of one image by the cuts of its keys, and what became of the cuts.
+class NoPartition(ValueError):
+    """All edges of the token graph are equal, so that no partition is better than another."""
+
+
+class Cut(NamedTuple):
+    """One object cut from a token grid.
+
+    Attributes
+    ----------
+    mask : ndarray of shape (h, w), bool
+    eigengap : float
+        λ₃ − λ₂ of the graph. Below :data:`segxai.segmenters.spectral.MIN_EIGENGAP` the dense solver
+        was asked and the graph does not define the partition.
+    """
+
+    mask: np.ndarray
+    eigengap: float
+
+
+def token_affinity(features: np.ndarray, tau: float) -> np.ndarray:
+    """Affinity (h·w, h·w) of tokens: 1 where their cosine similarity exceeds τ, else 1e-5.
+
+    The similarity of a feature of zeros to any is 0. Parameters and errors as of
+    :func:`cut_tokens`.
+    """
+    if features.ndim != 3 or features.shape[0] * features.shape[1] < 3:
+        raise ValueError(
+            f"features must be (h, w, d) with at least 3 tokens, got {features.shape}; "
+            "use a larger input."
+        )
+    if not np.isfinite(features).all():
+        raise ValueError("features hold NaN or infinite values; check the network's weights.")
+    tokens = features.reshape(-1, features.shape[2])
+    tokens = tokens.astype(np.result_type(tokens, np.float32))
+    tokens /= np.maximum(np.linalg.norm(tokens, axis=1, keepdims=True), 1e-12)
+    alike = tokens @ tokens.T > tau
+    if alike.all() or not alike.any():
+        raise NoPartition(
+            f"all tokens are {'alike' if alike.any() else 'unlike'} at tau = {tau}, so that there "
+            "is nothing to cut; centre the features or change tau."
+        )
+    return np.where(alike, 1.0, WEAK_EDGE)
+
+
+def cut_tokens(features: np.ndarray, tau: float, avoid_corners: bool = False) -> Cut:
+    """Bipartition of the token graph, and the object on its foreground side.
+
+    The eigenvector is split at its mean; the side of its entry of largest magnitude is the
+    foreground, and the object is the 4-connected component of that entry. With `avoid_corners`
+    a foreground that holds at least three corners of the grid gives way to the other side
+    (MaskCut).
 
     Parameters
     ----------
-    item
-        Keys (h, w, d), float, and image (H, W, 3), uint8.
-    method
-        A key of :data:`TOKEN_SEGMENTERS`.
-    settings
-        Its settings.
+    features : ndarray of shape (h, w, d), float
+        One feature per token: the keys of the last attention block.
+    tau
+        Tokens of a higher cosine similarity are joined by an edge of weight 1.
 
     Returns
     -------
-    mask : ndarray of shape (H, W), bool
-        Empty where there is nothing to cut, which `facts` tells.
-    facts : dict
-        objects, those found by the cuts; eigengap, the smallest of the cuts; dense, how many cuts
-        had so small an eigengap that the dense solver was asked; and problem, why no cut could be
-        made, else empty.
+    Cut
+        Its mask is connected and never empty.
+
+    Raises
+    ------
+    NoPartition
+        If all tokens are alike.
+    ValueError
+        If the features are not finite or not a grid of at least three tokens.
     """
-    features, image = item
-    try:
-        mask, cuts = TOKEN_SEGMENTERS[method](features, image, **settings)
-    except tokencut.NoPartition as problem:
-        facts = {"objects": 0, "eigengap": np.nan, "dense": 0, "problem": str(problem)}
-        return np.zeros(image.shape[:2], bool), facts
+    vector, eigengap = normalized_cut(token_affinity(features, tau))
+    # The solver's sign makes the entry of largest magnitude the largest entry.
+    vector = vector.reshape(features.shape[:2])
+    side = vector > vector.mean()
+    if avoid_corners and side[[0, 0, -1, -1], [0, -1, 0, -1]].sum() >= 3:
+        vector, side = -vector, ~side
+    components, _ = ndimage.label(side)
+    return Cut(components == components.flat[vector.argmax()], eigengap)
+
+
+def cut_facts(cuts: Sequence[Cut]) -> dict:
+    """Facts about the cuts of an image, under the names of `FACTS`.
+
+    Returns
+    -------
+    dict
+        objects, those found by the cuts; eigengap, the smallest of the cuts; dense, how many cuts
+        had so small an eigengap that the dense solver was asked; problem, empty.
+    """
     eigengaps = [cut.eigengap for cut in cuts]
-    return mask, {
-        "objects": sum(bool(cut.mask.any()) for cut in cuts),
-        "eigengap": min(eigengaps),
-        "dense": sum(eigengap < MIN_EIGENGAP for eigengap in eigengaps),
-        "problem": "",
-    }
+    objects = sum(bool(cut.mask.any()) for cut in cuts)
+    dense = sum(eigengap < MIN_EIGENGAP for eigengap in eigengaps)
+    return dict(zip(FACTS, (objects, min(eigengaps), dense, ""), strict=True))
+
+
+def no_cut(image: np.ndarray, problem: NoPartition) -> tuple[np.ndarray, dict]:
+    """Empty mask of an image (H, W, …) that has nothing to cut, and facts that say why."""
+    facts = dict(zip(FACTS, (0, np.nan, 0, str(problem)), strict=True))
+    return np.zeros(image.shape[:2], bool), facts

@@ -1,25 +1,24 @@
 """The search for a segmenter's settings, on validation images only."""
 
+from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import product
 
 import numpy as np
 
 from segxai.metrics.overlap import dice
-from segxai.segmenters.chain import refine, segment
+from segxai.segmenters.chain import Item, apply
 
 
-def candidates(settings: dict, grid: dict, sections: tuple[str, ...]) -> list[dict]:
-    """All combinations of the values that `grid` lists for the keys of some sections.
+def candidates(defaults: dict, grid: dict[str, list]) -> list[dict]:
+    """All combinations of the values that `grid` lists for some keys of a method's settings.
 
     Parameters
     ----------
-    settings
-        Default settings by section: ``{"smoothing": {"sigma": 8, …}, "ncut": {…}, …}``.
+    defaults
+        Complete settings.
     grid
-        Values to try, of the same form: ``{"smoothing": {"sigma": [4, 8]}, …}``; a key's default
-        is tried first, whether it is listed or not.
-    sections
-        The sections to vary.
+        Values to try by key; the default is tried first, whether it is listed or not.
 
     Returns
     -------
@@ -27,38 +26,30 @@ def candidates(settings: dict, grid: dict, sections: tuple[str, ...]) -> list[di
         Complete settings, the defaults first.
     """
     axes = [
-        [(section, key, value) for value in _default_first(settings[section][key], values)]
-        for section in sections
-        for key, values in grid.get(section, {}).items()
+        [defaults[key], *(value for value in values if value != defaults[key])]
+        for key, values in grid.items()
     ]
-    result = []
-    for combination in product(*axes):
-        changed = {section: dict(values) for section, values in settings.items()}
-        for section, key, value in combination:
-            changed[section][key] = value
-        result.append(changed)
-    return result
+    return [defaults | dict(zip(grid, values, strict=True)) for values in product(*axes)]
 
 
-def _default_first(default, values: list) -> list:
-    return [default, *(value for value in values if value != default)]
-
-
-def coarse_scores(
-    item: tuple[np.ndarray, np.ndarray, tuple], method: str, tried: list[dict]
+def trial_scores(
+    item: tuple[Item, np.ndarray],
+    view: Callable,
+    segment: Callable,
+    view_settings: Sequence[dict],
+    segmenter_settings: Sequence[dict],
 ) -> list[float]:
-    """Dice of one image's coarse mask under each of the settings tried.
+    """Dice of the masks of one target under each pair of settings, those of the view outermost.
 
-    `item` holds the image (H, W, 3), the true mask (H, W) and its (relevance, feature map or None).
+    `item` also holds the true mask (H, W); `view` and `segment` are functions of a view's and a
+    segmenter's module.
     """
-    _, truth, maps = item
-    return [float(dice(segment(maps, method, settings), truth)) for settings in tried]
-
-
-def refined_scores(
-    item: tuple[np.ndarray, np.ndarray, tuple], method: str, tried: list[dict]
-) -> list[float]:
-    """Dice of one image's refined mask under each of the settings tried; see `coarse_scores`."""
-    image, truth, maps = item
-    mask = segment(maps, method, tried[0])
-    return [float(dice(refine((image, mask, maps), settings), truth)) for settings in tried]
+    explained, truth = item
+    scores = []
+    for chosen in view_settings:
+        grey = view(explained.stored, explained.shape, **explained.reads, **chosen)
+        masks = (
+            apply(partial(segment, **settings), explained, grey) for settings in segmenter_settings
+        )
+        scores += [float(dice(mask, truth)) for mask in masks]
+    return scores

@@ -1,8 +1,10 @@
-"""Relevance maps as grey images."""
+"""Maps as grey images: their size, their range and their histogram."""
 
 import numpy as np
 from scipy.ndimage import gaussian_filter
 from skimage.exposure import equalize_adapthist, equalize_hist
+from skimage.filters import threshold_otsu
+from skimage.transform import resize
 
 # Lengths of the configuration are pixels of an image of this side, the input of ViT-S/16.
 REFERENCE_SIDE = 224
@@ -13,8 +15,27 @@ def pixels(length: float, shape: tuple[int, int]) -> float:
     return length * max(shape) / REFERENCE_SIDE
 
 
+def peak_one(values: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """Resize a map bilinearly and scale it to maximum 1.
+
+    Parameters
+    ----------
+    values : ndarray of shape (h, w), ≥ 0
+    shape
+        (H, W) of the analysis size.
+
+    Returns
+    -------
+    ndarray of shape (H, W), float32 in 0…1
+        All zero where the map is.
+    """
+    full = resize(values.astype(np.float64), shape, order=1, anti_aliasing=False, mode="edge")
+    peak = full.max()
+    return (full / peak if peak > 0 else full).astype(np.float32)
+
+
 def smooth(relevance: np.ndarray, clip_percentile: float, sigma: float) -> np.ndarray:
-    """Clip the peaks of a relevance map, smooth it and scale it to 0…1.
+    """Clip the peaks of a relevance map, smooth it and scale it to 0…1 (ExplainSeg §3.5).
 
     Parameters
     ----------
@@ -52,3 +73,8 @@ EQUALISATIONS = {
 def equalise(grey: np.ndarray, kind: str) -> np.ndarray:
     """Spread the histogram of a grey image in 0…1 by one of `EQUALISATIONS`."""
     return EQUALISATIONS[kind](grey) if np.ptp(grey) > 0 else grey
+
+
+def above_otsu(grey: np.ndarray) -> np.ndarray:
+    """Pixels above Otsu's threshold, (H, W) bool; none where the image is constant."""
+    return grey > threshold_otsu(grey) if np.ptp(grey) > 0 else np.zeros(grey.shape, bool)

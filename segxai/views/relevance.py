@@ -1,32 +1,29 @@
-"""From attributions to relevance maps."""
+"""Relevance: where an attribution is large, whatever its sign. The papers' "original" map."""
 
 import numpy as np
-import torch
-from skimage.transform import resize
 
-from segxai.networks.inputs import join_windows
+from segxai.explain.maps import StoredMap
+from segxai.views.grey import peak_one
+
+ABOUT = {"title": "Relevance", "cites": "", "reads": [], "settings": {}}
 
 
-def relevance(attribution: torch.Tensor, grid: int, shape: tuple[int, int]) -> np.ndarray:
-    """Relevance map of one image from the attributions of its windows.
+def view(stored: StoredMap, shape: tuple[int, int]) -> np.ndarray:
+    r"""Sum of the magnitudes of an attribution over its channels.
 
-    The magnitude |A| is summed over channels (both signs locate what the classifier looks at),
-    windows are joined, and the map is resized to the analysis size.
+    .. math:: R = \sum_c |A_c|
+
+    Both signs locate what the network looks at.
 
     Parameters
     ----------
-    attribution : Tensor of shape (grid², 3, h, w)
-    grid
-        Windows per side.
+    stored : StoredMap of shape (h, w)
     shape
-        (H, W) of the analysis size.
+        (H, W) of the analysis size, which the sum is resized to bilinearly.
 
     Returns
     -------
     ndarray of shape (H, W), float32 in 0…1
-        Scaled to maximum 1, so that float16 keeps its precision.
+        Scaled to maximum 1; all zero for an attribution of zeros.
     """
-    magnitude = join_windows(attribution.abs().sum(dim=1).double().cpu().numpy(), grid)
-    full = resize(magnitude, shape, order=1, anti_aliasing=False, mode="edge")
-    peak = full.max()
-    return (full / peak if peak > 0 else full).astype(np.float32)
+    return peak_one(stored.magnitude, shape)

@@ -1,4 +1,4 @@
-"""Masks made worse by a known dose: how much of SegX and SegU a poor segmentation leaves."""
+"""True masks made worse by a known dose: what of an explanation a poor segmentation leaves."""
 
 import numpy as np
 from scipy import ndimage
@@ -7,20 +7,38 @@ from skimage.morphology import isotropic_dilation
 from segxai.metrics.overlap import binary
 from segxai.views.grey import pixels
 
+ABOUT = {
+    "title": "Degraded truth",
+    "cites": "",
+    "reads": ["truth"],
+    "facts": [],
+    "settings": {
+        "kind": {
+            "enum": ["erode", "dilate", "shift"],
+            "description": "What is done to the true mask",
+        },
+        "radius": {
+            "type": "number",
+            "minimum": 0,
+            "description": "Radius of the disc, or distance of the shift, in px at 224",
+        },
+    },
+}
 
-def degrade(mask: np.ndarray, kind: str, radius: float, seed: int) -> np.ndarray:
+
+def segment(truth: np.ndarray, seed: int, kind: str, radius: float) -> np.ndarray:
     """Erode, dilate or shift a mask.
 
     Parameters
     ----------
-    mask : ndarray of shape (H, W), bool or 0/1
+    truth : ndarray of shape (H, W), bool or 0/1
+    seed
+        Fixes the direction of the shift: the same at every radius.
     kind
         ``"erode"`` or ``"dilate"``: by a disc. The border of the image is no edge of the mask.
         ``"shift"``: in a random direction; what leaves the image is lost.
     radius
         Of the disc, or distance of the shift, in pixels at 224 px.
-    seed
-        Fixes the direction of the shift: the same at every radius.
 
     Returns
     -------
@@ -34,7 +52,7 @@ def degrade(mask: np.ndarray, kind: str, radius: float, seed: int) -> np.ndarray
     """
     if radius < 0:
         raise ValueError(f"radius must be at least 0, got {radius}.")
-    mask = binary(mask, "mask")
+    mask = binary(truth, "truth")
     length = pixels(radius, mask.shape)
     if kind == "erode":
         return ~_dilated(~mask, length)

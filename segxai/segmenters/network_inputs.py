@@ -1,0 +1,103 @@
+"""What segmenters read of a network: keys, class activation maps or probabilities."""
+
+import numpy as np
+import torch
+from captum.attr import LayerGradCam
+from torch import nn
+from torch.nn import functional as F
+
+from segxai.job.files import read_facts
+from segxai.networks.keys import key_features
+from segxai.networks.network import Network
+
+
+def load_network(
+    definition: dict,
+    segmenter: dict,
+    trained: tuple[str, str, str] | None,
+    channels: int,
+    device: torch.device,
+) -> Network:
+    """Load the network that a segmenter reads.
+
+    Parameters
+    ----------
+    definition, segmenter
+        Of the configuration; `input_size` of the segmenter wins over the network's.
+    trained
+        Its weights, channel statistics and card; None for one used as published, which sees three
+        channels.
+    channels
+        Of the images.
+    """
+    if "input_size" in segmenter:
+        # Position embeddings are interpolated to the size of the input.
+        arguments = definition["arguments"] | {"dynamic_img_size": True}
+        definition = definition | {"arguments": arguments, "input_size": segmenter["input_size"]}
+    if trained is None:
+        return Network.published(definition, device)
+    weights, statistics, card = trained
+    outputs = read_facts(card)["outputs"]
+    return Network.load(weights, statistics, definition, outputs, channels, device)
+
+
+def keys(network: Network, image: np.ndarray, centre: bool) -> np.ndarray:
+    """Keys (h, w, d) of the tokens of an image (H, W, C): those of the last attention block."""
+    return key_features(network.module, network.inputs(image[None]), centre)[0].cpu().numpy()
+
+
+def levels(network: Network, image: np.ndarray, target: int) -> list[np.ndarray]:
+    """Class activation maps of all levels, see :func:`level_maps`, of an image (H, W, C)."""
+    module = network.module
+    return level_maps(module, module.levels, network.inputs(image[None]), target)
+
+
+@torch.no_grad()
+def probabilities(network: Network, image: np.ndarray) -> np.ndarray:
+    """Probability of each pixel of an image to lie in each mask of a segmenter.
+
+    Parameters
+    ----------
+    network
+        Its logits (1, C, h, w) are resized bilinearly.
+    image : ndarray of shape (H, W, C')
+
+    Returns
+    -------
+    ndarray of shape (C, H, W), float32 in 0…1
+    """
+    logits = network.outputs(network.inputs(image[None]))
+    full = F.interpolate(logits, image.shape[:2], mode="bilinear", align_corners=False)
+    return full.sigmoid()[0].cpu().numpy()
+
+
+def level_maps(
+    module: nn.Module, levels: nn.Module, inputs: torch.Tensor, target: int
+) -> list[np.ndarray]:
+    r"""Explain the score of one class by Grad-CAM of all levels of a network.
+
+    .. math:: M = \sum_c \overline{\frac{\partial F}{\partial A_c}} A_c
+
+    where the bar is the mean over positions (Selvaraju et al., arXiv:1610.02391, eqs. 1 and 2).
+    Only the deepest map is rectified, as MICRA-Net has it: the shallower ones keep their sign.
+
+    Parameters
+    ----------
+    module
+        Maps inputs (1, C, H, W) to logits (1, K).
+    levels
+        The layer of `module` whose outputs are the activations A (1, c, h, w) of all levels.
+    inputs : Tensor of shape (1, C, H, W)
+    target
+        Index of the explained class.
+
+    Returns
+    -------
+    list of ndarray of shape (h, w), float64
+        One map per level, shallow to deep.
+    """
+    # Activations are tied into one graph only where the input asks for gradients.
+    inputs = inputs.detach().requires_grad_()
+    maps = LayerGradCam(module, levels).attribute(inputs, target)
+    *shallow, deepest = (level[0, 0].detach().double().cpu().numpy() for level in maps)
+    return [*shallow, np.maximum(deepest, 0)]

@@ -1,0 +1,57 @@
+"""Masks on disk: one row per target or image, and a table of facts beside them."""
+
+from collections.abc import Iterable
+from itertools import chain, islice
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from segxai.images.arrays import npy_rows
+from segxai.job.files import atomic_path, write_table
+from segxai.job.log import log
+
+
+def write_masks(
+    results: Iterable[np.ndarray | tuple[np.ndarray, dict]],
+    names: pd.Series,
+    shape: tuple[int, int],
+    masks: str | Path,
+    facts: str | Path,
+) -> pd.DataFrame:
+    """Write the masks that a segmenter gives, as 0 and 1, and its facts about each.
+
+    Parameters
+    ----------
+    results
+        For each name a mask (H, W) or (C, H, W), bool, alone or with its facts.
+    names
+        `target_id` or `image_id` of each, which the series is called after.
+    shape
+        (H, W) of the images.
+    masks, facts
+        Files: uint8 of shape (n, H, W) or (n, C, H, W), and a table of the names and facts.
+
+    Returns
+    -------
+    DataFrame
+        The table.
+    """
+    pairs = (result if isinstance(result, tuple) else (result, {}) for result in results)
+    first = list(islice(pairs, 1))
+    row_shape = first[0][0].shape if first else shape
+    known, areas = [], []
+    with atomic_path(masks) as path, npy_rows(path, row_shape) as append:
+        for mask, described in chain(first, pairs):
+            append(mask.astype(np.uint8))
+            known.append(described)
+            areas.append(float(mask.mean()))
+    table = pd.concat([names.reset_index(drop=True), pd.DataFrame(known)], axis=1)
+    write_table(facts, table)
+    log.info(
+        "mean mask area %.1f %% of the image; %d of %d masks are empty",
+        100 * sum(areas) / max(len(areas), 1),
+        areas.count(0),
+        len(areas),
+    )
+    return table

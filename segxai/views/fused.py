@@ -1,0 +1,79 @@
+"""Fusion: smoothed relevance weighted by the features of the network (ExplainSeg §3.5)."""
+
+import numpy as np
+from skimage.transform import resize
+
+from segxai.explain.maps import StoredMap
+from segxai.views.grey import peak_one, smooth, unit_range
+
+ABOUT = {
+    "title": "Smoothed relevance × features",
+    "cites": "",
+    "reads": ["features"],
+    "settings": {
+        "clip_percentile": {
+            "type": "number",
+            "exclusiveMinimum": 0,
+            "maximum": 100,
+            "default": 99,
+            "description": "Percentile at which the map is clipped",
+        },
+        "sigma": {
+            "type": "number",
+            "minimum": 0,
+            "default": 8,
+            "description": "Gaussian smoothing in px at 224",
+        },
+    },
+}
+
+
+def view(
+    stored: StoredMap,
+    shape: tuple[int, int],
+    *,
+    features: np.ndarray,
+    clip_percentile: float,
+    sigma: float,
+) -> np.ndarray:
+    """Smoothed relevance, weighted by a feature map.
+
+    Parameters
+    ----------
+    stored : StoredMap of shape (h, w)
+    shape
+        (H, W) of the analysis size.
+    features : ndarray of shape (h', w')
+        See :func:`fuse`.
+    clip_percentile, sigma
+        See :func:`segxai.views.grey.smooth`.
+
+    Returns
+    -------
+    ndarray of shape (H, W), float64 in 0…1
+    """
+    return fuse(smooth(peak_one(stored.magnitude, shape), clip_percentile, sigma), features)
+
+
+def fuse(relevance: np.ndarray, component: np.ndarray) -> np.ndarray:
+    """Weight a relevance map by a feature map: both scaled to 0…1 and multiplied.
+
+    Parameters
+    ----------
+    relevance : ndarray of shape (H, W), ≥ 0
+        Smoothed relevance.
+    component : ndarray of shape (h, w)
+        First principal component of the ViT's keys, of arbitrary sign. The sign is taken that
+        makes its mean over the top tenth of the relevance exceed its mean elsewhere.
+
+    Returns
+    -------
+    ndarray of shape (H, W), float64 in 0…1
+    """
+    features = unit_range(
+        resize(component.astype(np.float64), relevance.shape, order=1, mode="edge")
+    )
+    top = relevance >= np.quantile(relevance, 0.9)
+    if not top.all() and features[top].mean() < features[~top].mean():
+        features = 1 - features
+    return unit_range(relevance) * features

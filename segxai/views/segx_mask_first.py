@@ -1,0 +1,32 @@
+"""SegX in the other order: the part of a thresholded map that lies in the segmentation."""
+
+import numpy as np
+
+from segxai.explain.maps import StoredMap
+from segxai.metrics.overlap import binary
+from segxai.views.grey import peak_one
+
+ABOUT = {
+    "title": "SegX, threshold first",
+    "cites": "Zhang, Zhu & Luo, SegX: Improving Interpretability of Clinical Image Diagnosis with "
+    "Segmentation-based Enhancement, 2025",
+    "reads": ["segmentation"],
+    "settings": {},
+}
+
+
+def view(
+    stored: StoredMap, shape: tuple[int, int], *, segmentation: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Threshold relevance first and then meet it with a segmentation (SegX eq. 6).
+
+    Parameters and errors as of :func:`segxai.views.segx.view`.
+
+    Returns
+    -------
+    map : ndarray of shape (H, W), float32 in 0…1
+        The relevance as it is.
+    within : ndarray of shape (H, W), bool
+        The segmentation, which every thresholding of the map is met with.
+    """
+    return peak_one(stored.magnitude, shape), binary(segmentation, "segmentation")

@@ -1,0 +1,47 @@
+"""Smoothed relevance: the grey map that ExplainSeg cuts masks from."""
+
+import numpy as np
+
+from segxai.explain.maps import StoredMap
+from segxai.views.grey import peak_one, smooth
+
+ABOUT = {
+    "title": "Smoothed relevance",
+    "cites": "",
+    "reads": [],
+    "settings": {
+        "clip_percentile": {
+            "type": "number",
+            "exclusiveMinimum": 0,
+            "maximum": 100,
+            "default": 99,
+            "description": "Percentile at which the map is clipped",
+        },
+        "sigma": {
+            "type": "number",
+            "minimum": 0,
+            "default": 8,
+            "description": "Gaussian smoothing in px at 224",
+        },
+    },
+}
+
+
+def view(
+    stored: StoredMap, shape: tuple[int, int], *, clip_percentile: float, sigma: float
+) -> np.ndarray:
+    """Relevance, clipped, smoothed and scaled to 0…1 (ExplainSeg §3.5).
+
+    Parameters
+    ----------
+    stored : StoredMap of shape (h, w)
+    shape
+        (H, W) of the analysis size.
+    clip_percentile, sigma
+        See :func:`segxai.views.grey.smooth`.
+
+    Returns
+    -------
+    ndarray of shape (H, W), float64 in 0…1
+    """
+    return smooth(peak_one(stored.magnitude, shape), clip_percentile, sigma)
