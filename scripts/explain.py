@@ -1,22 +1,22 @@
-"""Relevance maps of one shard of the explained images, one for each predicted label."""
+"""Signed attributions of one shard of the targets."""
 
+import resource
 import time
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import torch
 
-from segxai.datasets.samples import background_rows, explained_rows, predicted_labels
-from segxai.explain.registry import explain, image_requests
-from segxai.images.arrays import read_array
-from segxai.job.cache import image_cache, job_key
+from segxai.datasets.selection import background_rows
+from segxai.explain.maps import COLUMNS, pack
+from segxai.explain.stream import target_requests
+from segxai.images.arrays import npy_rows, read_array
 from segxai.job.device import torch_device
-from segxai.job.files import read_facts, read_rows
-from segxai.job.log import InputError, job, log, progress
-from segxai.networks.network import Classifier
-from segxai.views.relevance import relevance
-
-COLUMNS = ["image_id", "target", "completeness_error", "gradients", "forwards", "seconds"]
+from segxai.job.files import atomic_path, read_facts, read_rows, write_table
+from segxai.job.log import InputError, log, progress, run
+from segxai.networks.network import Network
+from segxai.workflow.plugins import load
 
 
 def main(
@@ -24,55 +24,35 @@ def main(
     images,
     statistics,
     weights,
-    predictions,
-    precision_check,
-    model,
-    classes,
+    card,
+    targets,
+    network,
     explainer,
-    selection,
-    grid,
+    channels,
     seed,
+    shard,
     threads,
-    key,
     maps,
     rows,
+    precision_check=None,
 ):
     device = torch_device(threads)
-    table = read_rows(samples)
-    chosen = explained_rows(table, **selection)
-    pixels = read_array(images)
-    classifier = Classifier.load(weights, statistics, model, len(classes), device)
-    targets = predicted_labels(read_rows(predictions), classes)
-    settings, background = dict(explainer), None
+    table, pixels = read_rows(samples), read_array(images)
+    asked = read_rows(targets)
+    asked = asked[asked.shard == shard]
+    outputs = read_facts(card)["outputs"]
+    loaded = Network.load(weights, statistics, network, outputs, len(channels), device)
     if precision_check:
-        settings |= read_facts(precision_check)["used"]
-    if count := settings.pop("background", None):
-        others = background_rows(table, count, seed)
-        background = torch.cat([classifier.inputs(pixels[row], grid) for row in others])
+        loaded = replace(loaded, precision=read_facts(precision_check)["used"])
+    method, settings = load("explainers", explainer)
+    if "background" in settings:
+        others = background_rows(table, settings["background"], seed)
+        settings["background"] = torch.cat([loaded.inputs(pixels[row][None]) for row in others])
 
-    shape = pixels.shape[1:3]
-    with image_cache(maps, len(chosen), key, shape, np.float16, rows, COLUMNS) as cache:
-        rest = chosen[cache.done :]
-        named = ((table.image_id[row], pixels[row]) for row in rest)
-        requests = image_requests(classifier, named, targets, grid, seed)
-        attributions = explain(classifier, requests, background, **settings)
-        started = time.perf_counter()
-        for row in progress(rest, len(rest), "images explained"):
-            name, found, facts = table.image_id[row], [], []
-            # Of one batch with others, a map takes its share: the time since the one before.
-            for target, answer in zip(targets.get(name, []), attributions, strict=False):
-                refuse_nan(answer.values, weights, name)
-                found.append(relevance(answer.values, grid, shape).astype(np.float16))
-                cost = answer.gradients, answer.forwards, time.perf_counter() - started
-                facts.append((name, classes[target], answer.completeness_error, *cost))
-                started = time.perf_counter()
-            cache.append(found, facts)
-    tell(pd.DataFrame(cache.facts, columns=COLUMNS))
-    if unpredicted := (~table.image_id[chosen].isin([*targets])).sum():
-        log.warning("%d images have no map: no label is predicted for them", unpredicted)
-
-
-def tell(facts):
+    requests = target_requests(loaded, pixels, asked, seed)
+    attributions = method.explain(loaded, requests, **settings)
+    facts = write_maps(maps, asked, attributions, loaded, weights)
+    write_table(rows, facts)
     log.info(
         "%d maps: median completeness error %.3f, %.1f forward-backward passes and %.2f s per map",
         len(facts),
@@ -80,31 +60,40 @@ def tell(facts):
     )
 
 
-def refuse_nan(attribution, weights, name):
-    if not torch.isfinite(attribution).all():
+def write_maps(maps, targets, attributions, network, weights):
+    """Write the maps of all targets as they come, and give the facts about them."""
+    size, facts = network.input_size, []
+    with atomic_path(maps) as path, npy_rows(path, (2, size, size), np.float16) as append:
+        started = time.perf_counter()
+        for target in progress(targets.itertuples(), len(targets), "targets explained"):
+            attribution = next(attributions)
+            packed, scale = summed(attribution.values, weights, target.target_id)
+            append(packed)
+            # Of one batch with others, a map takes its share: the time since the one before.
+            seconds, started = time.perf_counter() - started, time.perf_counter()
+            error = attribution.completeness_error
+            cost = attribution.gradients, attribution.forwards, seconds, peak_bytes(network.device)
+            names = target.target_id, target.image_id
+            facts.append((*names, scale, attribution.gain, error, *cost))
+    return pd.DataFrame(facts, columns=COLUMNS)
+
+
+def summed(values, weights, name):
+    """Sum an attribution (C, h, w) over channels for the disk; refuse one that holds NaN."""
+    if not torch.isfinite(values).all():
         raise InputError(
-            f"{weights}: the attribution of image {name} holds NaN; delete the file and run again "
-            "to train it anew, or set `precision: float32`."
+            f"{weights}: the attribution of {name} holds NaN; delete the file and run again to "
+            "train it anew, or set `precision: float32`."
         )
+    return pack(values.sum(dim=0).cpu().numpy(), values.abs().sum(dim=0).cpu().numpy())
+
+
+def peak_bytes(device):
+    """Most memory so far: of tensors on a GPU, else of this process."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 if __name__ == "__main__":
-    with job(snakemake):
-        main(
-            samples=snakemake.input.samples,
-            images=snakemake.input.images,
-            statistics=snakemake.input.statistics,
-            weights=snakemake.input.weights,
-            predictions=snakemake.input.predictions,
-            precision_check=snakemake.input.precision_check,
-            model=snakemake.params.model,
-            classes=snakemake.params.classes,
-            explainer=snakemake.params.explainer,
-            selection=snakemake.params.selection | {"shard": int(snakemake.wildcards.shard)},
-            grid=snakemake.params.grid,
-            seed=int(snakemake.wildcards.seed),
-            threads=snakemake.params.threads,
-            key=job_key(snakemake),
-            maps=snakemake.output.maps,
-            rows=snakemake.output.rows,
-        )
+    run(main, snakemake)

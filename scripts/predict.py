@@ -1,4 +1,4 @@
-"""Class probabilities and predictions of a classifier for whole images."""
+"""What a network predicts for whole images: classes with probabilities, or regions."""
 
 import numpy as np
 import pandas as pd
@@ -8,52 +8,78 @@ from segxai.datasets.samples import label_matrix
 from segxai.datasets.splits import VALIDATION
 from segxai.images.arrays import read_array
 from segxai.job.device import torch_device
-from segxai.job.files import atomic_path, read_rows
-from segxai.job.log import job, log, progress
-from segxai.networks.network import Classifier, image_probabilities
+from segxai.job.files import read_facts, read_rows, write_table
+from segxai.job.log import log, progress, run
+from segxai.networks.classify import class_probabilities
+from segxai.networks.network import Network
 from segxai.stats.classification import best_thresholds
+from segxai.stats.selective import segmentation_confidence
 
 
-def main(samples, images, statistics, weights, model, classes, grid, threads, predictions):
+def main(
+    samples, images, statistics, weights, card, network, classes, channels, threads, predictions
+):
     device = torch_device(threads)
-    table = read_rows(samples)
-    pixels = read_array(images)
-    classifier = Classifier.load(weights, statistics, model, len(classes), device)
-    loss = model["training"]["loss"]
-    p = np.empty((len(table), len(classes)))
-    for row in progress(range(len(table)), len(table), "images predicted"):
-        with torch.no_grad():
-            logits = classifier.network(classifier.inputs(pixels[row], grid))
-        p[row] = image_probabilities(logits, loss)
+    table, pixels = read_rows(samples), read_array(images)
+    outputs = read_facts(card)["outputs"]
+    loaded = Network.load(weights, statistics, network, outputs, len(channels), device)
+
+    def logits():
+        for row in progress(range(len(table)), len(table), "images predicted"):
+            with torch.no_grad():
+                yield loaded.outputs(loaded.inputs(pixels[row][None]))
+
+    if loaded.task == "classify":
+        result = predicted_labels(logits(), table, classes, network["training"]["loss"])
+    else:
+        result = predicted_regions(logits(), table, outputs)
+    write_table(predictions, result)
+
+
+def predicted_labels(logits, samples, classes, loss) -> pd.DataFrame:
+    """One row per image and class: its probability, and whether it is predicted and correct."""
     # What is written is what is decided on.
-    p = p.round(9)
-    labels = label_matrix(table, classes)
+    p = np.concatenate([class_probabilities(image, loss) for image in logits]).round(9)
+    labels = label_matrix(samples, classes)
     if loss == "cross_entropy":
         # The most probable class is predicted, so no class has a threshold.
         thresholds = np.full(len(classes), np.nan)
         predicted = np.arange(len(classes)) == p.argmax(axis=1, keepdims=True)
     else:
-        held_out = (table.split == VALIDATION).to_numpy()
+        held_out = (samples.split == VALIDATION).to_numpy()
         thresholds = best_thresholds(p[held_out], labels[held_out])
         predicted = p > thresholds
-    tell(table.split, classes, thresholds, predicted, labels)
-    n = len(table)
-    result = pd.DataFrame(
-        {
-            "image_id": table.image_id.repeat(len(classes)),
-            "split": table.split.repeat(len(classes)),
-            "class": np.tile(classes, n),
-            "probability": p.ravel(),
-            "threshold": np.tile(thresholds, n),
-            "predicted": predicted.ravel().astype(int),
-            "correct": (predicted == labels).ravel().astype(int),
-        }
+    log_labels(samples.split, classes, thresholds, predicted, labels)
+    return keys(samples, classes).assign(
+        probability=p.ravel(),
+        threshold=np.tile(thresholds, len(samples)),
+        predicted=predicted.ravel().astype(int),
+        correct=(predicted == labels).ravel().astype(int),
     )
-    with atomic_path(predictions) as path:
-        result.to_csv(path, index=False)
 
 
-def tell(split, classes, thresholds, predicted, labels):
+def predicted_regions(logits, samples, outputs) -> pd.DataFrame:
+    """One row per image and channel: its share of the image, and whether there is a region."""
+    fractions, confidences = [], []
+    for image in logits:
+        fractions.append((image[0] > 0).double().mean(dim=(1, 2)).cpu().numpy())
+        confidences.append(segmentation_confidence(image[0].double().sigmoid().cpu().numpy()))
+    fraction = np.ravel(fractions)
+    log.info("%d of %d regions are empty: they have no map", (fraction == 0).sum(), len(fraction))
+    return keys(samples, [f"region-{channel}" for channel in range(outputs)]).assign(
+        mask_fraction=fraction,
+        confidence=np.ravel(confidences),
+        predicted=(fraction > 0).astype(int),
+    )
+
+
+def keys(samples, names) -> pd.DataFrame:
+    """Give image, split and class of each row, class after class within an image."""
+    every = samples[["image_id", "split"]].loc[samples.index.repeat(len(names))]
+    return every.reset_index(drop=True).assign(**{"class": np.tile(names, len(samples))})
+
+
+def log_labels(split, classes, thresholds, predicted, labels):
     """Log how many labels are right, and the classes and images that are never predicted."""
     for name, rows in split.groupby(split, sort=False).groups.items():
         marked = predicted[rows]
@@ -70,15 +96,4 @@ def tell(split, classes, thresholds, predicted, labels):
 
 
 if __name__ == "__main__":
-    with job(snakemake):
-        main(
-            samples=snakemake.input.samples,
-            images=snakemake.input.images,
-            statistics=snakemake.input.statistics,
-            weights=snakemake.input.weights,
-            model=snakemake.params.model,
-            classes=snakemake.params.classes,
-            grid=snakemake.params.grid,
-            threads=snakemake.params.threads,
-            predictions=snakemake.output.predictions,
-        )
+    run(main, snakemake)

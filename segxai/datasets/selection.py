@@ -7,6 +7,7 @@ import pandas as pd
 
 from segxai.datasets.splits import VALIDATION, choose_subset, seeded_key
 from segxai.job.log import InputError
+from segxai.job.seeds import shard_rows
 
 
 def chosen_rows(samples: pd.DataFrame, selections: Sequence[dict]) -> np.ndarray:
@@ -64,3 +65,9 @@ def background_rows(samples: pd.DataFrame, count: int, seed: int) -> np.ndarray:
     rows = np.flatnonzero(samples.split == VALIDATION)
     keys = [seeded_key(samples.image_id[row], seed) for row in rows]
     return np.sort(rows[np.argsort(keys)[:count]])
+
+
+def shard_column(n: int, shards: int) -> np.ndarray:
+    """Shard (n,) of each of n rows: contiguous blocks of nearly equal size, some of them empty."""
+    sizes = [len(range(n)[shard_rows(n, shard, shards)]) for shard in range(shards)]
+    return np.repeat(np.arange(shards), sizes)

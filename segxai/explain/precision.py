@@ -1,4 +1,4 @@
-"""Reduced precision and compiled passes, only where they keep the maps."""
+"""Reduced precision, only where it keeps the maps."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -9,7 +9,7 @@ from scipy.stats import spearmanr
 
 from segxai.explain.stream import Attribution
 
-EXACT = {"precision": "float32", "compiled": False}
+EXACT = "float32"
 CHECKED = 4  # images of a data set
 MIN_SPEARMAN = 0.99
 MAX_COMPLETENESS_LOSS = 0.05
@@ -57,12 +57,12 @@ def agreement(exact: Sequence[Attribution], reduced: Sequence[Attribution]) -> A
         If they are not equally many.
     """
     pairs = list(zip(exact, reduced, strict=True))
-    correlations = [spearmanr(*(_pixels(one.values) for one in pair)).statistic for pair in pairs]
-    errors = np.array([[one.completeness_error for one in pair] for pair in pairs]).reshape(-1, 2)
-    loss = np.diff(errors).mean() if len(pairs) else np.nan
-    lowest = np.nan_to_num(correlations, nan=-1.0).min() if len(pairs) else np.nan
+    correlations = [spearmanr(_pixels(a.values), _pixels(b.values)).statistic for a, b in pairs]
+    errors = np.array([(a.completeness_error, b.completeness_error) for a, b in pairs])
+    loss = np.diff(errors).mean() if pairs else np.nan
+    lowest = np.nan_to_num(correlations, nan=-1.0).min() if pairs else np.nan
     return Agreement(len(pairs), float(lowest), float(loss))
 
 
 def _pixels(values: torch.Tensor) -> np.ndarray:
-    return values.abs().sum(dim=1).flatten().cpu().numpy()
+    return values.abs().sum(dim=0).flatten().cpu().numpy()

@@ -79,6 +79,14 @@ def region(network: Network, inputs: torch.Tensor, channel: int) -> Region:
     return Region(channel, network.module(inputs)[0, channel] > 0)
 
 
+def stacked(inputs: Sequence[torch.Tensor]) -> torch.Tensor:
+    """Stack inputs (C, H, W) to (B, C, H, W), laid out in memory as :meth:`Network.inputs` does.
+
+    Kernels round differently for another layout.
+    """
+    return torch.stack(list(inputs)).contiguous(memory_format=torch.channels_last)
+
+
 def padded(rows: torch.Tensor, size: int) -> torch.Tensor:
     """Repeat the last of some rows (n, …) until there are `size`.
 

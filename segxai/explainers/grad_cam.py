@@ -3,12 +3,11 @@
 from collections.abc import Iterable, Iterator
 from itertools import islice
 
-import torch
 from captum.attr import LayerGradCam
 from torch import nn
 from torch.nn import functional as F
 
-from segxai.explain.stream import Attribution, Request, padded
+from segxai.explain.stream import Attribution, Request, padded, stacked
 from segxai.job.log import InputError
 from segxai.networks.network import Network
 from segxai.networks.weights import head_names
@@ -72,7 +71,7 @@ def explain(
     score, weighed = network.score(), feature_layer(network.module, layer)
     waiting = iter(requests)
     while batch := list(islice(waiting, batch_size)):
-        inputs = padded(torch.stack([request.inputs for request in batch]), batch_size)
+        inputs = padded(stacked(request.inputs for request in batch), batch_size)
         targets = [request.target for request in batch]
         targets += targets[-1:] * (batch_size - len(batch))
         method = LayerGradCam(lambda x, targets=targets: score(x, targets), weighed)

@@ -6,7 +6,7 @@ from itertools import islice
 
 import torch
 
-from segxai.explain.stream import Attribution, Request, batched_outputs, gradients
+from segxai.explain.stream import Attribution, Request, batched_outputs, gradients, stacked
 from segxai.explain.target import evaluate
 from segxai.networks.network import Network
 
@@ -121,7 +121,7 @@ class _Image:
 
     @torch.no_grad()
     def result(self, network: Network) -> Attribution:
-        gain = network.score()(self.x[None], [self.target]).double().sum().item() - self.start
+        gain = network.score()(stacked([self.x]), [self.target]).double().sum().item() - self.start
         return Attribution(self.values, gain, self.samples, 1)
 
 

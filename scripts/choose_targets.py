@@ -1,0 +1,44 @@
+"""The one list of what is explained: each predicted label or region of the chosen images."""
+
+import numpy as np
+
+from segxai.datasets.samples import label_matrix
+from segxai.datasets.selection import chosen_rows, shard_column
+from segxai.job.files import read_rows, write_table
+from segxai.job.log import log, run
+
+COLUMNS = [
+    *("target_id", "image_id", "row", "group", "split", "kind", "label"),
+    *("channel", "region", "correct", "shard"),
+]
+
+
+def main(samples, predictions, classes, selections, shards, targets):
+    table, predicted = read_rows(samples), read_rows(predictions)
+    # A segmenter's predictions are regions, each with the segmenter's confidence in it.
+    kind = "region" if "confidence" in predicted else "label"
+    channels = predicted["class"].unique().tolist()
+    rows = chosen_rows(table, selections)
+    chosen = table.iloc[rows][["image_id", "group", "split"]].assign(row=rows)
+    found = chosen.merge(predicted[predicted.predicted == 1][["image_id", "class"]], on="image_id")
+    found["channel"] = found["class"].map(channels.index).astype(int)
+    found = found.sort_values(["row", "channel"], ignore_index=True)
+    if kind == "label":
+        shown = label_matrix(table, classes)[found.row, found.channel].astype(int)
+        found = found.assign(label=found["class"], region="", correct=shown)
+    else:
+        found = found.assign(label="", region="predicted", correct=np.nan)
+    found = found.assign(
+        target_id=found.image_id + ":" + found["class"],
+        kind=kind,
+        shard=shard_column(len(found), shards),
+    )
+    write_table(targets, found[COLUMNS])
+    without = len(rows) - found.image_id.nunique()
+    log.info("%d targets of %d images, in %d shards", len(found), len(rows), shards)
+    if without:
+        log.warning("%d images have no map: no %s is predicted for them", without, kind)
+
+
+if __name__ == "__main__":
+    run(main, snakemake)
