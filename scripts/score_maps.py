@@ -3,7 +3,6 @@
 from functools import partial
 
 import numpy as np
-import pandas as pd
 
 from segxai.explain.maps import read_maps
 from segxai.images.arrays import read_array
@@ -95,10 +94,11 @@ def segmentations(masks, rows, targets):
         return
     arrays, table = read_array(masks), read_rows(rows)
     key = "target_id" if "target_id" in table else "image_id"
-    confidence = table.get("confidence", pd.Series(np.nan, table.index)).to_numpy()
     for place, channel in zip(places(targets[key], table[key], rows), targets.channel, strict=True):
-        mask = arrays[place]
-        yield mask if mask.ndim == 2 else mask[channel], confidence[place]
+        mask, confidence = arrays[place], "confidence"
+        if mask.ndim == 3:
+            mask, confidence = mask[channel], f"confidence_{channel}"
+        yield mask, table[confidence].iat[place] if confidence in table else np.nan
 
 
 def probabilities(predictions, targets, classes):

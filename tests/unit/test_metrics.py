@@ -1,18 +1,18 @@
-"""Overlap scores, intervals and tests against closed forms and reference implementations."""
+"""Every metric keeps what it promises; overlap against closed forms and a reference."""
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 from hypothesis import given
 from hypothesis.extra.numpy import arrays
-from scipy import stats as scipy_stats
 from torchmetrics.functional.classification import binary_f1_score, binary_jaccard_index
 
+from segxai.metrics.case import Case
 from segxai.metrics.overlap import dice, iou
-from segxai.stats.bootstrap import bootstrap_mean, bootstrap_weighted
-from segxai.stats.selective import auroc
-from segxai.stats.tests import holm, mann_whitney, paired_tests
+from segxai.workflow.plugins import about, load, methods
+
+METRICS = methods("metrics")
+OF_MAPS = [name for name in METRICS if "view" in about("metrics", name)["reads"]]
 
 masks = arrays(bool, (3, 6, 5))
 
@@ -66,140 +66,95 @@ def test_overlap_refuses_what_is_no_mask(prediction, words):
         dice(prediction, np.zeros((4, 4), bool))
 
 
-def test_bootstrap_interval_agrees_with_scipy():
-    """With one image per group the interval equals SciPy's percentile bootstrap within noise."""
-    values = np.random.default_rng(0).beta(2, 3, 120)
-    mean, low, high = bootstrap_mean(values, np.arange(120), 20000, 0.95, seed=1)
-    reference = scipy_stats.bootstrap(
-        (values,), np.mean, n_resamples=20000, method="percentile", rng=np.random.default_rng(2)
-    ).confidence_interval
-    assert mean == values.mean()
-    assert low == pytest.approx(reference.low, abs=2e-3)
-    assert high == pytest.approx(reference.high, abs=2e-3)
+def measure(method: str, case: Case, **settings) -> dict[str, float]:
+    """Values of a metric by name, with its default settings where none are given."""
+    said = about("metrics", method)
+    defaults = {name: key["default"] for name, key in said["settings"].items() if "default" in key}
+    module, settings = load("metrics", {"method": method, **defaults, **settings})
+    values = module.measure(case, **settings)
+    return values if isinstance(values, dict) else {method: values}
 
 
-def test_bootstrap_of_groups_is_wider_than_of_images():
-    """Ten images that are copies of one another are worth one image, not ten."""
-    values = np.random.default_rng(0).normal(size=30).repeat(10)
-    images = bootstrap_mean(values, np.arange(300), 4000, 0.95, seed=1)
-    groups = bootstrap_mean(values, np.arange(300) // 10, 4000, 0.95, seed=1)
-    assert groups[0] == images[0]
-    assert (groups[2] - groups[1]) / (images[2] - images[1]) == pytest.approx(np.sqrt(10), rel=0.1)
-
-
-def test_bootstrap_leaves_undefined_scores_out():
-    """NaN scores change nothing; without any score all is NaN."""
-    values, groups = np.array([0.2, np.nan, 0.4, 0.9]), np.array(list("abcd"))
-    defined = np.array([0, 2, 3])
-    assert bootstrap_mean(values, groups, 500, 0.9, 3) == bootstrap_mean(
-        values[defined], groups[defined], 500, 0.9, 3
-    )
-    assert np.isnan(bootstrap_mean(np.full(3, np.nan), groups[:3], 500, 0.9, 3)).all()
-
-
-def test_interval_covers_the_true_mean_as_often_as_it_says():
-    """Of 400 samples about 95 % of the 95 % intervals hold the true mean."""
-    rng = np.random.default_rng(5)
-    hits = 0
-    for trial in range(400):
-        sample = rng.exponential(size=80)
-        _, low, high = bootstrap_mean(sample, np.arange(80), 400, 0.95, seed=trial)
-        hits += low <= 1.0 <= high
-    assert 0.90 <= hits / 400 <= 0.98
-
-
-def test_holm_by_hand():
-    """Holm's step-down by hand: 3·0.01, then 2·0.02, then 0.04 raised to what stands before it."""
-    np.testing.assert_allclose(holm(np.array([0.04, 0.01, 0.02])), [0.04, 0.03, 0.04])
-    np.testing.assert_allclose(holm(np.array([0.5, 0.9])), [1.0, 1.0])
-
-
-def test_paired_tests_are_scipys_on_the_same_images():
-    """Each pair is tested on the images where both scores are defined; equal columns give p = 1."""
-    rng = np.random.default_rng(7)
-    scores = pd.DataFrame({"a": rng.random(40), "b": rng.random(40)})
-    scores["c"] = scores.a
-    scores.loc[3, "b"] = np.nan
-    pairs = [("a", "b"), ("a", "c")]
-    table = paired_tests(scores, pairs).set_index(["first", "second"])
-    rest = scores.drop(index=3)
-    assert list(table.index) == pairs
-    # The family of tests is the pairs that were asked for.
-    assert table.loc[("a", "b"), "p_holm"] == pytest.approx(min(1, 2 * table.loc[("a", "b"), "p"]))
-    assert table.loc[("a", "b"), "n"] == 39
-    assert table.loc[("a", "b"), "p"] == scipy_stats.wilcoxon(rest.a, rest.b).pvalue
-    assert table.loc[("a", "c"), "p"] == 1.0
-    assert table.loc[("a", "b"), "mean_difference"] == pytest.approx((rest.a - rest.b).mean())
-
-
-def failures(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Draw confidences of n predictions, higher by one for the right ones, and which are right."""
+def random_case(seed: int) -> Case:
+    """Draw a case with all that a metric may read; a map and masks of 20 × 30 pixels."""
     rng = np.random.default_rng(seed)
-    correct = rng.random(n) < 0.7
-    return rng.normal(size=n) + correct, correct
+    mask, reference = (rng.random((2, 20, 30)) < 0.3).astype(np.uint8)
+    return Case(
+        view=rng.random((20, 30)) * (rng.random((20, 30)) < 0.8),
+        within=mask if seed % 2 else None,
+        mask=mask,
+        reference=reference,
+        instances=rng.integers(0, 4, (20, 30)),
+        probabilities=rng.random(3),
+        thresholds=np.array([0.4, np.nan, 0.5]) if seed % 3 else np.full(3, np.nan),
+        label=2,
+        segmentation_confidence=rng.random(),
+    )
 
 
-def bootstrap_auroc(columns, groups, *settings) -> np.ndarray:
-    """AUROC of (confidence, correct) with its interval."""
-
-    def measured(weights):
-        return auroc(*columns, weights)[:, None]
-
-    return np.ravel(bootstrap_weighted(measured, groups, *settings))
-
-
-def test_bootstrap_of_the_auroc_agrees_with_scipy():
-    """Rows stay whole: the interval of the AUROC equals SciPy's paired bootstrap within noise."""
-    columns = failures(150, 0)
-    value, low, high = bootstrap_auroc(columns, np.arange(150), 4000, 0.95, 1)
-    reference = scipy_stats.bootstrap(
-        columns,
-        auroc,
-        n_resamples=4000,
-        method="percentile",
-        paired=True,
-        vectorized=False,
-        rng=np.random.default_rng(2),
-    ).confidence_interval
-    assert value == auroc(*columns)
-    assert (low, high) == pytest.approx(tuple(reference), abs=6e-3)
+@pytest.mark.parametrize("method", METRICS)
+def test_a_metric_says_what_it_is(method):
+    """Direction, range and what is read are of the known kinds; several values have names."""
+    said = about("metrics", method)
+    assert said["direction"] in ("higher", "lower", "none")
+    assert said["range"][0] < said["range"][1]
+    known = {"view", "mask", "reference", "instances", "probabilities", "segmentation"}
+    assert said["reads"] and {*said["reads"]} <= known
+    assert said["undefined"].endswith(".")
+    assert list(measure(method, random_case(0))) == said.get("names", [method])
 
 
-def test_bootstrap_of_a_statistic_resamples_groups():
-    """Ten copies of every image widen the interval by √10 against resampling the copies."""
-    copies = tuple(column.repeat(10) for column in failures(80, 1))
-    images = bootstrap_auroc(copies, np.arange(800), 1500, 0.95, 1)
-    groups = bootstrap_auroc(copies, np.arange(800) // 10, 1500, 0.95, 1)
-    assert groups[0] == images[0]
-    assert (groups[2] - groups[1]) / (images[2] - images[1]) == pytest.approx(np.sqrt(10), rel=0.1)
+@pytest.mark.parametrize("method", METRICS)
+@pytest.mark.parametrize("seed", range(6))
+def test_a_metric_stays_in_its_range(method, seed):
+    """Every value of a random case is a defined float in the range that the metric promises."""
+    low, high = about("metrics", method)["range"]
+    for value in measure(method, random_case(seed)).values():
+        assert type(value) is float
+        assert low <= value <= high or (method == "panoptic_quality" and np.isnan(value))
 
 
-@pytest.mark.filterwarnings("error")
-def test_bootstrap_of_an_undefined_statistic():
-    """Without any error all is NaN; with one error, resamples that miss it do not count."""
-    confidence, correct = np.arange(6.0), np.ones(6, bool)
-    assert np.isnan(bootstrap_auroc((confidence, correct), confidence, 50, 0.9, 0)).all()
-    correct[0] = False
-    assert bootstrap_auroc((confidence, correct), confidence, 50, 0.9, 0).tolist() == [1, 1, 1]
+@pytest.mark.parametrize("method", METRICS)
+def test_a_metric_is_undefined_without_what_it_reads(method):
+    """Without any of the inputs that it names a metric is NaN, and no error."""
+    assert np.isnan([*measure(method, Case()).values()]).all()
 
 
-def test_mann_whitney_by_hand():
-    """Six pairs, of which the first is larger in 4½; NaN scores are left out."""
-    first, second = np.array([3, 5, np.nan]), np.array([1, 3, 4])
-    effect, p = mann_whitney(first, second)
-    assert effect == pytest.approx(4.5 / 6)
-    assert p == scipy_stats.mannwhitneyu([3, 5], [1, 3, 4]).pvalue
-    effect, p = mann_whitney(np.array([7.0, 8, 9, 10]), np.array([1.0, 2, 3, 4]))
-    assert effect == 1
-    # Two of the 70 ways to choose four ranks of eight are as extreme.
-    assert p == pytest.approx(2 / 70)
+@pytest.mark.parametrize("method", OF_MAPS)
+def test_only_the_shape_of_a_map_counts(method):
+    """A positive factor on the map changes no value."""
+    case = random_case(1)
+    scaled = Case(**{**vars(case), "view": 2.0**-20 * case.view})
+    assert measure(method, scaled) == pytest.approx(measure(method, case), rel=1e-12)
 
 
-def test_mann_whitney_effect_is_the_auroc():
-    """The effect is the AUROC of telling the samples apart; p is 1 for equal scores."""
-    confidence, correct = failures(90, 4)
-    effect, p = mann_whitney(confidence[correct], confidence[~correct])
-    assert effect == pytest.approx(auroc(confidence, correct))
-    assert p < 0.01
-    assert mann_whitney(np.ones(20), np.ones(30)) == (0.5, 1.0)
-    assert np.isnan(mann_whitney(np.array([1.0, 2]), np.array([np.nan]))).all()
+@pytest.mark.parametrize("method", OF_MAPS)
+def test_a_metric_of_maps_prefers_the_truth(method):
+    """The truth as a map scores at least a random map, and this at least the inverse."""
+    truth = np.zeros((40, 40), np.uint8)
+    truth[10:18, 10:20] = 1  # exactly the top 5 %
+    order = [truth.astype(float), np.random.default_rng(0).random((40, 40)), 1.0 - truth]
+    (best,), (middle,), (worst,) = (
+        measure(method, Case(view=view, reference=truth)).values() for view in order
+    )
+    sign = {"higher": 1, "lower": -1}[about("metrics", method)["direction"]]
+    assert sign * best >= sign * middle >= sign * worst
+    assert best == pytest.approx(about("metrics", method)["range"][1 if sign > 0 else 0])
+
+
+def test_an_empty_reference_has_a_size():
+    """A reference without pixels covers 0 of the image, and has no ceiling."""
+    empty = Case(reference=np.zeros((4, 5), np.uint8))
+    assert measure("reference_fraction", empty) == {"reference_fraction": 0}
+    assert np.isnan(measure("iou_ceiling", empty)["iou_ceiling"])
+
+
+def test_confidences_of_one_label():
+    """At odds divided by those of its threshold, a label's likelier outcome is its confidence."""
+    case = Case(probabilities=np.array([0.6, 0.7]), thresholds=np.array([0.5, 0.2]), label=1)
+    odds = 0.7 / 0.3 / (0.2 / 0.8)
+    assert measure("probability", case) == {"probability": 0.7}
+    assert measure("maximum_probability", case)["maximum_probability"] == pytest.approx(
+        odds / (1 + odds)
+    )
+    assert 0 < measure("entropy", case)["entropy"] < 1
