@@ -1,79 +1,201 @@
-"""The images of a data set that a reader is shown, with everything that was made of them."""
+"""The images or targets of a data set that a reader is shown, with their maps, masks and scores."""
 
 import numpy as np
 import pandas as pd
 
-from segxai.datasets.samples import sharded
-from segxai.figures.examples import Examples, choose, rank, write_examples
+from segxai.explain.maps import read_maps
+from segxai.figures.examples import (
+    SEGMENTATION_MASK,
+    Examples,
+    choose,
+    choose_predictions,
+    rank,
+    score_key,
+    write_examples,
+)
 from segxai.images.arrays import read_array
-from segxai.job.files import atomic_path, read_facts, read_rows
-from segxai.job.log import job, log
-from segxai.views.grey import smooth
+from segxai.images.display import display_image
+from segxai.images.masks import read_masks
+from segxai.job.files import read_rows, read_scores
+from segxai.job.log import log, run
+from segxai.workflow.plugins import load
 
-# A third of them are the worst, a third the middle and a third the best.
-COUNT = 60
+# Without a true mask a score is zero or undefined, whatever was drawn.
+TRUTH_FRACTION = score_key("reference_fraction", "", "truth")
+# By it the errors are chosen that a reader would trust the most.
+CONFIDENCE = {"metric": "maximum_probability"}
 
 
 def main(
     samples,
     images,
     truth,
+    outlines,
+    targets,
     maps,
-    facts,
+    map_rows,
+    map_paths,
     masks,
+    mask_rows,
+    mask_paths,
     scores,
-    settings,
-    segmenters,
+    study,
+    dataset,
+    of,
+    spec,
     headline,
+    view,
+    display,
     arrays,
     table,
 ):
-    overlap = {
-        segmenter: read_rows(path) for segmenter, path in zip(segmenters, scores, strict=True)
+    known, explained = read_rows(samples), pd.concat(map(read_rows, targets))
+    explained = explained.drop_duplicates("target_id").set_index("target_id")
+    unit = "image_id" if of == "masks" else "target_id"
+    values = wide(read_scores(scores), unit)
+    choice = (
+        choose_images(values, spec, headline)
+        if of == "masks"
+        else choose_targets(values, spec, first_paths(map_paths), explained)
+    )
+    chosen = describe(choice, unit, explained, known)
+    log.info("%d %s chosen", len(chosen), "images" if of == "masks" else "predictions")
+    attributions = {
+        path: read_maps(*files) for path, *files in zip(map_paths, maps, map_rows, strict=True)
     }
-    ours = overlap[headline]
-    # Without a true mask Dice is zero or undefined, whatever was drawn.
-    dice = ours.dice.where(ours.truth_fraction > 0).to_numpy()
-    places = choose(dice, COUNT)
-    log.info("%d of %d images chosen by Dice of %s", len(places), len(dice), headline)
-    explained = pd.concat(map(read_rows, facts)).set_index("image_id")
-    chosen = ours.loc[places, ["image_id", "split", "label"]]
-    chosen = chosen.join(explained[["target", "completeness_error"]], on="image_id").assign(
-        rank=rank(dice)[places],
-        **{f"dice:{name}": one.dice[places] for name, one in overlap.items()},
-        **{f"iou:{name}": one.iou[places] for name, one in overlap.items()},
+    if of == "maps":
+        mask_paths = [SEGMENTATION_MASK]
+    files = zip(mask_paths, masks, mask_rows, strict=True)
+    true, pictures = read_masks(truth, outlines, known), read_array(images)
+    side = pictures.shape[1:3]
+    outlined = [true.of(row, k) for row, k in zip(chosen.row, chosen.channel, strict=True)]
+    facts = chosen.drop(columns=["row", "channel"])
+    facts = facts.assign(
+        study=study, dataset=dataset, completeness_error=completeness(chosen, attributions)
     )
-    smoothing = read_facts(settings)["smoothing"]
-    relevance = sharded(ours.index, maps)[places]
-    rows = pd.Index(read_rows(samples).image_id).get_indexer(chosen.image_id)
+    keyed = values.reindex(choice.index).reset_index(drop=True)
+    keyed.columns = [":".join(column) for column in keyed.columns]
     examples = Examples(
-        table=chosen.reset_index(drop=True),
-        images=read_array(images)[rows],
-        truth=read_array(truth)[rows],
-        maps={"relevance": np.stack([np.rint(255 * smooth(m, **smoothing)) for m in relevance])},
-        masks={
-            name: sharded(ours.index, files)[places]
-            for name, files in zip(segmenters, masks, strict=True)
-        },
+        table=facts.join(keyed),
+        images=stack([display_image(pictures[row], display) for row in chosen.row], (*side, 3)),
+        truth=stack([np.zeros(side) if mask is None else mask for mask in outlined], side),
+        maps={path: viewed(chosen, stored, view, side) for path, stored in attributions.items()},
+        masks={path: masks_of(chosen, *pair, side) for path, *pair in files},
     )
-    with atomic_path(arrays) as arrays_path, atomic_path(table) as table_path:
-        write_examples(examples, arrays_path, table_path)
+    write_examples(examples, arrays, table)
+
+
+def wide(scores, unit):
+    """Scores of each image or target: a column for each score and path of a method."""
+    keys = ["network", "explainer"] + (["segmenter"] if unit == "image_id" else [])
+    names = zip(scores["metric"], scores["view"], scores["reference"], strict=True)
+    scores = scores.assign(
+        score=[score_key(*name) for name in names],
+        path=["/".join(filter(None, row)) for row in scores[keys].itertuples(index=False)],
+    )
+    # Two families may hold the same score.
+    scores = scores.drop_duplicates([unit, "score", "path"])
+    order = scores[unit].unique()
+    return scores.pivot(index=unit, columns=["score", "path"], values="value").reindex(order)
+
+
+def first_paths(map_paths):
+    """The first explainer of each network: all explain the same predictions of it."""
+    by_network = {path.partition("/")[0]: path for path in reversed(map_paths)}
+    return list(reversed(by_network.values()))
+
+
+def column(values, spec, path):
+    """One score of one method; where it has a reference, only of images that show something."""
+    name = score_key(**{"view": "", "reference": ""} | spec)
+    score = values[name, path]
+    return score.where(values[TRUTH_FRACTION, path] > 0) if "truth" in name else score
+
+
+def choose_images(values, spec, headline):
+    """Ranks of the worst, the middle and the best images by the headline method's score."""
+    score = column(values, spec["rank"], headline).to_numpy()
+    places = choose(score, spec["count"])
+    return pd.Series(rank(score)[places], index=values.index[places], name="rank")
+
+
+def choose_targets(values, spec, paths, explained):
+    """Ranks of confident errors and of the worst, the middle and the best refined maps."""
+    choices = []
+    for place, path in enumerate(paths):
+        confidence = column(values, CONFIDENCE, path).dropna()
+        predicted = confidence.index
+        places, ranks = choose_predictions(
+            column(values, spec["rank"], path)[predicted].to_numpy(),
+            (explained.correct[predicted] == 1).to_numpy(),
+            confidence.to_numpy(),
+            spec["count"] // len(paths),
+        )
+        # The figures are of the first network.
+        ranks = ranks if place == 0 else np.full(len(places), "", dtype=object)
+        choices.append(pd.Series(ranks, index=predicted[places], name="rank"))
+    choice = pd.concat(choices)
+    return choice[~choice.index.duplicated()]
+
+
+def describe(choice, unit, explained, known):
+    """Row, channel and facts of each chosen image or target."""
+    targets = explained.reset_index()
+    targets = targets.drop_duplicates(unit).set_index(unit, drop=False).reindex(choice.index)
+    images = targets.image_id if unit == "target_id" else choice.index
+    rows = pd.Index(known.image_id).get_indexer(images)
+    return pd.DataFrame(
+        {
+            "image_id": known.image_id.to_numpy()[rows],
+            "target_id": targets.target_id.fillna("").to_numpy(),
+            "split": known.split.to_numpy()[rows],
+            "label": known.label.to_numpy()[rows],
+            "target": targets.label.fillna("").to_numpy(),
+            "correct": targets.correct.to_numpy(),
+            "rank": choice.to_numpy(),
+            "row": rows,
+            "channel": targets.channel.fillna(0).astype(int).to_numpy(),
+        }
+    )
+
+
+def completeness(chosen, attributions):
+    """Completeness error of each chosen target by the first method that explains it."""
+    tables = [stored.table for stored in attributions.values()]
+    if not tables:
+        return np.nan
+    first = pd.concat(tables).drop_duplicates("target_id").set_index("target_id")
+    return first.completeness_error.reindex(chosen.target_id).to_numpy()
+
+
+def viewed(chosen, stored, definition, side):
+    """View of each chosen target's attribution, 0…255; zero where it has none."""
+    view, settings = load("views", definition)
+    places = pd.Index(stored.table.target_id).get_indexer(chosen.target_id)
+    return stack(
+        [
+            np.zeros(side) if place < 0 else 255 * view.view(stored[place], side, **settings)
+            for place in places
+        ],
+        side,
+    )
+
+
+def masks_of(chosen, npy, rows, side):
+    """One segmenter's mask of each chosen target or image; empty where it has none."""
+    masks, rows = read_array(npy), read_rows(rows)
+    unit = "target_id" if "target_id" in rows else "image_id"
+    places = pd.Index(rows[unit]).get_indexer(chosen[unit])
+    of_image = [np.zeros(side) if place < 0 else masks[place] for place in places]
+    per_class = masks.ndim == 4
+    pairs = zip(of_image, chosen.channel, strict=True)
+    return stack([mask[k] if per_class and mask.ndim == 3 else mask for mask, k in pairs], side)
+
+
+def stack(arrays, shape):
+    """One array of whole numbers; an empty one where there are none."""
+    return np.rint(np.array(arrays)).astype(np.uint8).reshape(len(arrays), *shape)
 
 
 if __name__ == "__main__":
-    with job(snakemake):
-        chosen = snakemake.params.segmenters
-        main(
-            samples=snakemake.input.samples,
-            images=snakemake.input.images,
-            truth=snakemake.input.truth,
-            maps=snakemake.input.maps,
-            facts=snakemake.input.facts,
-            masks=np.reshape(snakemake.input.masks, (len(chosen), -1)),
-            scores=snakemake.input.scores,
-            settings=snakemake.input.settings,
-            segmenters=chosen,
-            headline=snakemake.params.headline,
-            arrays=snakemake.output.arrays,
-            table=snakemake.output.table,
-        )
+    run(main, snakemake)

@@ -1,34 +1,29 @@
-"""Figure: Dice of every image by method, with means and their intervals."""
+"""Figure: a score of every image by segmenter, with means and their intervals."""
 
 import pandas as pd
 
-from segxai.figures.explainseg import distributions
+from segxai.figures.distributions import distributions
 from segxai.figures.style import colours, save
-from segxai.job.files import atomic_path, join_scores
-from segxai.job.log import job
-from segxai.stats.tables import per_image
+from segxai.job.files import read_rows, read_scores
+from segxai.job.log import run
 
 
-def main(scores, cells, tables, titles, roles, png, pdf):
-    images = join_scores(scores, cells)
-    # Controls are rows of both tables.
-    table = pd.concat(map(pd.read_csv, tables)).drop_duplicates(
-        ["dataset", "split", "row", "metric"]
+def main(scores, tables, spec, titles, segmenters, png, pdf):
+    table = pd.concat(map(read_rows, tables))
+    table = table[(table.metric == spec["metric"]) & (table.split == table.split.iloc[0])]
+    # Controls are rows of several tables.
+    table = table.drop_duplicates(["dataset", "segmenter"])
+    scores = read_scores(scores)
+    figure = distributions(
+        scores[scores.metric == spec["metric"]],
+        table,
+        {name: title for name, title in titles.items() if name in set(table.dataset)},
+        {name: segmenters[name]["title"] for name in spec["segmenters"]},
+        colours({name: segmenter["role"] for name, segmenter in segmenters.items()}),
+        spec["metric"].replace("_", " ").capitalize(),
     )
-    figure = distributions(per_image(images), table, titles, colours(roles))
-    for output in (png, pdf):
-        with atomic_path(output) as path:
-            save(figure, path)
+    save(figure, png, pdf)
 
 
 if __name__ == "__main__":
-    with job(snakemake):
-        main(
-            scores=snakemake.input.scores,
-            cells=snakemake.params.cells,
-            tables=snakemake.input.tables,
-            titles=snakemake.params.titles,
-            roles=snakemake.params.roles,
-            png=snakemake.output.png,
-            pdf=snakemake.output.pdf,
-        )
+    run(main, snakemake)

@@ -1,25 +1,24 @@
-"""Figure: error rate among the most confident predictions, for SegU and for its baselines."""
+"""Figure: error rate among the most confident predictions, by confidence."""
 
-from segxai.figures.segx import risk_coverage
+from segxai.figures.risk_coverage import risk_coverage
 from segxai.figures.style import save
-from segxai.job.files import atomic_path, join_scores
-from segxai.job.log import job
+from segxai.job.files import read_scores
+from segxai.job.log import run
+
+PREDICTION = ["dataset", "network", "explainer", "seed", "target_id", "correct"]
 
 
-def main(scores, cells, titles, rows, png, pdf):
-    figure = risk_coverage(join_scores(scores, cells), titles, rows)
-    for output in (png, pdf):
-        with atomic_path(output) as path:
-            save(figure, path)
+def main(scores, spec, titles, rows, names, png, pdf):
+    table = read_scores(scores)
+    confidences = spec["confidences"] or {name: name for name in table["metric"].unique()}
+    table = table[table["metric"].isin(confidences)]
+    values = table.pivot(index=PREDICTION, columns="metric", values="value").reset_index()
+    titled = {
+        (network, explainer): f"{names['network'][network]} {names['explainer'][explainer]}"
+        for network, explainer in rows
+    }
+    save(risk_coverage(values, titles, titled, confidences), png, pdf)
 
 
 if __name__ == "__main__":
-    with job(snakemake):
-        main(
-            scores=snakemake.input.scores,
-            cells=snakemake.params.cells,
-            titles=snakemake.params.titles,
-            rows=snakemake.params.rows,
-            png=snakemake.output.png,
-            pdf=snakemake.output.pdf,
-        )
+    run(main, snakemake)

@@ -1,4 +1,4 @@
-"""Which images and predictions a reader is shown, and everything that was made of them."""
+"""Which images and predictions a reader is shown, with their maps, masks and scores."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,28 +7,33 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from segxai.job.files import read_rows
+from segxai.job.files import atomic_path, read_rows, write_table
 
 RANKS = ("best", "median", "worst")
+ERROR = "error"
+SEGMENTATION_MASK = "segmentation"
 
 
 @dataclass(frozen=True)
 class Examples:
-    """Images, or predicted labels of images, of one data set with their maps and masks.
+    """Images, or targets of images, of one study and data set with their maps and masks.
+
+    A method is named by its path: network/explainer of a map, and the segmenter after them of a
+    mask.
 
     Attributes
     ----------
     table : DataFrame of n rows
-        image_id, split, label (what the image shows), target (what is explained), rank (best,
-        median, worst or empty), and ``<score>:<method>`` in 0…1, NaN where it is undefined. Of
-        ExplainSeg completeness_error, of SegX present: 1 where the predicted label is right.
+        study, dataset, image_id, target_id, split, label (what the image shows), target (what is
+        explained, empty for examples of masks without a map), correct (0/1, or NaN), rank (best,
+        median, worst, error or empty), completeness_error, and ``<score>:<method>``, NaN where it
+        is undefined. A score is named by :func:`score_key`.
     images : ndarray of shape (n, H, W, 3), uint8
     truth : ndarray of shape (n, H, W), uint8 0/1
     maps : dict of str to ndarray of shape (n, H, W), uint8
-        Relevance, 0…255 for 0…1. Of ExplainSeg the smoothed one, of SegX one by method; zero where
-        the method has none.
+        View of each method's attribution, 0…255 for 0…1; zero where the method has none.
     masks : dict of str to ndarray of shape (n, H, W), uint8 0/1
-        Of ExplainSeg by method, of SegX the segmenter's.
+        By method; of examples of maps only `SEGMENTATION_MASK`.
     """
 
     table: pd.DataFrame
@@ -37,52 +42,58 @@ class Examples:
     maps: dict[str, np.ndarray]
     masks: dict[str, np.ndarray]
 
-    def ranked(self) -> list[int]:
-        """Places of the best, the median and the worst image, those that there are."""
+    def ranked(self, *others: str) -> list[int]:
+        """Places of the best, median and worst example and of other ranks, those that there are."""
         places = {rank: place for place, rank in enumerate(self.table["rank"])}
-        return [places[rank] for rank in RANKS if rank in places]
+        return [places[rank] for rank in (*RANKS, *others) if rank in places]
 
 
-def write_examples(examples: Examples, arrays: Path, table: Path) -> None:
+def score_key(metric: str, view: str, reference: str) -> str:
+    """Name a score by its metric, view and reference, those that it has."""
+    return " ".join(filter(None, [metric, view, reference]))
+
+
+def write_examples(examples: Examples, arrays: str | Path, table: str | Path) -> None:
     """Write examples as a compressed ``.npz`` and a ``.csv``."""
-    examples.table.to_csv(table, index=False, float_format="%.6g")
-    np.savez_compressed(
-        arrays,
-        images=examples.images,
-        truth=examples.truth,
-        **{f"maps:{name}": maps.astype(np.uint8) for name, maps in examples.maps.items()},
-        **{f"masks:{name}": masks for name, masks in examples.masks.items()},
-    )
-
-
-def read_examples(arrays: Path, table: Path) -> Examples:
-    """Read what :func:`write_examples` wrote."""
-    with np.load(arrays, allow_pickle=False) as held:
-        return Examples(
-            table=read_rows(table).fillna({"rank": ""}),
-            images=held["images"],
-            truth=held["truth"],
-            maps=_named(held, "maps"),
-            masks=_named(held, "masks"),
+    write_table(table, examples.table)
+    with atomic_path(arrays) as path:
+        np.savez_compressed(
+            path,
+            images=examples.images,
+            truth=examples.truth,
+            **{f"maps:{name}": maps.astype(np.uint8) for name, maps in examples.maps.items()},
+            **{f"masks:{name}": masks for name, masks in examples.masks.items()},
         )
 
 
-def _named(held: Mapping[str, np.ndarray], kind: str) -> dict[str, np.ndarray]:
+def read_examples(arrays: str | Path, table: str | Path) -> Examples:
+    """Read what :func:`write_examples` wrote."""
+    rows = read_rows(table)
+    texts = [name for name in ("study", "dataset", "target_id", "target", "rank") if name in rows]
+    rows[texts] = rows[texts].fillna("").astype(str)
+    with np.load(arrays, allow_pickle=False) as stored:
+        return Examples(
+            table=rows,
+            images=stored["images"],
+            truth=stored["truth"],
+            maps=_named(stored, "maps"),
+            masks=_named(stored, "masks"),
+        )
+
+
+def _named(stored: Mapping[str, np.ndarray], kind: str) -> dict[str, np.ndarray]:
     """Arrays of one kind by what they are of, in the order in which they were written."""
-    return {
-        name: held[f"{kind}:{name}"]
-        for found, _, name in (key.partition(":") for key in held)
-        if found == kind
-    }
+    parts = [key.partition(":") for key in stored]
+    return {name: stored[f"{kind}:{name}"] for of, _, name in parts if of == kind}
 
 
-def choose(dice: np.ndarray, count: int) -> np.ndarray:
+def choose(scores: np.ndarray, count: int) -> np.ndarray:
     """Choose the lowest, the middle and the highest scores, a third of `count` of each.
 
     Parameters
     ----------
-    dice : ndarray of shape (n,)
-        Scores; NaN (undefined) is never chosen, equal scores are taken in order.
+    scores : ndarray of shape (n,)
+        NaN (undefined) is never chosen, equal scores are taken in order.
     count
         How many to choose at most.
 
@@ -90,7 +101,7 @@ def choose(dice: np.ndarray, count: int) -> np.ndarray:
     -------
     ndarray of int, increasing
     """
-    order = ranking(dice)
+    order = ranking(scores)
     if len(order) <= count:
         return np.sort(order)
     third = count // 3
@@ -99,34 +110,44 @@ def choose(dice: np.ndarray, count: int) -> np.ndarray:
     return np.sort(np.concatenate(chosen))
 
 
-def choose_predictions(scores: pd.DataFrame, count: int) -> np.ndarray:
-    """Choose predictions that show where SegX and SegU fail, and where they do not.
+def choose_predictions(
+    score: np.ndarray, correct: np.ndarray, confidence: np.ndarray, count: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Choose predictions that show where refined maps and confidences fail, and where they do not.
 
     Parameters
     ----------
-    scores
-        One row per prediction: present, truth_fraction, iou_segx and c_iou.
+    score : ndarray of shape (n,)
+        Score of the refined map; NaN where there is no truth.
+    correct : ndarray of shape (n,), bool
+    confidence : ndarray of shape (n,)
+        NaN is taken for 0.
     count
         How many to choose at most.
 
     Returns
     -------
-    ndarray of int, increasing
-        A third errors, those of which SegU is the most certain; the others right predictions of
-        findings with a true mask, by IoU@5 % of SegX as :func:`choose` takes them.
+    places : ndarray of int, increasing
+        A third errors, the most confident; the others correct predictions of findings with a true
+        mask, by score as :func:`choose` takes them.
+    ranks : ndarray of str
+        Best, median and worst of the correct ones, `ERROR` for the most confident error, else
+        empty.
     """
-    right = (scores.present == 1).to_numpy()
-    errors = np.flatnonzero(~right)
-    sure = errors[np.argsort(-scores.c_iou.fillna(0).to_numpy()[errors], kind="stable")]
-    shown = scores.iou_segx.where(right & (scores.truth_fraction > 0)).to_numpy(np.float64)
-    sure = sure[: count // 3]
-    return np.sort(np.concatenate([sure, choose(shown, count - len(sure))]))
+    confidence = np.nan_to_num(confidence)
+    errors = np.flatnonzero(~correct)
+    errors = errors[np.argsort(-confidence[errors], kind="stable")][: count // 3]
+    shown = np.where(correct, score, np.nan)
+    ranks = rank(shown)
+    ranks[errors[:1]] = ERROR
+    places = np.sort(np.concatenate([errors, choose(shown, count - len(errors))]))
+    return places, ranks[places]
 
 
-def rank(dice: np.ndarray) -> np.ndarray:
+def rank(scores: np.ndarray) -> np.ndarray:
     """Name the best, the median (lower of two) and the worst score; the others stay empty."""
-    order = ranking(dice)
-    names = np.full(len(dice), "", dtype=object)
+    order = ranking(scores)
+    names = np.full(len(scores), "", dtype=object)
     if len(order):
         # The best is written last: of a single image it is the name.
         for name, place in (("worst", 0), ("median", (len(order) - 1) // 2), ("best", -1)):
@@ -134,7 +155,7 @@ def rank(dice: np.ndarray) -> np.ndarray:
     return names
 
 
-def ranking(dice: np.ndarray) -> np.ndarray:
+def ranking(scores: np.ndarray) -> np.ndarray:
     """Indices of the defined scores, lowest first, equal ones in order."""
-    order = np.argsort(dice, kind="stable")
-    return order[: np.isfinite(dice).sum()]
+    order = np.argsort(scores, kind="stable")
+    return order[: np.isfinite(scores).sum()]

@@ -1,6 +1,8 @@
 """Masks as outlines, so that the image below stays visible."""
 
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.patheffects import Normal, Stroke
 from skimage.measure import approximate_polygon, find_contours
 
 # How far, in pixels, an outline may leave the mask's border to need fewer points.
@@ -23,6 +25,13 @@ def outlines(mask: np.ndarray) -> list[np.ndarray]:
     # A margin closes the outline of a mask that touches the edge of the image.
     borders = find_contours(np.pad(mask.astype(float), 1), 0.5)
     return [approximate_polygon(border, TOLERANCE)[:, ::-1] - 1 for border in borders]
+
+
+def draw_outline(ax: Axes, mask: np.ndarray, colour: str, width: float = 1.1) -> None:
+    """Draw the border of a mask, legible on light and dark tissue, in points of `width`."""
+    halo = [Stroke(linewidth=width + 0.9, foreground="black", alpha=0.6), Normal()]
+    for polygon in outlines(mask):
+        ax.plot(*polygon.T, color=colour, linewidth=width, path_effects=halo)
 
 
 def svg_path(mask: np.ndarray) -> str:

@@ -8,29 +8,12 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from segxai.figures.examples import Examples
+from segxai.figures.examples import SEGMENTATION_MASK, Examples, score_key
 from segxai.figures.outlines import svg_path
-from segxai.figures.style import DPI, PAGE, RELEVANCE_MAP, SEGMENTATION, colours, printed_name
+from segxai.figures.style import DPI, PAGE, RELEVANCE_MAP, SEGMENTATION, colours
 
 IMAGE_SIDE, RELEVANCE_SIDE = 240, 120
 JPEG_QUALITY = 82
-# Scores by which the browser orders images. The first is the one it starts with.
-EXPLAINSEG_SCORES = {"dice": "Dice, %", "iou": "IoU, %"}
-SEGX_SCORES = {
-    "iou_segx": "IoU@5 % of SegX",
-    "iou_original": "IoU@5 % of the original",
-    "c_iou": "c_IoU (SegU)",
-    "c_auitc": "c_AUITC (SegU)",
-    "probability": "probability",
-}
-SHORT = {
-    "dice": "Dice",
-    "iou": "IoU",
-    "iou_segx": "SegX",
-    "iou_original": "orig.",
-    "c_iou": "c_IoU",
-}
-SHORT |= {"c_auitc": "c_AUI.", "probability": "p"}
 
 
 def data_uri(content: bytes, kind: str) -> str:
@@ -69,73 +52,68 @@ def figure(png: bytes, caption: str) -> dict:
     }
 
 
-def of_explainseg(
-    examples: Examples, title: str, methods: dict[str, str], shades: dict[str, str], first: str
-) -> dict:
-    """Describe one data set of ExplainSeg for the browser.
+def browse(examples: Examples, study: dict, dataset: str) -> dict:
+    """Describe the examples of one study and data set for the browser.
 
     Parameters
     ----------
-    title
+    study
+        Of the study: title; methods (title and role by path); first, the path that the browser
+        starts with; values, the scores that are shown: metric, and where they have them view,
+        reference, title, short (its title in a column); and unit, percent or fraction.
+    dataset
         Printed name of the data set.
-    methods
-        Printed name of each method that is shown.
-    shades
-        Colour of each method by its printed name.
-    first
-        The method that the browser starts with.
 
     Returns
     -------
     dict
-        title; kind; scores, their printed names, and short, those of columns; digits; methods
-        (name, row of the tables, colour, map) and masks (name, colour) by name; first; and what
-        :func:`gallery` gives.
+        title, study; scores (title and short by key), digits; methods (name, colour, map) and
+        masks (name, colour) by path; first; refined, whether a map can be confined to the
+        segmentation; and what :func:`gallery` gives.
     """
-    drawn = {
-        name: {"name": row, "row": row, "colour": shades[row]} for name, row in methods.items()
+    shades = colours({path: method["role"] for path, method in study["methods"].items()})
+    shown = {
+        score_key(value["metric"], value.get("view", ""), value.get("reference", "")): value
+        for value in study["values"]
     }
-    return {
-        "title": title,
-        "kind": "ExplainSeg",
-        "scores": EXPLAINSEG_SCORES,
-        "short": SHORT,
-        "digits": 1,
-        "methods": {name: one | {"map": "relevance"} for name, one in drawn.items()},
-        "masks": drawn,
-        "first": first,
-        **gallery(examples, EXPLAINSEG_SCORES, methods, scale=100),
+    scores = {
+        key: value
+        for key, value in shown.items()
+        if any(f"{key}:{path}" in examples.table for path in study["methods"])
     }
-
-
-def of_segx(examples: Examples, title: str, rows: list[str]) -> dict:
-    """Describe one data set of SegX for the browser, as :func:`of_explainseg` does.
-
-    Parameters
-    ----------
-    rows
-        Each network with its explainer.
-    """
-    explainers = list(dict.fromkeys(row.split()[-1] for row in rows))
-    shades = colours({"explainers": explainers})
     methods = {
-        row: {"name": printed_name(row), "row": row, "colour": shades[row.split()[-1]], "map": row}
-        for row in rows
+        path: {"name": method["title"], "colour": shades[path], "map": map_of(path, examples.maps)}
+        for path, method in study["methods"].items()
+        if any(f"{key}:{path}" in examples.table for key in scores)
     }
+    refined = SEGMENTATION_MASK in examples.masks
+    masks = {path: methods[path] for path in methods if path in examples.masks}
+    if refined:
+        masks = {SEGMENTATION_MASK: {"name": "segmenter's mask", "colour": SEGMENTATION}}
+    percent = study["unit"] == "percent"
     return {
-        "title": title,
-        "kind": "SegX",
-        "scores": SEGX_SCORES,
-        "short": SHORT,
-        "digits": 2,
+        "title": dataset,
+        "study": study["title"],
+        "scores": {key: value.get("title", key) for key, value in scores.items()},
+        "short": {
+            key: value.get("short", value.get("title", key)) for key, value in scores.items()
+        },
+        "digits": 1 if percent else 2,
         "methods": methods,
-        "masks": {"segmentation": {"name": "segmenter's mask", "colour": SEGMENTATION}},
-        "first": rows[0],
-        **gallery(examples, SEGX_SCORES, rows, scale=1),
+        "masks": masks,
+        "first": study["first"] if study["first"] in methods else next(iter(methods), ""),
+        "refined": refined,
+        **gallery(examples, list(scores), list(methods), scale=100 if percent else 1),
     }
 
 
-def gallery(examples: Examples, scores, methods, scale: float) -> dict:
+def map_of(path: str, maps: dict) -> str | None:
+    """Which map belongs to a method: its own, that which its mask was cut from, or the first."""
+    cut_from = [name for name in maps if f"{path}/".startswith(f"{name}/")]
+    return next(iter([*cut_from, *maps]), None)
+
+
+def gallery(examples: Examples, scores: list[str], methods: list[str], scale: float) -> dict:
     """Describe images or predictions with their pictures, outlines and scores.
 
     Parameters
@@ -149,7 +127,7 @@ def gallery(examples: Examples, scores, methods, scale: float) -> dict:
     -------
     dict
         height and width in px; pictures, JPEG data URIs that several items may share; and items:
-        id, facts, right (null where nothing is predicted), image and maps (places among the
+        id, facts, correct (null where examples are images), image and maps (places among the
         pictures), truth and masks (SVG paths), and scores by method and name, null where they
         are undefined.
     """
@@ -158,21 +136,22 @@ def gallery(examples: Examples, scores, methods, scale: float) -> dict:
     def picture(pixels: np.ndarray, side: int) -> int:
         return pictures.setdefault(jpeg_uri(pixels, side), len(pictures))
 
+    predicted = SEGMENTATION_MASK in examples.masks
     for place, row in examples.table.iterrows():
         maps = {name: maps[place] for name, maps in examples.maps.items() if maps[place].any()}
         items.append(
             {
-                "id": row.image_id + (f" · {row.target}" if "present" in row else ""),
-                "facts": facts(row),
-                "right": bool(row.present) if "present" in row else None,
+                "id": row.image_id + (f" · {row.target}" if predicted else ""),
+                "facts": facts(row, predicted),
+                "correct": bool(row.correct == 1) if predicted else None,
                 "image": picture(examples.images[place], IMAGE_SIDE),
-                "maps": {n: picture(heat(one), RELEVANCE_SIDE) for n, one in maps.items()},
+                "maps": {name: picture(heat(m), RELEVANCE_SIDE) for name, m in maps.items()},
                 "truth": svg_path(examples.truth[place]),
-                "masks": {n: svg_path(masks[place]) for n, masks in examples.masks.items()},
+                "masks": {name: svg_path(masks[place]) for name, masks in examples.masks.items()},
                 "scores": {
                     method: {
                         score: None if pd.isna(value) else round(scale * value, 3)
-                        for score, value in ((s, row[f"{s}:{method}"]) for s in scores)
+                        for score, value in ((s, row.get(f"{s}:{method}")) for s in scores)
                     }
                     for method in methods
                 },
@@ -182,13 +161,15 @@ def gallery(examples: Examples, scores, methods, scale: float) -> dict:
     return {"height": height, "width": width, "pictures": list(pictures), "items": items}
 
 
-def facts(row: pd.Series) -> str:
+def facts(row: pd.Series, predicted: bool) -> str:
     """Say what an image shows and what was explained."""
-    if "present" in row:
-        verdict = "✓ right" if row.present else "✗ wrong"
+    if predicted:
+        verdict = "✓ correct" if row.correct == 1 else "✗ incorrect"
         return f"{row.split}; predicted {row.target}, {verdict}; shows {row.label}"
-    said = f"{row.split}; shows {row.label}, explained for {row.target}"
+    text = f"{row.split}; shows {row.label}"
+    if row.target:
+        text += f", explained for {row.target}"
     # Grad-CAM and others promise no sum.
     if pd.isna(row.completeness_error):
-        return said
-    return f"{said}, completeness error {100 * row.completeness_error:.1f} %"
+        return text
+    return f"{text}, completeness error {100 * row.completeness_error:.1f} %"

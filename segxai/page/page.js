@@ -1,7 +1,7 @@
 "use strict";
 // The state of the page lives in its address (#images?dataset=…&by=…), so that a view can be
 // linked to, shared or tested.
-const browser = JSON.parse(document.getElementById("data").textContent);
+const browser = JSON.parse(document.getElementById("data-browser").textContent);
 const form = document.getElementById("controls");
 const gallery = document.getElementById("gallery");
 const SELECTS = ["dataset", "by", "score", "order", "cases"];
@@ -16,9 +16,9 @@ const shown = () => boxes().filter((box) => box.checked).map((box) => box.value)
 const number = (value, digits) => (value === null || value === undefined ? "–" : value.toFixed(digits));
 
 // What can be laid over an image, with its key.
-function layers({ kind, masks }) {
+function layers({ refined, masks }) {
   const maps = [{ value: "relevance", name: "relevance", key: "r", swatch: "heat" }];
-  if (kind === "SegX") maps.push({ value: "segx", name: "SegX", key: "x", swatch: "heat" });
+  if (refined) maps.push({ value: "inside", name: "relevance inside the mask", key: "x", swatch: "heat" });
   const outlines = Object.entries(masks).map(([value, mask], k) => ({ value, ...mask, key: String(k + 1) }));
   return [{ value: "truth", name: "truth", key: "t", swatch: "truth" }, ...maps, ...outlines];
 }
@@ -36,9 +36,9 @@ function offer() {
   const methods = Object.entries(set.methods).map(([key, { name }]) => [key, name]);
   fill(form.elements.by, Object.fromEntries(methods), set.first);
   fill(form.elements.score, set.scores);
-  form.querySelector(".cases").hidden = set.kind !== "SegX";
+  form.querySelector(".cases").hidden = !set.refined;
   form.elements.cases.value = "all";
-  const on = ["truth", ...(set.kind === "SegX" ? ["relevance", "segmentation"] : [set.first])];
+  const on = ["truth", ...(set.refined ? ["relevance", "segmentation"] : [set.first])];
   document.getElementById("layers").innerHTML = layers(set)
     .map(({ value, name, key, swatch, colour }) => `<label><input type="checkbox" name="show" value="${escaped(value)}"
       data-key="${key}" aria-keyshortcuts="${key}"${on.includes(value) ? " checked" : ""}>
@@ -60,7 +60,7 @@ function picture(set, item, place) {
   const map = pictures[item.maps[set.methods[form.elements.by.value].map]];
   const parts = [`<image href="${pictures[item.image]}" ${fit}/>`];
   if (map && on.includes("relevance")) parts.push(`<image href="${map}" ${fit} opacity=".6"/>`);
-  if (map && on.includes("segx")) {
+  if (map && on.includes("inside")) {
     parts.push(`<clipPath id="clip-${place}"><path d="${item.masks.segmentation}" clip-rule="evenodd"/></clipPath>
       <image href="${map}" ${fit} opacity=".85" clip-path="url(#clip-${place})"/>`);
   }
@@ -88,10 +88,10 @@ function card(set, item, place) {
 function ordered() {
   const { by, score, order, cases } = Object.fromEntries(new FormData(form));
   const items = chosen().items.filter(
-    ({ scores, right }) =>
+    ({ scores, correct }) =>
       // Another classifier may not have predicted the label.
       Object.values(scores[by]).some((value) => value !== null) &&
-      (cases === "all" || right === (cases === "right")),
+      (cases === "all" || correct === (cases === "correct")),
   );
   const names = (a, b) => (a.id < b.id ? -1 : 1);
   if (order === "name") return items.sort(names);
@@ -107,7 +107,7 @@ function draw() {
   current = Math.min(Math.max(current, 0), Math.max(items.length - 1, 0));
   const start = PAGE * Math.floor(current / PAGE);
   const visible = items.slice(start, start + PAGE);
-  gallery.classList.toggle("narrow", set.kind === "SegX");
+  gallery.classList.toggle("narrow", set.refined);
   gallery.innerHTML = visible.map((item, k) => card(set, item, start + k)).join("");
   const { place, back, next } = form.elements;
   place.value = items.length ? `${start + 1}–${start + visible.length} of ${items.length}` : "no image";
@@ -176,52 +176,114 @@ function press(event) {
   gallery.querySelector(`[data-place="${current}"]`)?.focus();
 }
 
-// Each of the tables is there once for all images and for each side of the split.
-const switches = [...document.querySelectorAll(".switch input")];
-
-function split({ name, value }) {
-  for (const input of switches.filter((other) => other.name === name)) {
-    for (const table of document.getElementsByClassName(`${name}-${input.value}`)) {
-      table.hidden = input.value !== value;
-    }
-  }
-}
-
 document.documentElement.classList.add("scripted");
-offer();
-recall();
-draw();
-switches.filter((input) => input.checked).forEach(split);
-for (const input of switches) input.addEventListener("change", () => split(input));
+if (form) start();
 
-let method = form.elements.by.value;
-form.addEventListener("submit", (event) => event.preventDefault());
-form.addEventListener("change", ({ target }) => {
-  if (target.name === "dataset") offer();
-  if (target.name === "by") follow(method);
-  if (target.name !== "show") current = 0;
-  method = form.elements.by.value;
-  draw();
-  remember();
-});
-form.elements.back.addEventListener("click", () => turn(-1));
-form.elements.next.addEventListener("click", () => turn(1));
-function turn(step) {
-  current = PAGE * (Math.floor(current / PAGE) + step);
-  draw();
-  remember();
-}
-gallery.addEventListener("keydown", press);
-gallery.addEventListener("click", (event) => {
-  const figure = event.target.closest("figure");
-  if (figure) go(Number(figure.dataset.place));
-});
-addEventListener("hashchange", () => {
+function start() {
+  offer();
   recall();
-  method = form.elements.by.value;
   draw();
-});
-// Print what is folded away on the screen.
+  let method = form.elements.by.value;
+  form.addEventListener("submit", (event) => event.preventDefault());
+  form.addEventListener("change", ({ target }) => {
+    if (target.name === "dataset") offer();
+    if (target.name === "by") follow(method);
+    if (target.name !== "show") current = 0;
+    method = form.elements.by.value;
+    draw();
+    remember();
+  });
+  const turn = (step) => {
+    current = PAGE * (Math.floor(current / PAGE) + step);
+    draw();
+    remember();
+  };
+  form.elements.back.addEventListener("click", () => turn(-1));
+  form.elements.next.addEventListener("click", () => turn(1));
+  gallery.addEventListener("keydown", press);
+  gallery.addEventListener("click", (event) => {
+    const figure = event.target.closest("figure");
+    if (figure) go(Number(figure.dataset.place));
+  });
+  addEventListener("hashchange", () => {
+    recall();
+    method = form.elements.by.value;
+    draw();
+  });
+}
+
+// Tables: a button in each heading sorts the rows, within their group; a second press turns them.
+const numbers = JSON.parse(document.getElementById("numbers").textContent);
+const LIMIT = 200;
+
+// Undefined values come last in either direction.
+function compare(a, b, sign) {
+  const [empty, other] = [a, b].map((value) => value === null || value === "");
+  if (empty || other) return empty - other;
+  const [x, y] = [Number(a), Number(b)];
+  if (!isNaN(x) && !isNaN(y)) return sign * (x - y);
+  return sign * (String(a) < String(b) ? -1 : a === b ? 0 : 1);
+}
+
+// Put a button into each heading; `sort` gets the column and 1 for rising or -1 for falling.
+function sortable(headings, sort) {
+  headings.forEach((heading, column) => {
+    heading.innerHTML = `<button type="button" class="sort">${heading.innerHTML}</button>`;
+    heading.firstChild.addEventListener("click", () => {
+      const rising = heading.getAttribute("aria-sort") === "descending";
+      headings.forEach((other) => other.removeAttribute("aria-sort"));
+      heading.setAttribute("aria-sort", rising ? "ascending" : "descending");
+      sort(column, rising ? 1 : -1);
+    });
+  });
+}
+
+const content = (row, column) => row.cells[column].dataset.sort ?? row.cells[column].textContent;
+for (const table of document.querySelectorAll("table.sortable")) {
+  sortable([...table.tHead.rows[0].cells], (column, sign) => {
+    for (const body of table.tBodies) {
+      const rows = [...body.rows].filter((row) => !row.classList.contains("group"));
+      rows.sort((a, b) => compare(content(a, column), content(b, column), sign));
+      body.append(...rows);
+    }
+  });
+}
+
+// All numbers of a table: made when it is unfolded, filtered by words that a row must hold.
+function unfold(details) {
+  const { columns, rows } = numbers[details.dataset.table];
+  details.insertAdjacentHTML("beforeend", `<div class="controls"><label>Rows with
+    <input type="search" placeholder="words, such as shap test"></label> <output aria-live="polite"></output></div>
+    <div class="scroll" role="region" aria-label="All numbers" tabindex="0"><table><thead><tr>${columns
+      .map((name) => `<th scope="col">${escaped(name)}</th>`)
+      .join("")}</tr></thead><tbody></tbody></table></div>`);
+  const search = details.querySelector("input");
+  let shown = rows;
+  const show = () => {
+    const words = search.value.toLowerCase().split(/\s+/).filter(Boolean);
+    const matching = shown.filter((row) => {
+      const text = row.join(" ").toLowerCase();
+      return words.every((word) => text.includes(word));
+    });
+    details.querySelector("tbody").innerHTML = matching
+      .slice(0, LIMIT)
+      .map((row) => `<tr>${row.map((value) => `<td${typeof value === "number" ? ' class="number"' : ""}>${escaped(value ?? "–")}</td>`).join("")}</tr>`)
+      .join("");
+    const rest = matching.length > LIMIT ? `, the first ${LIMIT} shown` : "";
+    details.querySelector("output").value = `${matching.length} of ${rows.length} rows${rest}`;
+  };
+  sortable([...details.querySelectorAll("th")], (column, sign) => {
+    shown = [...rows].sort((a, b) => compare(a[column], b[column], sign));
+    show();
+  });
+  search.addEventListener("input", show);
+  show();
+}
+
+for (const details of document.querySelectorAll("details.every")) {
+  details.addEventListener("toggle", () => unfold(details), { once: true });
+}
+// Print what is folded away on the screen, but not every number.
 addEventListener("beforeprint", () => {
-  for (const details of document.querySelectorAll("details")) details.open = true;
+  for (const details of document.querySelectorAll("details:not(.every)")) details.open = true;
 });

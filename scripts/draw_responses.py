@@ -1,0 +1,32 @@
+"""Figure: how scores respond to known doses of damage to the segmentation."""
+
+from segxai.figures.responses import responses
+from segxai.figures.style import save
+from segxai.job.files import read_rows
+from segxai.job.log import run
+from segxai.stats.cells import CELL
+from segxai.stats.layout import value_titles
+
+DOSE = ["dataset", "network", "explainer", "kind", "radius"]
+
+
+def main(table, mark, declared, titles, rows, names, png, pdf):
+    doses, own = read_rows(table), read_rows(mark)
+    columns = value_titles(declared)
+    cells = doses[CELL].fillna("").itertuples(index=False, name=None)
+    doses = doses.assign(column=[columns.get(cell, "") for cell in cells])
+    # What is left of the true mask, by Dice, is where a dose lies on the axis.
+    left = doses[doses.metric == "dice"].rename(columns={"value": "dice"})
+    doses = doses[(doses.metric != "dice") & (doses.column != "")]
+    own = own[own.metric == "dice"]
+    titled = {
+        (network, explainer): f"{names['network'][network]} {names['explainer'][explainer]}"
+        for network, explainer in rows
+    }
+    segmenter = " and ".join(names["network"][name] for name in own.network.unique())
+    doses = doses.merge(left[[*DOSE, "dice"]], on=DOSE)
+    save(responses(doses, own, titles, titled, segmenter), png, pdf)
+
+
+if __name__ == "__main__":
+    run(main, snakemake)

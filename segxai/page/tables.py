@@ -1,0 +1,173 @@
+"""Any study's tidy table as the page prints it: rows × titled values, the best row, all numbers."""
+
+import numpy as np
+import pandas as pd
+from pandas.api.types import is_numeric_dtype
+
+from segxai.page.page import VERDICTS, in_unit, p_value, signed
+from segxai.stats.cells import CELL
+from segxai.stats.layout import row_title, value_titles
+
+ROW = ["network", "explainer", "segmenter"]
+SIGNIFICANT = 0.05
+
+
+def normalise(table: pd.DataFrame) -> pd.DataFrame:
+    """Give a table text in its keys and other texts: empty where they do not apply."""
+    named = {name for name in table if name.startswith(("first_", "second_"))} | {*ROW, *CELL}
+    texts = [name for name in table if name in named or not is_numeric_dtype(table[name])]
+    table = table.astype(dict.fromkeys(texts, object))
+    table[texts] = table[texts].fillna("")
+    return table
+
+
+def with_verdicts(table: pd.DataFrame, claims: pd.DataFrame) -> pd.DataFrame:
+    """Add the verdict on each published number; empty where there is none."""
+    keys = ["table", "dataset", "published"]
+    verdicts = claims.set_index([*keys, "ours"]).verdict.to_dict()
+    rows = table[[*keys, "value"]].itertuples(index=False, name=None)
+    return table.assign(verdict=[verdicts.get(row, "") for row in rows])
+
+
+def first_split(table: pd.DataFrame, spec: dict) -> pd.DataFrame:
+    """Rows of the table's first subset of the images, with the title of their column.
+
+    A value whose study gives it no title, where others have one, has the title "".
+    """
+    columns = value_titles(spec)
+    cells = table[CELL].itertuples(index=False, name=None)
+    table = table.assign(column=[columns.get(cell, "") for cell in cells])
+    return table[table.split == spec["splits"][0]]
+
+
+def arrange(table: pd.DataFrame, spec: dict, titles: dict[str, str], names: dict) -> dict:
+    """Arrange a tidy table as it is printed: a group of rows for each data set.
+
+    Parameters
+    ----------
+    table
+        Tidy table with verdicts.
+    spec
+        The table's declaration: rows, values and splits.
+    titles
+        Printed name of each data set.
+    names
+        Printed names by key: network, explainer and segmenter.
+
+    Returns
+    -------
+    dict
+        columns (titles), split, and groups: title of the data set, and rows of a title with a cell
+        for each column. A cell has the number ``sort``, value, interval, published and verdict.
+    """
+    columns, groups = [title for title in value_titles(spec).values() if title], []
+    table = first_split(table, spec)
+    for dataset, part in table.groupby("dataset", sort=False):
+        rows = []
+        for _, lines in part.groupby(spec["rows"], sort=False):
+            by_column = {line["column"]: line for line in lines.to_dict("records")}
+            title = row_title(lines.iloc[0].to_dict(), spec["rows"], names)
+            rows.append((title, [cell(by_column.get(column)) for column in columns]))
+        groups.append((titles[dataset], rows))
+    return {"columns": columns, "split": spec["splits"][0], "groups": groups}
+
+
+def cell(line: dict | None) -> dict:
+    """Print one number with its interval and the published one."""
+    if line is None or np.isnan(line["value"]):
+        return {"sort": "", "value": "–", "interval": "", "published": "", "verdict": ""}
+    published = ""
+    if np.isfinite(line["published"]):
+        sign = VERDICTS.get(line["verdict"], "")
+        published = f"paper {in_unit(line['published'], line['unit'])} {sign}".rstrip()
+    return {
+        "sort": f"{line['value']:.9g}",
+        "value": in_unit(line["value"], line["unit"]),
+        "interval": interval(line, line["unit"]),
+        "published": published,
+        "verdict": line["verdict"],
+    }
+
+
+def interval(line: dict, unit: str, printed=in_unit) -> str:
+    """Print an interval; nothing where there is none."""
+    low, high = line["ci_low"], line["ci_high"]
+    return f"{printed(low, unit)} to {printed(high, unit)}" if np.isfinite(low) else ""
+
+
+def comparisons(
+    table: pd.DataFrame,
+    tests: pd.DataFrame,
+    spec: dict,
+    titles: dict[str, str],
+    names: dict,
+    directions: dict[str, str],
+) -> list[tuple[str, str]]:
+    """Compare the best row of each data set with the next one, by the first printed value.
+
+    Parameters
+    ----------
+    table, tests
+        Tidy table, and its tests.
+    spec, titles, names
+        As of :func:`arrange`.
+    directions
+        ``higher``, ``lower`` or ``none`` by metric or statistic; what has none is not compared.
+
+    Returns
+    -------
+    list of (str, str)
+        Title of the data set, and a line about it.
+    """
+    table, lines = first_split(table, spec), []
+    table = table[(table.column == next(iter(value_titles(spec).values()))) & table.value.notna()]
+    for dataset, part in table.groupby("dataset", sort=False):
+        column = part.iloc[0]
+        direction = directions.get(column.statistic) or directions.get(column.metric, "none")
+        if direction == "none":
+            continue
+        part = part.sort_values("value", ascending=direction == "lower", kind="stable")
+        best, *others = part.to_dict("records")
+        name = row_title(best, spec["rows"], names)
+        unit = best["unit"]
+        text = f"{column.column}: {name} {'leads with' if others else 'reaches'} "
+        text += f"{in_unit(best['value'], unit)} ({interval(best, unit)}; n = {best['n']:,.0f})"
+        if others:
+            text += f"; next is {row_title(others[0], spec['rows'], names)}, "
+            text += difference(best, others[0], tests[tests.dataset == dataset])
+        lines.append((titles[dataset], f"{text}."))
+    return lines
+
+
+def difference(best: dict, other: dict, tests: pd.DataFrame) -> str:
+    """Say how far the best row lies from another: by their paired test, where there is one."""
+    unit = best["unit"]
+    for first, second, sign in ((best, other, 1), (other, best, -1)):
+        for test in tests.to_dict("records"):
+            sides = (("first", first), ("second", second))
+            if (
+                test["metric"] == best["metric"]
+                and np.isfinite(test["mean_difference"])
+                and all(
+                    test[f"{side}_{key}"] == row[key]
+                    for side, row in sides
+                    for key in (*ROW, "view")
+                )
+            ):
+                bounds = {key: sign * test[key] for key in ("ci_low", "ci_high")}
+                low, high = sorted(bounds.values())
+                spread = interval({"ci_low": low, "ci_high": high}, unit, signed)
+                chance = "" if test["p_holm"] < SIGNIFICANT else ", no difference shown"
+                return (
+                    f"difference {signed(sign * test['mean_difference'], unit)} ({spread}) on the "
+                    f"{test['n']:,.0f} images of both, {p_value(test['p_holm'])}{chance}"
+                )
+    return f"with {in_unit(other['value'], unit)} ({interval(other, unit)})"
+
+
+def all_numbers(table: pd.DataFrame) -> dict:
+    """Give a table for sorting and filtering: columns that are not empty, and their rows."""
+    kept = [name for name in table if table[name].notna().any() and (table[name] != "").any()]
+    rounded = table[kept].map(lambda v: float(f"{v:.4g}") if isinstance(v, float) else v)
+    rows = rounded.astype(object).where(rounded.notna(), None).to_numpy().tolist()
+    return {"columns": kept, "rows": rows}
