@@ -1,25 +1,30 @@
 """Cut the images of a data set into labelled, balanced patches, or keep them whole."""
 
+import numpy as np
+
 from segxai.datasets.patches import cut_patches, whole_images
 from segxai.datasets.samples import label_matrix
 from segxai.datasets.splits import TRAIN, VALIDATION
-from segxai.images.arrays import read_array
-from segxai.job.files import atomic_path, read_rows
-from segxai.job.log import job, log
+from segxai.images.masks import read_masks
+from segxai.job.files import read_rows, write_table
+from segxai.job.log import log, run
 
 
-def main(samples, masks, classes, grid, seed, patches):
+def main(samples, truth, outlines, classes, grid, seed, patches):
     table = read_rows(samples)
-    pixels = read_array(masks)
+    masks = read_masks(truth, outlines, table)
+    size = masks.shape[-1]
     if grid is None:
-        windows = whole_images(table, pixels.shape[-1])
+        windows = whole_images(table, size)
     else:
-        windows = cut_patches(pixels, table, classes, **grid, seed=seed)
+        # A window of an unknown outline has no label.
+        rows = np.flatnonzero(table.mask_pixels.notna())
+        unions = (masks.union(row) for row in rows)
+        windows = cut_patches(unions, table.iloc[rows], classes, size, **grid, seed=seed)
     for (split, label), count in windows.groupby(["split", "label"]).size().items():
         log.info("%s: %d × %s", split, count, label)
     tell_absent(table, classes)
-    with atomic_path(patches) as temporary:
-        windows.to_csv(temporary, index=False)
+    write_table(patches, windows)
 
 
 def tell_absent(table, classes):
@@ -32,12 +37,4 @@ def tell_absent(table, classes):
 
 
 if __name__ == "__main__":
-    with job(snakemake):
-        main(
-            samples=snakemake.input.samples,
-            masks=snakemake.input.masks,
-            classes=snakemake.params.classes,
-            grid=snakemake.params.grid,
-            seed=snakemake.params.seed,
-            patches=snakemake.output.patches,
-        )
+    run(main, snakemake)

@@ -1,36 +1,33 @@
 """Get the originals of a data set: from a folder on disk, official files or a generator."""
 
 import datetime
-import json
 import shutil
 import zipfile
 from pathlib import Path
 
-from segxai.datasets.registry import generate, read_records
+from segxai.datasets.reading import generate, read_records
 from segxai.datasets.samples import select_records
 from segxai.fetch.archives import extract, fresh_folder
 from segxai.fetch.bucket import fetch_series, wanted_series
-from segxai.fetch.download import download, locked, published_file
-from segxai.job.files import atomic_path
-from segxai.job.log import InputError, job, log
+from segxai.fetch.http import download, published_file
+from segxai.job.files import atomic_path, write_json
+from segxai.job.log import InputError, log, run
 
 
-def main(reader, path, source, downloads, receipt, series=(), selection=None, abnormalities=None):
-    options = {"abnormalities": abnormalities} if abnormalities else {}
+def main(reader, path, source, receipt, options=None, series=(), selection=None):
     if path is not None:
         folder = Path(path).expanduser()
         facts = {"path": path}
     else:
         # Named after the receipt: results/raw/{dataset}.json describes results/raw/{dataset}/.
         folder = Path(receipt).with_suffix("")
-        downloads = Path(downloads) / folder.name
-        with locked(folder):
-            facts = source | get_files(reader, source, folder, downloads)
-            if "bucket" in source:
-                records = read_records(reader, folder, **options)
-                wanted, _ = select_records(records, **selection)
-                facts |= get_series(wanted, source, folder, downloads, series)
-    n_images = sum(one.image.exists() for one in read_records(reader, folder, **options))
+        downloads = folder.parent / "downloads" / folder.name
+        facts = source | get_files(reader, source, folder, downloads)
+        if "bucket" in source:
+            records = read_records(reader, folder, options)
+            wanted, _ = select_records(records, **selection)
+            facts |= get_series(wanted, source, folder, downloads, series)
+    n_images = sum(record.image.exists() for record in read_records(reader, folder, options))
     log.info("%s: %d images", folder, n_images)
     facts |= {
         "folder": folder.as_posix(),
@@ -38,8 +35,7 @@ def main(reader, path, source, downloads, receipt, series=(), selection=None, ab
         "n_images": n_images,
         "date": datetime.date.today().isoformat(),
     }
-    with atomic_path(receipt) as temporary:
-        temporary.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+    write_json(receipt, facts)
 
 
 def get_files(reader, source, folder, downloads):
@@ -72,7 +68,7 @@ def get_series(records, source, folder, downloads, tables):
         parts=downloads,
         connections=source["connections"],
     )
-    return {"n_objects": len(objects), "bytes": sum(one.n_bytes for one in objects)}
+    return {"n_objects": len(objects), "bytes": sum(stored.n_bytes for stored in objects)}
 
 
 def publish(source, downloads):
@@ -105,14 +101,4 @@ def unpack(file, folder):
 
 
 if __name__ == "__main__":
-    with job(snakemake):
-        main(
-            reader=snakemake.params.reader,
-            path=snakemake.params.path,
-            source=snakemake.params.source,
-            downloads="results/raw/downloads",
-            receipt=snakemake.output.receipt,
-            series=snakemake.input.series,
-            selection=snakemake.params.selection,
-            abnormalities=snakemake.params.abnormalities,
-        )
+    run(main, snakemake)

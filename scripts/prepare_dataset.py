@@ -6,13 +6,14 @@ from pathlib import Path
 import pandas as pd
 
 from segxai.datasets.pairs import load_pair
-from segxai.datasets.record import SAMPLE_COLUMNS, label_columns
-from segxai.datasets.registry import read_records
+from segxai.datasets.reading import read_records
+from segxai.datasets.record import RGB, SAMPLE_COLUMNS, label_columns
 from segxai.datasets.samples import require_sides, select_records
 from segxai.datasets.splits import TEST, TRAIN
 from segxai.images.arrays import npy_rows
-from segxai.job.files import atomic_path, read_facts
-from segxai.job.log import InputError, job, log, progress
+from segxai.images.masks import mask_rows
+from segxai.job.files import atomic_path, read_facts, write_table
+from segxai.job.log import InputError, log, progress, run
 
 BATCH = 16  # loaded pairs that wait in memory, per thread
 
@@ -20,7 +21,6 @@ BATCH = 16  # loaded pairs that wait in memory, per thread
 def main(
     receipt,
     reader,
-    ground_truth,
     classes,
     analysis_size,
     max_images,
@@ -29,51 +29,55 @@ def main(
     threads,
     samples,
     images,
-    masks,
+    truth,
+    outlines,
     rejected,
-    abnormalities=None,
+    options=None,
+    channels=RGB,
     mask_mismatch="drop",
 ):
     folder = Path(read_facts(receipt)["folder"])
-    records = read_records(reader, folder, ground_truth, abnormalities)
+    records = read_records(reader, folder, options)
     columns = label_columns(records, classes)
     records, sides = select_records(records, max_images, split)
-    moved = sum(each.split == TRAIN and to == TEST for each, to in zip(records, sides, strict=True))
-    if moved and split.get("by") == "official":
-        log.info("%d training images of patients on both official sides are tested", moved)
+    tell_moved(records, sides, split)
     rows, failures = [], []
-    shape = (analysis_size, analysis_size)
     with (
+        mask_rows(truth, outlines, analysis_size) as append_masks,
         atomic_path(images) as images_file,
-        atomic_path(masks) as masks_file,
-        npy_rows(images_file, (*shape, 3)) as append_image,
-        npy_rows(masks_file, (len(columns), *shape) if columns else shape) as append_mask,
+        npy_rows(images_file, (analysis_size, analysis_size, len(channels)), None) as append_image,
     ):
-        pairs = load_pairs(records, threads, analysis_size, classes, mask_mismatch)
+        pairs = load_pairs(records, threads, analysis_size, classes, channels, mask_mismatch)
         pairs = progress(pairs, len(records), "images prepared")
         for record, side, pair in zip(records, sides, pairs, strict=True):
             source = record.image.relative_to(folder).as_posix()
             if isinstance(pair, InputError):
                 log.warning("rejected: %s", pair)
-                failures.append((source, pair))
+                failures.append((source, str(pair)))
                 continue
             append_image(pair.image)
-            append_mask(pair.mask)
-            row = (record.image_id, source, *pair.shape, record.group, side, record.label)
+            append_masks(len(rows), pair.masks)
             shown = [int(name in record.labels) for name in classes] if columns else []
-            mask_pixels = int(pair.mask.reshape(-1, *shape).max(axis=0).sum())
-            rows.append((*row, *shown, mask_pixels, int(pair.resized)))
-        if len(failures) > max_rejected:
-            raise InputError(
-                f"{str(failures[0][1]).rstrip('.')}; in all {len(failures)} images cannot be used, "
-                f"and `max_rejected` of the data set allows {max_rejected}; the log names each."
-            )
+            row = (record.image_id, source, *pair.shape, record.group, side, record.label)
+            rows.append((*row, *shown, pair.mask_pixels, int(pair.resized)))
+        require_few(failures, max_rejected)
         require_sides([row[SAMPLE_COLUMNS.index("split")] for row in rows], folder)
     log.info("%d images, %d rejected", len(rows), len(failures))
-    write_table(samples, [*SAMPLE_COLUMNS, *columns, "mask_pixels", "mask_resized"], rows)
+    table = pd.DataFrame(rows, columns=[*SAMPLE_COLUMNS, *columns, "mask_pixels", "mask_resized"])
+    # Whole numbers, and empty where an outline is unknown.
+    write_table(samples, table.astype({"mask_pixels": "Int64"}))
     # Relative to the data folder, so that the table does not depend on where it lies.
-    reasons = [(source, str(error).replace(f"{folder}/", "")) for source, error in failures]
-    write_table(rejected, ["file", "reason"], reasons)
+    reasons = [(source, reason.replace(f"{folder}/", "")) for source, reason in failures]
+    write_table(rejected, pd.DataFrame(reasons, columns=["file", "reason"]))
+
+
+def tell_moved(records, sides, split):
+    """Log how many published training images are tested because their patient is."""
+    moved = sum(
+        record.split == TRAIN and side == TEST for record, side in zip(records, sides, strict=True)
+    )
+    if moved and split.get("by") == "official":
+        log.info("%d training images of patients on both official sides are tested", moved)
 
 
 def load_pairs(records, threads, *settings):
@@ -85,34 +89,31 @@ def load_pairs(records, threads, *settings):
         except InputError as error:
             return error
 
+    dtype = None
     # Threads suffice: Pillow decodes and resizes without holding the interpreter's lock.
     with ThreadPoolExecutor(threads) as pool:
         step = BATCH * threads
         for start in range(0, len(records), step):
-            yield from pool.map(load, records[start : start + step])
+            batch = records[start : start + step]
+            for record, pair in zip(batch, pool.map(load, batch), strict=True):
+                if not isinstance(pair, InputError):
+                    dtype = dtype or pair.image.dtype
+                    if pair.image.dtype != dtype:
+                        pair = InputError(
+                            f"{record.image}: its pixels are {pair.image.dtype} and those of the "
+                            f"images before it {dtype}; replace it by the original."
+                        )
+                yield pair
 
 
-def write_table(path, columns, rows):
-    with atomic_path(path) as temporary:
-        pd.DataFrame(rows, columns=columns).to_csv(temporary, index=False)
+def require_few(failures, max_rejected):
+    """Stop the run where more images cannot be used than the configuration allows."""
+    if len(failures) > max_rejected:
+        raise InputError(
+            f"{failures[0][1].rstrip('.')}; in all {len(failures)} images cannot be used, "
+            f"and `max_rejected` of the data set allows {max_rejected}; the log names each."
+        )
 
 
 if __name__ == "__main__":
-    with job(snakemake):
-        main(
-            receipt=snakemake.input.receipt,
-            reader=snakemake.params.reader,
-            ground_truth=snakemake.params.ground_truth,
-            classes=snakemake.params.classes,
-            analysis_size=snakemake.params.analysis_size,
-            max_images=snakemake.params.max_images,
-            max_rejected=snakemake.params.max_rejected,
-            split=snakemake.params.split,
-            threads=snakemake.threads,
-            samples=snakemake.output.samples,
-            images=snakemake.output.images,
-            masks=snakemake.output.masks,
-            rejected=snakemake.output.rejected,
-            abnormalities=snakemake.params.abnormalities,
-            mask_mismatch=snakemake.params.mask_mismatch,
-        )
+    run(main, snakemake)

@@ -4,28 +4,31 @@ from pathlib import Path
 
 import numpy as np
 
-from segxai.datasets.registry import read_records
-from segxai.images.arrays import npy_rows, read_array
+from segxai.datasets.reading import read_records
+from segxai.images.arrays import npy_rows
 from segxai.images.load import load_instances, resize_instances
-from segxai.job.files import atomic_path, read_facts, read_rows
-from segxai.job.log import InputError, job, log
+from segxai.images.masks import read_masks
+from segxai.job.files import atomic_path, read_facts, read_rows, write_table
+from segxai.job.log import InputError, log, run
 from segxai.metrics.instances import components
-from segxai.segmenters.scope import scoped
 
 LARGEST = np.iinfo(np.uint16).max
 
 
-def main(receipt, samples, masks, reader, analysis_size, instances, facts):
+def main(receipt, samples, truth, outlines, reader, analysis_size, instances, facts, options=None):
     folder = Path(read_facts(receipt)["folder"])
-    files = {record.image_id: record.instances for record in read_records(reader, folder)}
-    table = read_rows(samples)[["image_id"]]
+    records = read_records(reader, folder, options)
+    files = {record.image_id: record.instances for record in records}
+    samples = read_rows(samples)
+    masks = read_masks(truth, outlines, samples)
+    table = samples[["image_id"]]
     # Where nobody told the objects of an image apart, those that do not touch are.
-    table["annotated"] = [int(files[name] is not None) for name in table.image_id]
-    shape, found = (analysis_size, analysis_size), []
+    table = table.assign(annotated=[int(files[name] is not None) for name in table.image_id])
+    shape, n_objects = (analysis_size, analysis_size), []
     with atomic_path(instances) as temporary, npy_rows(temporary, shape, np.uint16) as append:
-        for name, mask in zip(table.image_id, read_array(masks), strict=True):
+        for row, name in enumerate(table.image_id):
             if files[name] is None:
-                ids = components(scoped(mask[None], "union")[0])
+                ids = components(masks.union(row))
             else:
                 ids = resize_instances(load_instances(files[name]), analysis_size)
             if ids.max() > LARGEST:
@@ -34,10 +37,9 @@ def main(receipt, samples, masks, reader, analysis_size, instances, facts):
                     "is the largest that can be stored; number them from 1."
                 )
             append(ids.astype(np.uint16))
-            found.append(np.count_nonzero(np.unique(ids)))
-    with atomic_path(facts) as path:
-        table.assign(objects=found).to_csv(path, index=False)
-    log.info("%d objects in %d images", sum(found), len(found))
+            n_objects.append(np.count_nonzero(np.unique(ids)))
+    write_table(facts, table.assign(objects=n_objects))
+    log.info("%d objects in %d images", sum(n_objects), len(table))
     if guessed := int((table.annotated == 0).sum()):
         log.warning(
             "%d of %d images have no numbers of objects: connected components of their masks "
@@ -47,13 +49,4 @@ def main(receipt, samples, masks, reader, analysis_size, instances, facts):
 
 
 if __name__ == "__main__":
-    with job(snakemake):
-        main(
-            receipt=snakemake.input.receipt,
-            samples=snakemake.input.samples,
-            masks=snakemake.input.masks,
-            reader=snakemake.params.reader,
-            analysis_size=snakemake.params.analysis_size,
-            instances=snakemake.output.instances,
-            facts=snakemake.output.facts,
-        )
+    run(main, snakemake)

@@ -4,18 +4,18 @@ from pathlib import Path
 
 import numpy as np
 
-from segxai.datasets.registry import read_records
+from segxai.datasets.reading import read_records
 from segxai.images.arrays import npy_rows
 from segxai.images.load import load_mask, resize_mask
 from segxai.job.files import atomic_path, read_facts, read_rows
-from segxai.job.log import InputError, job, log
+from segxai.job.log import InputError, log, run
 
 
-def main(receipt, samples, reader, analysis_size, markers):
+def main(receipt, samples, reader, analysis_size, markers, options=None):
     folder = Path(read_facts(receipt)["folder"])
     marked = {
         record.image_id: record.marker
-        for record in read_records(reader, folder)
+        for record in read_records(reader, folder, options)
         if record.marker is not None
     }
     if not marked:
@@ -30,11 +30,4 @@ def main(receipt, samples, reader, analysis_size, markers):
 
 
 if __name__ == "__main__":
-    with job(snakemake):
-        main(
-            receipt=snakemake.input.receipt,
-            samples=snakemake.input.samples,
-            reader=snakemake.params.reader,
-            analysis_size=snakemake.params.analysis_size,
-            markers=snakemake.output.markers,
-        )
+    run(main, snakemake)

@@ -134,7 +134,7 @@ def index_series(folder: Path) -> dict[str, Path]:
     InputError
         If a series lies in two folders, or the header of a file that is needed is damaged.
     """
-    found: dict[str, Path] = {}
+    folders: dict[str, Path] = {}
     seen = set()
     for parent, children, _ in os.walk(folder, followlinks=True):
         place = Path(parent)
@@ -144,10 +144,10 @@ def index_series(folder: Path) -> dict[str, Path]:
             continue
         seen.add(real)
         if uid := identify(place):
-            if other := found.get(uid):
+            if other := folders.get(uid):
                 raise InputError(f"{place}: is the same series as {other}; remove one of the two.")
-            found[uid] = place
-    return found
+            folders[uid] = place
+    return folders
 
 
 def identify(place: Path) -> str | None:

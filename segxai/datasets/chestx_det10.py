@@ -147,9 +147,9 @@ def same_classes(
     """
     kept = {}
     for name, findings in labelled.items():
-        labels = {each.label for each in findings}
-        kept[name] = tuple(each for each in outlined.get(name, ()) if each.label in labels)
-        if name not in outlined or (lacking := labels - {each.label for each in kept[name]}):
+        labels = {finding.label for finding in findings}
+        kept[name] = tuple(finding for finding in outlined.get(name, ()) if finding.label in labels)
+        if name not in outlined or (lacking := labels - {finding.label for finding in kept[name]}):
             what = f"the {min(lacking)} of {name}" if name in outlined else name
             raise InputError(f"{source}: lacks {what}; replace it by an intact copy.")
     return kept

@@ -105,7 +105,7 @@ def read(folder: Path) -> list[Record]:
 
 def find_tissues(folder: Path) -> list[Path]:
     """Find the folders of the tissues in `folder` or one folder deeper, sorted by name."""
-    found: dict[str, Path] = {}
+    tissues: dict[str, Path] = {}
     for path in sorted([*folder.glob("*/"), *folder.glob("*/*/")]):
         hidden = any(part.startswith((".", "__")) for part in path.relative_to(folder).parts)
         if hidden or not (path.name in TISSUES or (path / IMAGES).is_dir()):
@@ -114,24 +114,24 @@ def find_tissues(folder: Path) -> list[Path]:
             raise InputError(
                 f"{path}: is none of the {len(TISSUES)} published tissues; rename or remove it."
             )
-        if other := found.get(path.name):
+        if other := tissues.get(path.name):
             raise InputError(f"{path}: has the name of {other}; remove one of the two.")
-        found[path.name] = path
-    if not found:
+        tissues[path.name] = path
+    if not tissues:
         raise InputError(
             f"{folder}: holds no tissue such as '{TISSUES[0]}/{IMAGES}'; let `path` of the data "
             "set name the folder that does."
         )
-    return [found[name] for name in sorted(found)]
+    return [tissues[name] for name in sorted(tissues)]
 
 
 def by_stem(folder: Path) -> dict[str, Path]:
     """Files of a folder by their names without suffix; none where there is no such folder."""
-    found: dict[str, Path] = {}
+    files: dict[str, Path] = {}
     for path in sorted(folder.glob("*")):
         if path.name.startswith(".") or path.is_dir():
             continue
-        if other := found.get(path.stem):
+        if other := files.get(path.stem):
             raise InputError(f"{path}: has the name of {other.name}; remove one of the two.")
-        found[path.stem] = path
-    return found
+        files[path.stem] = path
+    return files

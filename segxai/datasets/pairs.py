@@ -1,4 +1,4 @@
-"""An image of a data set and its mask, loaded together at the analysis size."""
+"""An image of a data set and its masks, loaded together at the analysis size."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,12 +7,11 @@ from typing import NamedTuple, NoReturn
 import numpy as np
 from PIL import Image, ImageDraw
 
-from segxai.datasets.record import Finding, Record, image_files
+from segxai.datasets.record import RGB, Finding, Record, image_files
 from segxai.images.load import (
     MASK_THRESHOLD,
     decode,
     is_mask,
-    load_image,
     load_instances,
     load_mask,
     resize_image,
@@ -24,13 +23,14 @@ from segxai.job.log import InputError
 
 
 class Pair(NamedTuple):
-    """An image and its mask at the analysis size.
+    """An image and its masks at the analysis size.
 
     Attributes
     ----------
-    image : ndarray of uint8, (size, size, 3)
-    mask : ndarray of uint8, (size, size), or (C, size, size) for a record with findings
-        0 or 1.
+    image : ndarray of uint8, uint16 or float32, (size, size, C)
+    masks : dict of int to ndarray of uint8, (size, size)
+        0 or 1, by the index of the class, or 0 for a record without findings; None where the
+        outline is unknown.
     shape : tuple of int
         Height and width of the original, in pixels.
     resized : bool
@@ -38,23 +38,35 @@ class Pair(NamedTuple):
     """
 
     image: np.ndarray
-    mask: np.ndarray
+    masks: dict[int, np.ndarray | None]
     shape: tuple[int, int]
     resized: bool
 
+    @property
+    def mask_pixels(self) -> int | None:
+        """Pixels of all masks together; None where an outline is unknown."""
+        masks = list(self.masks.values())
+        return None if any(mask is None for mask in masks) else int(np.any(masks, axis=0).sum())
+
 
 def load_pair(
-    record: Record, size: int, classes: Sequence[str] = (), mask_mismatch: str = "drop"
+    record: Record,
+    size: int,
+    classes: Sequence[str] = (),
+    channels: Sequence[str] = RGB,
+    mask_mismatch: str = "drop",
 ) -> Pair:
-    """Load an image and its mask at the analysis size.
+    """Load an image and its masks at the analysis size.
 
     Parameters
     ----------
     record : Record
     size : int
         Side in pixels.
-    classes : sequence of str, (C,)
+    classes : sequence of str
         Order of the masks of a record with findings.
+    channels : sequence of str, (C,)
+        Names of the image's channels.
     mask_mismatch : {"drop", "resize"}
         What to do with a mask of another size than its image: refuse it, or stretch it over the
         image (also where their proportions differ).
@@ -62,37 +74,55 @@ def load_pair(
     Raises
     ------
     InputError
-        If either cannot be loaded, their sizes differ, a mask is not to be found among the files
-        of a series, or an outline leaves the image.
+        If either cannot be loaded, their sizes differ, the image has other channels or holds NaN, a
+        mask is not to be found among the files of a series, or an outline leaves the image.
     """
-    image = load_image(largest_image(record.image))
-    shape = image.shape[:2]
-    resized = False
-    if record.findings is None:
-        masks = masks_of(record, shape)
-        if misfits := {path: mask for path, mask in masks.items() if not same_frame(mask, shape)}:
-            resized = mask_mismatch == "resize"
-            if not resized:
-                refuse_frame(*misfits.popitem(), shape)
-        mask = np.maximum.reduce([resize_mask(mask, size) for mask in masks.values()])
+    image = record.load(channels)
+    if image.shape[2] != len(channels):
+        raise InputError(
+            f"{record.image}: has {image.shape[2]} channels but `channels` of the data set names "
+            f"{', '.join(channels)}; correct them."
+        )
+    if image.dtype.kind == "f" and not np.isfinite(image).all():
+        raise InputError(f"{record.image}: holds NaN or infinite values; replace or remove it.")
+    shape, resized = image.shape[:2], False
+    if record.findings is not None:
+        masks = {
+            index: join_findings(record, name, size, shape)
+            for index, name in enumerate(classes)
+            if name in record.labels
+        }
+    elif record.mask is None:
+        masks = {0: None}
     else:
-        mask = np.zeros((len(classes), size, size), np.uint8)
-        for index, name in enumerate(classes):
-            of_class = [each for each in record.findings if each.label == name]
-            if of_class:
-                drawn = np.logical_or.reduce([draw(each, record, shape) for each in of_class])
-                mask[index] = resize_mask(drawn, size)
-    return Pair(resize_image(image, size), mask, shape, resized)
+        mask, resized = join_masks(record, size, shape, mask_mismatch)
+        masks = {0: mask}
+    return Pair(resize_image(image, size), masks, shape, resized)
 
 
-def largest_image(path: Path) -> Path:
-    """Choose the largest image file of a folder; a file is itself."""
-    if not path.is_dir():
-        return path
-    files = image_files(path)
-    if not files:
-        raise InputError(f"{path}: holds no image file; restore it from the original.")
-    return max(files, key=lambda file: file.stat().st_size)
+def join_findings(
+    record: Record, label: str, size: int, shape: tuple[int, int]
+) -> np.ndarray | None:
+    """Mask (size, size) of all findings of a class; None where the outline of one is unknown."""
+    findings = [finding for finding in record.findings if finding.label == label]
+    if any(finding.outline is None for finding in findings):
+        return None
+    drawn = [draw(finding, record, shape) for finding in findings]
+    return resize_mask(np.logical_or.reduce(drawn), size)
+
+
+def join_masks(
+    record: Record, size: int, shape: tuple[int, int], mask_mismatch: str
+) -> tuple[np.ndarray, bool]:
+    """Mask (size, size) of all mask files, and whether one of them was of another size."""
+    masks = masks_of(record, shape)
+    misfits = {path: mask for path, mask in masks.items() if not same_frame(mask, shape)}
+    if misfits and mask_mismatch == "drop":
+        refuse_frame(*misfits.popitem(), shape)
+    joined = np.zeros((size, size), np.uint8)
+    for mask in masks.values():
+        joined |= resize_mask(mask, size)
+    return joined, bool(misfits)
 
 
 def masks_of(record: Record, shape: tuple[int, int]) -> dict[Path, np.ndarray]:
@@ -109,15 +139,15 @@ def masks_of(record: Record, shape: tuple[int, int]) -> dict[Path, np.ndarray]:
     """
     if record.instances is not None:
         return {record.instances: load_instances(record.instances) > 0}
-    paths = (record.mask,) if isinstance(record.mask, Path) else record.mask
-    found = {path: masks_in(path, shape) for path in paths}
-    masks = {file: mask for each in found.values() for file, mask in each.items()}
+    paths = record.mask_paths
+    by_path = {path: masks_in(path, shape) for path in paths}
+    masks = {file: mask for files in by_path.values() for file, mask in files.items()}
     lesions = record.lesions or len(paths)
     if len(masks) != lesions:
-        odd = next((path for path, each in found.items() if len(each) != 1), paths[0])
+        odd = next((path for path, files in by_path.items() if len(files) != 1), paths[0])
         raise InputError(
             f"{odd}: the image has {len(masks)} masks (files of two values) for {lesions} "
-            f"lesions, and this folder {len(found[odd])} of them; replace it by the original."
+            f"lesions, and this folder {len(by_path[odd])} of them; replace it by the original."
         )
     return masks
 

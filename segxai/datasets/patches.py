@@ -1,6 +1,6 @@
 """What the classifier sees: windows of the images, labelled by the mask in them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import pandas as pd
@@ -12,9 +12,10 @@ COLUMNS = ["image_id", "y", "x", "height", "width", "label", "split"]
 
 
 def cut_patches(
-    masks: np.ndarray,
+    masks: Iterable[np.ndarray],
     samples: pd.DataFrame,
     classes: Sequence[str],
+    size: int,
     grid: int,
     negative_below: float,
     seed: int,
@@ -26,12 +27,14 @@ def cut_patches(
 
     Parameters
     ----------
-    masks : ndarray of uint8, (N, size, size)
-        0 or 1; read one at a time: may be memory-mapped.
+    masks : iterable of ndarray of uint8, N times (size, size)
+        0 or 1; read one at a time.
     samples : DataFrame, (N,)
         Rows of ``samples.csv`` in the order of `masks`.
     classes : sequence of str, (2,)
         The negative and the positive class.
+    size : int
+        Side of the masks in pixels.
     grid : int
         Windows per side.
     negative_below : float
@@ -54,7 +57,6 @@ def cut_patches(
             f"patches need a negative and a positive class, not the {len(classes)} classes "
             f"{', '.join(classes)}; set `patches: null` for this data set."
         )
-    size = masks.shape[1]
     if size % grid:
         raise InputError(
             f"`analysis_size` {size} cannot be cut into {grid}×{grid} equal patches; "

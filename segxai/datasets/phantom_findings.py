@@ -1,10 +1,14 @@
-"""Phantom findings as they lie on disk (:mod:`segxai.datasets.phantoms.radiographs` makes them)."""
+"""Phantom findings as they lie on disk (:mod:`segxai.datasets.phantoms.radiographs` draws them)."""
 
+import csv
 from pathlib import Path
 
-from segxai.datasets.phantoms.radiographs import CLASSES
+import numpy as np
+from PIL import Image
+
+from segxai.datasets.phantoms.radiographs import CLASSES, image_name, phantom_findings
 from segxai.datasets.record import Finding, Record, joined_label, require_unique
-from segxai.job.files import read_table
+from segxai.job.files import atomic_path, read_table
 from segxai.job.log import InputError
 
 ABOUT = {
@@ -87,3 +91,54 @@ def read(folder: Path) -> list[Record]:
             )
         )
     return records
+
+
+def generate(
+    folder: Path, images: int, size: int, seed: int = 0, shortcut: dict | None = None
+) -> None:
+    """Write the first phantoms as a real data set would lie on disk.
+
+    Parameters
+    ----------
+    folder : Path
+        Receives ``images/<id>.png`` (grey), ``masks/<class>/<id>.png`` for each class shown and
+        ``markers/<id>.png`` where there is one (0 or 255), and ``labels.csv`` with a column of 0
+        and 1 per class and one for the marker.
+    images : int
+        Number of images.
+    size : int
+        Side of the square images in pixels.
+    seed : int
+        Seed of the whole data set.
+    shortcut : dict, optional
+        As for :func:`phantom_findings`.
+
+    Raises
+    ------
+    InputError
+        If `shortcut` names no class.
+    """
+    if shortcut and shortcut["class"] not in CLASSES:
+        raise InputError(
+            f"`source: shortcut: class` is '{shortcut['class']}'; choose one of "
+            f"{', '.join(CLASSES)}."
+        )
+    with atomic_path(folder / "labels.csv") as labels, labels.open("w", newline="") as file:
+        table = csv.writer(file, lineterminator="\n")
+        table.writerow(["image_id", *CLASSES, "marker"])
+        for index in range(images):
+            image, masks, marker = phantom_findings(index, size, seed, shortcut)
+            name = image_name(index)
+            save(folder / "images" / f"{name}.png", image)
+            for kind, mask in zip(CLASSES, masks, strict=True):
+                if mask.any():
+                    save(folder / "masks" / kind / f"{name}.png", mask * np.uint8(255))
+            if marker.any():
+                save(folder / "markers" / f"{name}.png", marker * np.uint8(255))
+            table.writerow([name, *masks.any(axis=(1, 2)).astype(int), int(marker.any())])
+
+
+def save(path: Path, pixels: np.ndarray) -> None:
+    """Write a grey image."""
+    with atomic_path(path) as temporary:
+        Image.fromarray(pixels).save(temporary)

@@ -1,9 +1,14 @@
-"""Phantom lesions as they lie on disk (:mod:`segxai.datasets.phantoms.lesions` makes them)."""
+"""Phantom lesions as they lie on disk (:mod:`segxai.datasets.phantoms.lesions` draws them)."""
 
+import csv
 from pathlib import Path
 
+import numpy as np
+from PIL import Image
+
+from segxai.datasets.phantoms.lesions import image_name, phantom_lesion
 from segxai.datasets.record import Record, find_root, pair_by_name, require_unique
-from segxai.job.files import read_table
+from segxai.job.files import atomic_path, read_table
 from segxai.job.log import InputError
 
 ABOUT = {
@@ -55,3 +60,30 @@ def read(folder: Path) -> list[Record]:
         Record(image_id, image, mask, labels[image_id], group=image_id)
         for image_id, image, mask in pairs
     ]
+
+
+def generate(folder: Path, images: int, size: int, seed: int = 0) -> None:
+    """Write the first phantoms as a real data set would lie on disk.
+
+    Parameters
+    ----------
+    folder : Path
+        Receives ``images/<id>.png`` (RGB), ``masks/<id>.png`` (grey, 0 or 255) and ``labels.csv``
+        (``image_id,label``; label ``background`` or ``lesion``).
+    images : int
+        Number of images.
+    size : int
+        Side of the square images in pixels.
+    seed : int
+        Seed of the whole data set.
+    """
+    with atomic_path(folder / "labels.csv") as labels, labels.open("w", newline="") as file:
+        table = csv.writer(file, lineterminator="\n")
+        table.writerow(["image_id", "label"])
+        for index in range(images):
+            image, mask = phantom_lesion(index, size, seed)
+            name = image_name(index)
+            for kind, pixels in (("images", image), ("masks", mask.astype(np.uint8) * 255)):
+                with atomic_path(folder / kind / f"{name}.png") as path:
+                    Image.fromarray(pixels).save(path)
+            table.writerow([name, "lesion" if mask.any() else "background"])

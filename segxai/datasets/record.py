@@ -7,8 +7,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
+from segxai.images.load import load_image
 from segxai.job.log import InputError
 
+RGB = ("red", "green", "blue")
 SAMPLE_COLUMNS = ["image_id", "source", "height", "width", "group", "split", "label"]
 NO_FINDING = "no finding"  # label of an image that shows none of the classes
 IMAGE_SUFFIXES = (".dcm", ".jpeg", ".jpg", ".png", ".tif", ".tiff")
@@ -22,12 +26,13 @@ class Finding:
     ----------
     label : str
         One of the data set's classes.
-    outline : Path or tuple of (x, y)
-        A mask file, or the corners of a polygon in pixels of the original, both ends included.
+    outline : Path or tuple of (x, y), optional
+        A mask file, or the corners of a polygon in pixels of the original, both ends included. None
+        where the image shows the finding but nobody outlined it.
     """
 
     label: str
-    outline: Path | tuple[tuple[float, float], ...]
+    outline: Path | tuple[tuple[float, float], ...] | None
 
 
 @dataclass(frozen=True)
@@ -42,7 +47,8 @@ class Record:
         Where the image and its mask should be; loading tells whether they are. A folder, such as a
         DICOM series, stands for its largest image, and for its masks: :func:`masks_of` in
         :mod:`segxai.datasets.pairs` tells them from other files. Several masks (tuple of Path) are
-        joined. With `findings`, `mask` is the file that they were read from.
+        joined, none (an empty tuple) is a mask without foreground, and None is an outline that
+        nobody drew. With `findings`, `mask` is the file that they were read from.
     label : str
         One of the data set's classes; with `findings`, all of them (:func:`joined_label`).
     group : str
@@ -63,7 +69,7 @@ class Record:
 
     image_id: str
     image: Path
-    mask: Path | tuple[Path, ...]
+    mask: Path | tuple[Path, ...] | None
     label: str
     group: str
     findings: tuple[Finding, ...] | None = None
@@ -75,7 +81,33 @@ class Record:
     @property
     def labels(self) -> set[str]:
         """The classes that the image shows."""
-        return {self.label} if self.findings is None else {each.label for each in self.findings}
+        return {self.label} if self.findings is None else {finding.label for finding in self.findings}
+
+    @property
+    def mask_paths(self) -> tuple[Path, ...]:
+        """Where the masks should be."""
+        if self.mask is None:
+            return ()
+        return (self.mask,) if isinstance(self.mask, Path) else self.mask
+
+    def load(self, channels: Sequence[str] = RGB) -> np.ndarray:
+        """Load the image: here as RGB; a reader of other images overrides this.
+
+        Parameters
+        ----------
+        channels : sequence of str, (C,)
+            `channels` of the data set, for a reader that has several to choose from.
+
+        Returns
+        -------
+        image : ndarray of uint8, uint16 or float32, (H, W, C)
+
+        Raises
+        ------
+        InputError
+            If the file cannot be loaded.
+        """
+        return load_image(largest_image(self.image))
 
 
 def joined_label(labels: Iterable[str]) -> str:
@@ -172,18 +204,18 @@ def index_files(folder: Path, pattern: str, parents: str = ".*") -> dict[str, Pa
     InputError
         If two files have the same name.
     """
-    found: dict[str, Path] = {}
+    files: dict[str, Path] = {}
     for depth in ("", "*/", "*/*/"):
         for path in sorted(folder.glob(depth + pattern)):
             hidden = path.name.startswith(".")
             if hidden or not re.fullmatch(parents, path.parent.name, re.IGNORECASE):
                 continue
-            other = found.get(path.name)
+            other = files.get(path.name)
             # The same file by way of a link is no other file.
             if other and os.path.realpath(other) != os.path.realpath(path):
                 raise InputError(f"{path}: has the name of {other}; remove one of the two.")
-            found.setdefault(path.name, path)
-    return found
+            files.setdefault(path.name, path)
+    return files
 
 
 def image_files(folder: Path) -> list[Path]:
@@ -195,6 +227,16 @@ def image_files(folder: Path) -> list[Path]:
         and not file.name.startswith(".")
         and file.is_file()
     )
+
+
+def largest_image(path: Path) -> Path:
+    """Choose the largest image file of a folder; a file is itself."""
+    if not path.is_dir():
+        return path
+    files = image_files(path)
+    if not files:
+        raise InputError(f"{path}: holds no image file; restore it from the original.")
+    return max(files, key=lambda file: file.stat().st_size)
 
 
 def require_unique(names: Iterable[str], source: Path) -> None:

@@ -122,7 +122,7 @@ def split_officially(
     InputError
         If the data set has no published split, or too few images to train on.
     """
-    groups, labels, official = (np.asarray(each) for each in (groups, labels, official))
+    groups, labels, official = (np.asarray(column) for column in (groups, labels, official))
     if not np.isin(official, [TRAIN, TEST]).all():
         raise InputError(
             "`split: by: official` needs a published split and this data set has none; choose "

@@ -1,7 +1,6 @@
 """Files of a public bucket (Amazon's S3 protocol): a listing that is checked, then its objects."""
 
 import hashlib
-import logging
 import re
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -15,12 +14,17 @@ import numpy as np
 import pandas as pd
 
 from segxai.datasets.record import Record, require_unique
-from segxai.fetch.client import Client
-from segxai.fetch.download import byte_meter, fetch, has_checksum, readable, require_space, size_of
+from segxai.fetch.http import (
+    Client,
+    byte_meter,
+    fetch,
+    has_checksum,
+    readable,
+    require_space,
+    size_of,
+)
 from segxai.job.files import atomic_path, read_table
-from segxai.job.log import InputError, progress
-
-log = logging.getLogger("segxai")
+from segxai.job.log import InputError, log, progress
 
 INDEX = "objects.csv"  # in the data set's folder: what the bucket listed
 INDEX_COLUMNS = ["series", "key", "bytes", "etag"]
@@ -82,8 +86,7 @@ def wanted_series(records: Iterable[Record], folder: Path) -> list[str]:
     """
     series = {}
     for record in records:
-        masks = record.mask if isinstance(record.mask, tuple) else (record.mask,)
-        for path in (record.image, *masks):
+        for path in (record.image, *record.mask_paths):
             series[path.relative_to(folder).parts[0]] = None
     return list(series)
 
@@ -118,7 +121,7 @@ def fetch_series(
     connections : int
         Requests at a time.
     **options
-        Of :class:`segxai.fetch.client.Client`.
+        Of :class:`segxai.fetch.http.Client`.
 
     Returns
     -------
@@ -132,18 +135,20 @@ def fetch_series(
         cannot be had. All that has arrived is kept.
     """
     bucket = bucket.rstrip("/")
-    for each in (folder, parts):
-        each.mkdir(parents=True, exist_ok=True)
+    for place in (folder, parts):
+        place.mkdir(parents=True, exist_ok=True)
     client = Client(**options)
     published = read_series(tables, wanted)
     index = list_missing(bucket, published, folder / INDEX, connections, client)
-    objects = [one for series in wanted for one in index[series]]
+    objects = [stored for series in wanted for stored in index[series]]
     require_no_others(objects, folder)
-    missing = [one for one in objects if size_of(one.path(folder)) != one.n_bytes]
-    n_bytes = sum(one.n_bytes - min(one.n_bytes, size_of(one.part(parts))) for one in missing)
+    missing = [stored for stored in objects if size_of(stored.path(folder)) != stored.n_bytes]
+    n_bytes = sum(
+        stored.n_bytes - min(stored.n_bytes, size_of(stored.part(parts))) for stored in missing
+    )
     log.info(
         "%s: %d series, %d files, %s in all; %d files, %s are still to be downloaded",
-        *(bucket, len(wanted), len(objects), readable(sum(one.n_bytes for one in objects))),
+        *(bucket, len(wanted), len(objects), readable(sum(stored.n_bytes for stored in objects))),
         *(len(missing), readable(n_bytes)),
     )
     require_space(folder, n_bytes, "free some space or lower `max_images` of the data set")
@@ -205,8 +210,8 @@ def list_missing(
 
 def is_listed(objects: Sequence[StoredObject], prefix: str, n_bytes: int) -> bool:
     """Whether objects are all of a series in the version that lies at `prefix`."""
-    of_version = all(one.key.startswith(f"{prefix}/") for one in objects)
-    return bool(objects) and of_version and sum(one.n_bytes for one in objects) == n_bytes
+    of_version = all(stored.key.startswith(f"{prefix}/") for stored in objects)
+    return bool(objects) and of_version and sum(stored.n_bytes for stored in objects) == n_bytes
 
 
 def list_series(
@@ -227,9 +232,9 @@ def list_series(
         if token is None:
             break
         query["continuation-token"] = token
-    unique = len({one.key for one in objects}) == len(objects)
+    unique = len({stored.key for stored in objects}) == len(objects)
     if not (unique and is_listed(objects, prefix, n_bytes)):
-        listed = sum(one.n_bytes for one in objects)
+        listed = sum(stored.n_bytes for stored in objects)
         raise InputError(
             f"{bucket}: lists {len(objects)} files of {listed:,} bytes in {prefix}/ instead of "
             f"{n_bytes:,} bytes; the collection has changed: bring `source: series` of the data "
@@ -290,14 +295,14 @@ def read_index(file: Path) -> dict[str, list[StoredObject]]:
 
 def write_index(index: dict[str, list[StoredObject]], file: Path) -> None:
     """Write the index, sorted, so that its bytes do not depend on the order of the answers."""
-    rows = sorted(astuple(one) for objects in index.values() for one in objects)
+    rows = sorted(astuple(stored) for objects in index.values() for stored in objects)
     with atomic_path(file) as temporary:
         pd.DataFrame(rows, columns=INDEX_COLUMNS).to_csv(temporary, index=False)
 
 
 def require_no_others(objects: Sequence[StoredObject], folder: Path) -> None:
     """Refuse files that lie beside those of a series: a reader could take them for its image."""
-    expected = {one.path(folder) for one in objects}
+    expected = {stored.path(folder) for stored in objects}
     for series in sorted({path.parent for path in expected}):
         if others := sorted(set(series.glob("[!.]*")) - expected):
             raise InputError(
@@ -324,11 +329,11 @@ def fetch_objects(
             raise Stopped
         received(n_bytes)
 
-    def ask(one: StoredObject) -> InputError | None:
-        url, part, file = f"{bucket}/{one.key}", one.part(parts), one.path(folder)
+    def ask(stored: StoredObject) -> InputError | None:
+        url, part, file = f"{bucket}/{stored.key}", stored.part(parts), stored.path(folder)
         options = {"matches": has_etag, "remedy": remedy}
         try:
-            fetch(url, f"etag:{one.etag}", one.n_bytes, part, file, client, count, **options)
+            fetch(url, f"etag:{stored.etag}", stored.n_bytes, part, file, client, count, **options)
         except InputError as error:
             return error
         return None

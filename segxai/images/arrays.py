@@ -2,8 +2,6 @@
 
 import contextlib
 import io
-import math
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -18,7 +16,8 @@ def read_array(path: str | Path) -> np.ndarray:
     Raises
     ------
     InputError
-        If it is missing, no array of numbers, cut short, or holds NaN or infinite values.
+        If it is missing, no array of numbers, or cut short. Values are not looked at:
+        :func:`npy_rows` refuses to write NaN.
     """
     try:
         array = np.lib.format.open_memmap(path, mode="r")
@@ -30,8 +29,6 @@ def read_array(path: str | Path) -> np.ndarray:
             f"{path}: not a readable array ({reason(error)}); delete it and run again to make it "
             "anew."
         ) from error
-    if array.dtype.kind == "f" and not all(np.isfinite(row).all() for row in array):
-        raise InputError(f"{path}: holds NaN or infinite values; delete it and run again.")
     return array
 
 
@@ -65,7 +62,7 @@ class LazyRows:
 
 @contextlib.contextmanager
 def npy_rows(
-    path: Path, row_shape: tuple[int, ...], dtype: type = np.uint8, keep: int = 0
+    path: Path, row_shape: tuple[int, ...], dtype: type | None = np.uint8
 ) -> Iterator[Callable[[np.ndarray], None]]:
     """Write a ``.npy`` file row by row; how many rows is known only at the end.
 
@@ -76,42 +73,39 @@ def npy_rows(
     ----------
     path : Path
     row_shape : tuple of int
-    dtype : type
-    keep : int
-        Rows of an unfinished file at `path` that stay; it is made anew for 0.
+    dtype : type or None
+        None for that of the first row.
 
     Yields
     ------
     append : callable
-        Takes one row: ndarray of `row_shape` and `dtype`. `ValueError` for any other. The row
-        outlives a kill of this process as soon as the call returns.
+        Takes one row: ndarray of `row_shape` and `dtype`. `ValueError` for any other.
+
+    Raises
+    ------
+    InputError
+        If a row holds NaN or infinite values.
     """
-    n_rows = keep
-    with Path(path).open("r+b" if keep else "wb") as file:
+    n_rows = 0
+    with Path(path).open("wb") as file:
 
         def append(row: np.ndarray) -> None:
-            nonlocal n_rows
+            nonlocal n_rows, dtype
+            dtype = row.dtype if dtype is None else dtype
             if row.shape != row_shape or row.dtype != dtype:
                 raise ValueError(f"row is {row.dtype}{row.shape}, not {np.dtype(dtype)}{row_shape}")
+            if row.dtype.kind == "f" and not np.isfinite(row).all():
+                raise InputError(
+                    f"{path}: row {n_rows} would hold NaN or infinite values; check the files that "
+                    "it is made from."
+                )
             file.write(row.tobytes())
-            file.flush()
             n_rows += 1
 
-        header = npy_header(n_rows, row_shape, dtype)
-        file.truncate(len(header) + n_rows * row_bytes(row_shape, dtype))
-        file.write(header)
-        file.seek(0, os.SEEK_END)
+        file.write(npy_header(0, row_shape, dtype or np.uint8))
         yield append
         file.seek(0)
-        file.write(npy_header(n_rows, row_shape, dtype))
-
-
-def rows_on_disk(path: Path, row_shape: tuple[int, ...], dtype: type) -> int:
-    """Count the whole rows of a file that :func:`npy_rows` did not finish; 0 without a file."""
-    if not path.is_file():
-        return 0
-    data = path.stat().st_size - len(npy_header(0, row_shape, dtype))
-    return max(0, data // row_bytes(row_shape, dtype))
+        file.write(npy_header(n_rows, row_shape, dtype or np.uint8))
 
 
 def npy_header(n_rows: int, row_shape: tuple[int, ...], dtype: type) -> bytes:
@@ -121,8 +115,3 @@ def npy_header(n_rows: int, row_shape: tuple[int, ...], dtype: type) -> bytes:
     buffer = io.BytesIO()
     np.lib.format.write_array_header_1_0(buffer, header)
     return buffer.getvalue()
-
-
-def row_bytes(row_shape: tuple[int, ...], dtype: type) -> int:
-    """Bytes of one row."""
-    return math.prod(row_shape) * np.dtype(dtype).itemsize

@@ -106,15 +106,22 @@ def resize_image(image: np.ndarray, size: int) -> np.ndarray:
 
     Parameters
     ----------
-    image : ndarray of uint8, (H, W, 3)
+    image : ndarray of uint8, uint16 or float32, (H, W, C)
     size : int
         Side in pixels.
 
     Returns
     -------
-    resized : ndarray of uint8, (size, size, 3)
+    resized : ndarray of the type of `image`, (size, size, C)
     """
-    return np.asarray(Image.fromarray(image).resize((size, size), Image.Resampling.BILINEAR))
+    resized = np.empty((size, size, image.shape[2]), image.dtype)
+    for channel in range(image.shape[2]):
+        plane = image[..., channel]
+        if image.dtype != np.uint8:  # Pillow resizes 8-bit integers and 32-bit fractions
+            plane = plane.astype(np.float32)
+        shrunk = np.asarray(Image.fromarray(plane).resize((size, size), Image.Resampling.BILINEAR))
+        resized[..., channel] = shrunk.round() if image.dtype == np.uint16 else shrunk
+    return resized
 
 
 def resize_mask(mask: np.ndarray, size: int) -> np.ndarray:
@@ -161,35 +168,47 @@ def resize_instances(ids: np.ndarray, size: int) -> np.ndarray:
 def measure_channels(images: np.ndarray, rows: np.ndarray) -> tuple[list[float], list[float]]:
     """Mean and standard deviation of each channel over all pixels of the given images.
 
-    Counts of the 256 values are summed, so the result is exact in any order of the images.
-
     Parameters
     ----------
-    images : ndarray of uint8, (N, H, W, 3)
+    images : ndarray of uint8, uint16 or float32, (N, H, W, C)
         Read one image at a time: may be memory-mapped.
     rows : ndarray of int, (n,)
 
     Returns
     -------
-    mean, std : list of float, (3,)
-        In units of the full range, 0…1.
+    mean, std : list of float, (C,)
+        Of whole numbers in units of their full range, 0…1; of fractions as they are.
 
     Raises
     ------
     InputError
         If a channel is constant.
     """
-    counts = np.zeros((3, 256), np.int64)
-    for row in rows:
-        for channel in range(3):
-            counts[channel] += np.bincount(images[row, ..., channel].ravel(), minlength=256)
-    values = np.arange(256) / 255
-    weights = counts / counts.sum(axis=1, keepdims=True)
-    mean = weights @ values
-    std = np.sqrt((weights * (values - mean[:, None]) ** 2).sum(axis=1))
+    moments = _fraction_moments if images.dtype.kind == "f" else _integer_moments
+    mean, std = moments(images, rows)
     if (std == 0).any():
         raise InputError("a colour channel is constant over all training images; check the images.")
     return mean.tolist(), std.tolist()
+
+
+def _integer_moments(images: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Sum the counts of each value: the result is exact in any order of the images."""
+    n_values = np.iinfo(images.dtype).max + 1
+    counts = np.zeros((images.shape[3], n_values), np.int64)
+    for row in rows:
+        for channel, of_value in enumerate(counts):
+            of_value += np.bincount(images[row, ..., channel].ravel(), minlength=n_values)
+    values = np.arange(n_values) / (n_values - 1)
+    weights = counts / counts.sum(axis=1, keepdims=True)
+    mean = weights @ values
+    return mean, np.sqrt((weights * (values - mean[:, None]) ** 2).sum(axis=1))
+
+
+def _fraction_moments(images: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Read the images twice, because the mean square minus the squared mean loses digits."""
+    mean = sum(images[row].mean(axis=(0, 1), dtype=np.float64) for row in rows) / len(rows)
+    spread = sum(((images[row] - mean) ** 2).mean(axis=(0, 1)) for row in rows) / len(rows)
+    return mean, np.sqrt(spread)
 
 
 def decode(path: Path, convert: Callable[[Image.Image], np.ndarray]) -> np.ndarray:

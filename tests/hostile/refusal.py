@@ -71,10 +71,10 @@ def prepare(folder: Path, out: Path, **changes) -> None:
     """Run prepare_dataset on a folder of lesions."""
     receipt = folder.parent / "receipt.json"
     receipt.write_text(f'{{"folder": "{folder.as_posix()}"}}')
-    names = {"samples": "csv", "images": "npy", "masks": "npy", "rejected": "csv"}
+    names = {"samples": "samples.csv", "images": "images.npy", "truth": "masks.npy"}
+    names |= {"outlines": "masks.csv", "rejected": "rejected.csv"}
     settings = {
         "reader": "phantom_lesions",
-        "ground_truth": None,
         "classes": ["background", "lesion"],
         "analysis_size": 16,
         "max_images": None,
@@ -85,5 +85,5 @@ def prepare(folder: Path, out: Path, **changes) -> None:
     script("prepare_dataset")(
         receipt=receipt,
         **settings | changes,
-        **{name: out / f"{name}.{suffix}" for name, suffix in names.items()},
+        **{name: out / file for name, file in names.items()},
     )

@@ -14,11 +14,9 @@ import numpy as np
 import pytest
 import torch
 
-from segxai.datasets.phantoms.lesions import write_phantom_lesions
-from segxai.datasets.phantoms.radiographs import write_phantom_findings
+from segxai.datasets import phantom_findings, phantom_lesions
 from segxai.fetch.archives import extract
 from segxai.images.arrays import npy_rows
-from segxai.job.cache import image_cache
 from segxai.job.files import atomic_path
 from segxai.job.log import job
 from segxai.networks.saving import save_weights
@@ -62,12 +60,6 @@ def rows(folder: Path) -> None:
             append(np.ones((512, 512), np.uint8))
 
 
-def cached(folder: Path) -> None:
-    with image_cache(folder / "a.npy", 40, "key", (512, 512)) as cache:
-        for _ in range(40):
-            cache.append([np.ones((512, 512), np.uint8)])
-
-
 def array(folder: Path) -> None:
     with atomic_path(folder / "a.npy") as path:
         np.save(path, np.ones(2**21))
@@ -96,11 +88,11 @@ def prepared(folder: Path) -> None:
 
 
 def lesions(folder: Path) -> None:
-    write_phantom_lesions(folder / "set", 60, 256)
+    phantom_lesions.generate(folder / "set", 60, 256)
 
 
 def radiographs(folder: Path) -> None:
-    write_phantom_findings(folder / "set", 60, 256)
+    phantom_findings.generate(folder / "set", 60, 256)
 
 
 WRITERS = [rows, array, weights, table, unpacked, prepared, lesions, radiographs]
@@ -122,18 +114,6 @@ def test_full_disk_is_one_sentence(tmp_path, write):
             assert not (disk / "set" / "labels.csv").exists()
 
 
-def test_full_disk_keeps_what_can_be_gone_on_with(tmp_path):
-    """A cache keeps the images that are whole, and goes on after them."""
-    with mounted(tmp_path / "disk", "size=1m") as disk:
-        last, text = fail(partial(cached, disk), tmp_path)
-        assert re.search(FULL, last), text
-        assert files_below(disk) == {".a.partial.npy", ".a.partial.json"}
-        subprocess.run(["mount", "-o", "remount,size=3m", str(disk)], check=True)
-        with image_cache(disk / "a.npy", 3, "key", (512, 512)) as cache:
-            assert 0 < cache.done < 4
-        assert len(np.load(disk / "a.npy", allow_pickle=False)) == cache.done
-
-
 def test_full_disk_of_the_log_too(tmp_path, capfd):
     """Where not even the log fits, the sentence still stands alone on the terminal."""
     with mounted(tmp_path / "disk", "size=64k") as disk:
@@ -143,7 +123,7 @@ def test_full_disk_of_the_log_too(tmp_path, capfd):
     assert re.search(FULL, said) and "Traceback" not in said and "Logging error" not in said
 
 
-@pytest.mark.parametrize("write", [*WRITERS, cached], ids=lambda write: write.__name__)
+@pytest.mark.parametrize("write", WRITERS, ids=lambda write: write.__name__)
 def test_disk_that_cannot_be_written_is_one_sentence(tmp_path, write):
     """On a read-only disk the job names the place and asks for another."""
     with mounted(tmp_path / "disk", "size=1m,ro") as disk:
@@ -153,7 +133,7 @@ def test_disk_that_cannot_be_written_is_one_sentence(tmp_path, write):
         assert files_below(disk) == set()
 
 
-@pytest.mark.parametrize("write", [*WRITERS, cached], ids=lambda write: write.__name__)
+@pytest.mark.parametrize("write", WRITERS, ids=lambda write: write.__name__)
 def test_file_in_place_of_the_folder_is_one_sentence(tmp_path, write):
     """An output folder whose name is taken by a file is named, and the file stays."""
     taken = tmp_path / "taken"

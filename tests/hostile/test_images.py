@@ -14,6 +14,7 @@ from PIL import Image
 from segxai.datasets.pairs import load_pair
 from segxai.datasets.record import Record
 from segxai.images.load import load_image, load_instances, load_mask
+from segxai.images.masks import read_masks
 from segxai.job.files import read_rows
 from tests.hostile.refusal import files_below, prepare, refused, require_sentence, write_lesions
 
@@ -152,9 +153,13 @@ def test_unusable_file_is_counted_or_stops_the_run(tmp_path, case):
     require_sentence(rejected.reason[0])
     samples = read_rows(out / "samples.csv")
     assert samples.image_id.tolist() == ["0", "1", "2", "3", "5"]
-    for name in ("images", "masks"):
-        assert len(np.load(out / f"{name}.npy", allow_pickle=False)) == 5
-    assert files_below(out) == {"images.npy", "masks.npy", "rejected.csv", "samples.csv"}
+    assert len(np.load(out / "images.npy", allow_pickle=False)) == 5
+    masks = read_masks(out / "masks.npy", out / "masks.csv", samples)
+    assert [int(mask.sum()) for mask in masks] == samples.mask_pixels.tolist()
+    assert files_below(out) == {f"{name}.csv" for name in ("masks", "rejected", "samples")} | {
+        "images.npy",
+        "masks.npy",
+    }
 
 
 def test_files_that_are_not_there_are_counted(tmp_path):
@@ -342,4 +347,4 @@ def test_a_mask_of_another_size_may_be_stretched(tmp_path):
         (tmp_path / f"{name}.png").write_bytes(encoded(pixels))
     record = Record("a", tmp_path / "a.png", tmp_path / "m.png", "lesion", "a")
     pair = load_pair(record, 16, mask_mismatch="resize")
-    assert pair.resized and pair.mask[:, :7].all() and not pair.mask[:, 9:].any()
+    assert pair.resized and pair.masks[0][:, :7].all() and not pair.masks[0][:, 9:].any()

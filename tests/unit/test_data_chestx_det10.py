@@ -13,8 +13,8 @@ from PIL import Image
 
 from segxai.datasets.chestx_det10 import CLASSES
 from segxai.datasets.pairs import draw, load_pair
+from segxai.datasets.reading import read_records
 from segxai.datasets.record import Finding, Record
-from segxai.datasets.registry import read_records
 from segxai.datasets.splits import split_images
 from segxai.job.log import InputError
 
@@ -27,6 +27,12 @@ TRAIN = [
     {"file_name": "1.png", "syms": [], "boxes": []},
 ]
 TEST = [{"file_name": "2.png", "syms": ["Nodule"], "boxes": [[0, 0, 39, 19]]}]
+
+
+def dense(record, size) -> np.ndarray:
+    """Masks of all classes (10, size, size)."""
+    masks, none = load_pair(record, size, CLASSES).masks, np.zeros((size, size), np.uint8)
+    return np.array([masks.get(index, none) for index in range(len(CLASSES))])
 
 
 def write(folder, train=TRAIN, test=TEST, name="{}.json"):
@@ -76,19 +82,21 @@ def test_boxes_become_masks_by_class(chestx):
     expected[[CLASSES.index("Effusion"), CLASSES.index("Mass")], 3:6, 2:10] = True
     drawn = [draw(each, records[0], (20, 40)) for each in records[0].findings]
     np.testing.assert_array_equal(drawn, expected[[7, 3, 7]])
-    _, masks, shape, _ = load_pair(records[0], 20, CLASSES)
+    shape, masks = load_pair(records[0], 20, CLASSES).shape, dense(records[0], 20)
     assert masks.shape == (10, 20, 20) and masks.dtype == np.uint8 and shape == (20, 40)
     np.testing.assert_array_equal(masks, expected[..., ::2])
-    assert load_pair(records[1], 20, CLASSES)[1].sum() == 0
-    assert load_pair(records[2], 20, CLASSES)[1].sum(axis=(1, 2)).tolist() == [0] * 8 + [400, 0]
+    assert dense(records[1], 20).sum() == 0
+    assert dense(records[2], 20).sum(axis=(1, 2)).tolist() == [0] * 8 + [400, 0]
 
 
 def test_polygons_are_the_second_ground_truth(chestx):
     """Polygons replace the boxes, labels stay, and a class without a box is left out."""
     write(chestx, triangles(TRAIN), triangles(TEST), "ChestX_Det_{}.json")
-    boxes, polygons = (read_records("chestx_det10", chestx, kind) for kind in ("boxes", "polygons"))
+    boxes, polygons = (
+        read_records("chestx_det10", chestx, {"masks": kind}) for kind in ("boxes", "polygons")
+    )
     assert [r.labels for r in polygons] == [r.labels for r in boxes]
-    of_box, of_polygon = (load_pair(r[2], 20, CLASSES)[1] for r in (boxes, polygons))
+    of_box, of_polygon = (dense(r[2], 20) for r in (boxes, polygons))
     assert not (of_polygon & ~of_box).any()
     assert 0.45 < of_polygon.sum() / of_box.sum() < 0.6
 
@@ -152,19 +160,17 @@ def test_a_damaged_list_is_one_sentence(chestx, entries, reason):
 
 
 def test_missing_and_truncated_files_are_named(chestx):
-    """A list cut short, no list, no polygons, no image and an unknown kind are said by name."""
-    with pytest.raises(InputError, match=r"knows no `masks: outlines`"):
-        read_records("chestx_det10", chestx, "outlines")
+    """A list cut short, no list, no polygons and no image are said by name."""
     with pytest.raises(InputError, match=r"ChestX_Det_train\.json: no such file"):
-        read_records("chestx_det10", chestx, "polygons")
+        read_records("chestx_det10", chestx, {"masks": "polygons"})
     write(chestx, triangles(TRAIN)[:1], triangles(TEST), "ChestX_Det_{}.json")
     with pytest.raises(InputError, match=r"ChestX_Det_train\.json: lacks 1\.png"):
-        read_records("chestx_det10", chestx, "polygons")
+        read_records("chestx_det10", chestx, {"masks": "polygons"})
     short = triangles(TRAIN)
     short[0]["polygons"][0] = [[1, 1], [2, 2]]
     write(chestx, short, triangles(TEST), "ChestX_Det_{}.json")
     with pytest.raises(InputError, match=r"ChestX_Det_train\.json.*a polygon of 2 corners"):
-        read_records("chestx_det10", chestx, "polygons")
+        read_records("chestx_det10", chestx, {"masks": "polygons"})
     write(
         chestx,
         triangles([{**TRAIN[0], "syms": ["Mass"] * 3}, TRAIN[1]]),
@@ -172,7 +178,7 @@ def test_missing_and_truncated_files_are_named(chestx):
         "ChestX_Det_{}.json",
     )
     with pytest.raises(InputError, match=r"lacks the Effusion of 3\.png"):
-        read_records("chestx_det10", chestx, "polygons")
+        read_records("chestx_det10", chestx, {"masks": "polygons"})
     path = chestx / "test.json"
     path.write_text(path.read_text()[:-5])
     with pytest.raises(InputError, match=r"test\.json: is no complete JSON"):
@@ -225,7 +231,7 @@ def test_counts_are_the_papers(real_lists):
 def test_polygons_keep_the_labels(real_lists):
     """Every labelled class of every image has a polygon, and no other class has one."""
     boxes, polygons = (
-        read_records("chestx_det10", real_lists, kind) for kind in ("boxes", "polygons")
+        read_records("chestx_det10", real_lists, {"masks": kind}) for kind in ("boxes", "polygons")
     )
     assert [record.labels for record in polygons] == [record.labels for record in boxes]
 
@@ -250,12 +256,14 @@ def test_two_thirds_of_a_split_by_image_share_a_patient(real_lists):
 def test_real_images_load_whatever_their_channels(shared):
     """Grey and RGBA originals load, and polygons lie within their boxes but for a few pixels."""
     folder = shared / "data/chestx-det10"
-    kinds = [read_records("chestx_det10", folder, kind) for kind in ("boxes", "polygons")]
+    kinds = [
+        read_records("chestx_det10", folder, {"masks": kind}) for kind in ("boxes", "polygons")
+    ]
     pairs = [pair for pair in zip(*kinds, strict=True) if pair[0].image.is_file()]
     assert len(pairs) == 65 and sum(not box.findings for box, _ in pairs) == 26
     for box, polygon in pairs[::7]:
-        image, of_box, shape, _ = load_pair(box, 128, CLASSES)
-        of_polygon = load_pair(polygon, 128, CLASSES)[1]
+        image, _, shape, _ = load_pair(box, 128, CLASSES)
+        of_box, of_polygon = dense(box, 128), dense(polygon, 128)
         assert shape == (1024, 1024) and image.std() > 20
         assert (of_polygon & ~of_box).sum() <= 0.05 * of_box.sum()
         shown = [int(name in box.labels) for name in CLASSES]

@@ -21,7 +21,7 @@ import pytest
 import requests
 
 from segxai.fetch.archives import extract, fresh_folder
-from segxai.fetch.download import download, published_file
+from segxai.fetch.http import download, published_file
 from segxai.job.log import InputError
 
 CONTENT = np.random.default_rng(0).bytes(3_000_000)
@@ -316,7 +316,6 @@ def test_script_writes_the_asked_checksum_to_the_receipt(tmp_path, given, checko
             "reader": "phantom_lesions",
             "path": None,
             "source": {"url": url, "checksum_from": record} | given,
-            "downloads": tmp_path / "downloads",
             "receipt": receipt,
         }
         main = runpy.run_path(str(checkout / "scripts" / "fetch_dataset.py"))["main"]

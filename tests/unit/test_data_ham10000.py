@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from segxai.datasets.pairs import load_pair
-from segxai.datasets.registry import read_records
+from segxai.datasets.reading import read_records
 from segxai.datasets.splits import split_images
 from segxai.job.log import InputError
 
@@ -65,9 +65,10 @@ def test_the_authors_copy_is_read(ham):
 def test_images_made_smaller_keep_their_masks(ham):
     """An image shrunk by a whole factor shares its mask's frame; another shape is refused."""
     record = read_records("ham10000", ham)[0]
-    before = load_pair(record, 30)[1]
+    before = load_pair(record, 30).masks[0]
     Image.new("RGB", (20, 15)).save(record.image)
-    _, mask, shape, _ = load_pair(record, 30)
+    _, masks, shape, _ = load_pair(record, 30)
+    mask = masks[0]
     assert shape == (15, 20)
     np.testing.assert_array_equal(mask, before)
     assert mask[:20, :15].all() and mask.sum() == 300
@@ -167,5 +168,5 @@ def test_the_real_sample_loads(shared):
     records = [r for r in read_records("ham10000", shared / "data/ham10000") if r.image.is_file()]
     assert len(records) == 100
     for record in records[::10]:
-        _, mask, shape, _ = load_pair(record, 64)
-        assert shape == (450, 600) and 0 < mask.mean() < 0.95
+        _, masks, shape, _ = load_pair(record, 64)
+        assert shape == (450, 600) and 0 < masks[0].mean() < 0.95

@@ -157,7 +157,8 @@ def test_pair_has_the_shapes_of_the_contract(tmp_path):
     mask = np.zeros((6, 8), np.uint8)
     mask[:, 4:] = 255
     record = Record("a", saved(tmp_path / "a.png", RGB), saved(tmp_path / "m.png", mask), "x", "a")
-    image, small, shape, _ = load_pair(record, 4)
+    image, masks, shape, _ = load_pair(record, 4)
+    small = masks[0]
     assert image.shape == (4, 4, 3) and image.dtype == small.dtype == np.uint8
     np.testing.assert_array_equal(small, [[0, 0, 1, 1]] * 4)
     assert shape == (6, 8)

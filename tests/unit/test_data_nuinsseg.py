@@ -10,7 +10,7 @@ from PIL import Image
 
 from segxai.datasets import nuinsseg
 from segxai.datasets.pairs import load_pair
-from segxai.datasets.registry import read_records
+from segxai.datasets.reading import read_records
 from segxai.datasets.samples import select_records
 from segxai.images.load import load_image, load_instances
 from segxai.job.files import read_rows
@@ -81,7 +81,7 @@ def test_the_best_masks_are_taken(nuclei):
 def test_all_kinds_of_masks_are_the_same_pixels(nuclei):
     """Sixteen-bit numbers, a mask of 0 and 1 that looks black, and one of 0 and 255 agree."""
     for record in read_records("nuinsseg", nuclei):
-        np.testing.assert_array_equal(load_pair(record, 16)[1], MASK, err_msg=record.image_id)
+        np.testing.assert_array_equal(load_pair(record, 16).masks[0], MASK, err_msg=record.image_id)
 
 
 def test_a_fourth_channel_is_dropped(nuclei):
@@ -89,7 +89,7 @@ def test_a_fourth_channel_is_dropped(nuclei):
     record = read_records("nuinsseg", nuclei)[0]
     colours = np.random.default_rng(0).integers(0, 256, (16, 16, 4), dtype=np.uint8)
     write(record.image, colours)
-    np.testing.assert_array_equal(load_pair(record, 16)[0], colours[..., :3])
+    np.testing.assert_array_equal(load_pair(record, 16).image, colours[..., :3])
 
 
 def test_missing_counterparts_are_listed_and_named(nuclei):
@@ -183,7 +183,8 @@ def test_the_real_sample_loads(real_nuclei):
     assert len(records) == 64
     assert sorted({record.label for record in records}) == list(nuinsseg.TISSUES)
     for record in records:
-        image, mask, shape, _ = load_pair(record, 512)
+        image, masks, shape, _ = load_pair(record, 512)
+        mask = masks[0]
         assert shape == (512, 512) and 0.003 < mask.mean() < 0.6
         # Nuclei are stained dark: what is outlined is darker than what is not.
         assert image[mask == 1].mean() < image[mask == 0].mean() + 3, record.image_id

@@ -31,7 +31,7 @@ def test_classes_are_balanced_and_true(n, seed):
     """Each split has as many of both labels as its rarer one has windows; labels are true."""
     masks, samples = quarter_masks(n, seed), table(n, n // 3)
     samples = samples.sample(frac=1, random_state=seed).reset_index(drop=True)
-    patches = cut_patches(masks, samples, CLASSES, 2, 0.001, seed)
+    patches = cut_patches(masks, samples, CLASSES, 16, 2, 0.001, seed)
     row_of = {name: row for row, name in enumerate(samples.image_id)}
     for patch in patches.itertuples():
         row = row_of[patch.image_id]
@@ -52,7 +52,7 @@ def test_negative_is_at_most_the_threshold():
     masks = np.zeros((2, 200, 200), np.uint8)
     masks[:, 0, :10] = 1  # 10 of 10,000 pixels: exactly 0.1 %
     masks[:, 100, :11] = 1  # 11 of 10,000 pixels
-    patches = cut_patches(masks, table(2, 1), CLASSES, 2, 0.001, 1)
+    patches = cut_patches(masks, table(2, 1), CLASSES, 200, 2, 0.001, 1)
     assert (patches[patches.label == "lesion"].y == 100).all()
     assert len(patches) == 4
 
@@ -61,9 +61,10 @@ def test_drawing_depends_on_the_seed_only():
     """The same seed keeps the same windows in any order of the images, another keeps others."""
     masks, samples = quarter_masks(40), table(40, 12)
     kept = [
-        set(cut_patches(masks, samples, CLASSES, 2, 0, s).itertuples(index=False)) for s in (1, 2)
+        set(cut_patches(masks, samples, CLASSES, 16, 2, 0, s).itertuples(index=False))
+        for s in (1, 2)
     ]
-    reverse = cut_patches(masks[::-1], samples[::-1].reset_index(drop=True), CLASSES, 2, 0, 1)
+    reverse = cut_patches(masks[::-1], samples[::-1].reset_index(drop=True), CLASSES, 16, 2, 0, 1)
     assert set(reverse.itertuples(index=False)) == kept[0] != kept[1]
 
 
@@ -90,13 +91,13 @@ def test_whole_images_keep_their_label():
 def test_empty_classes_are_refused():
     """Masks without any background window leave that class empty, which is said."""
     with pytest.raises(InputError, match="class 'background' has no train sample"):
-        cut_patches(np.ones((4, 8, 8), np.uint8), table(4, 2), CLASSES, 2, 0.001, 1)
+        cut_patches(np.ones((4, 8, 8), np.uint8), table(4, 2), CLASSES, 8, 2, 0.001, 1)
 
 
 def test_unfit_settings_are_refused():
     """Three classes and unequal windows each name the key to change."""
     masks = quarter_masks(8)
     with pytest.raises(InputError, match="`patches: null`"):
-        cut_patches(masks, table(8, 3), ["a", "b", "c"], 2, 0.001, 1)
+        cut_patches(masks, table(8, 3), ["a", "b", "c"], 16, 2, 0.001, 1)
     with pytest.raises(InputError, match="`analysis_size` 16"):
-        cut_patches(masks, table(8, 3), CLASSES, 3, 0.001, 1)
+        cut_patches(masks, table(8, 3), CLASSES, 16, 3, 0.001, 1)

@@ -13,10 +13,11 @@ from scipy import ndimage
 
 from segxai.datasets.patches import window_means
 from segxai.datasets.phantoms.radiographs import phantom_findings
-from segxai.datasets.registry import read_records
+from segxai.datasets.reading import read_records
 from segxai.datasets.samples import label_matrix
 from segxai.datasets.splits import split_by_group
 from segxai.images.load import load_mask, resize_mask
+from segxai.images.masks import read_masks
 from segxai.job.files import read_rows
 from segxai.job.log import InputError
 
@@ -49,7 +50,7 @@ def lesions(tmp_path):
 def fetch(script, tmp_path, folder):
     receipt = tmp_path / "results" / "raw" / "lesions.json"
     script("fetch_dataset")(
-        reader="phantom_lesions", path=str(folder), source=None, downloads="", receipt=receipt
+        reader="phantom_lesions", path=str(folder), source=None, receipt=receipt
     )
     return receipt
 
@@ -60,25 +61,29 @@ def prepare(script, tmp_path, folder, **changes):
     out = tmp_path / "results" / "data"
     settings = {"analysis_size": 16, "max_images": None, "max_rejected": 0, "threads": 2}
     settings["classes"] = ["background", "lesion"]
-    names = {"samples": "csv", "images": "npy", "masks": "npy", "rejected": "csv"}
+    names = {"samples": "samples.csv", "images": "images.npy", "truth": "masks.npy"}
+    names |= {"outlines": "masks.csv", "rejected": "rejected.csv"}
     script("prepare_dataset")(
         receipt=receipt,
         reader="phantom_lesions",
-        ground_truth=None,
         split={"validation": 4, "seed": 1},
         **settings | changes,
-        **{name: out / f"{name}.{suffix}" for name, suffix in names.items()},
+        **{name: out / file for name, file in names.items()},
     )
     return out
+
+
+def opened(out, samples):
+    """Open the masks of a prepared data set."""
+    return read_masks(out / "masks.npy", out / "masks.csv", samples)
 
 
 def test_prepared_arrays_follow_the_table(script, tmp_path, lesions):
     """Rows, arrays and originals agree: identifiers as text, sizes, labels, mask pixels."""
     out = prepare(script, tmp_path, lesions)
     samples = read_rows(out / "samples.csv")
-    images, masks = (
-        np.load(out / f"{name}.npy", allow_pickle=False) for name in ("images", "masks")
-    )
+    images = np.load(out / "images.npy", allow_pickle=False)
+    masks = np.stack(list(opened(out, samples)))
     assert list(samples) == [
         "image_id",
         "source",
@@ -137,8 +142,8 @@ def test_bad_files_are_listed_with_reasons(script, tmp_path, lesions):
         assert rejected[file].startswith(reason)
     samples = read_rows(out / "samples.csv").set_index("image_id")
     pd.testing.assert_frame_equal(samples, whole.loc[samples.index])
-    masks = np.load(out / "masks.npy", mmap_mode="r", allow_pickle=False)
-    assert masks.sum(axis=(1, 2)).tolist() == samples.mask_pixels.tolist()
+    masks = opened(out, samples)
+    assert [int(mask.sum()) for mask in masks] == samples.mask_pixels.tolist()
 
 
 def test_too_many_bad_files_stop_the_run(script, tmp_path, lesions):
@@ -168,7 +173,7 @@ def test_receipt_of_a_copy_names_it(script, tmp_path, lesions):
 
 def test_archive_is_downloaded_once(script, tmp_path, lesions):
     """From an archive already there, a rerun needs no network; the receipt keeps its checksum."""
-    downloads = tmp_path / "downloads"
+    downloads = tmp_path / "raw" / "downloads"
     (downloads / "lesions").mkdir(parents=True)
     shutil.make_archive(str(downloads / "lesions" / "x"), "zip", lesions)
     content = (downloads / "lesions" / "x.zip").read_bytes()
@@ -178,9 +183,7 @@ def test_archive_is_downloaded_once(script, tmp_path, lesions):
         "sha256": hashlib.sha256(content).hexdigest(),
     }
     receipt = tmp_path / "raw" / "lesions.json"
-    script("fetch_dataset")(
-        reader="phantom_lesions", path=None, source=source, downloads=downloads, receipt=receipt
-    )
+    script("fetch_dataset")(reader="phantom_lesions", path=None, source=source, receipt=receipt)
     assert source.items() <= json.loads(receipt.read_text()).items()
     assert (tmp_path / "raw" / "lesions" / "images" / "0011.png").is_file()
 
@@ -192,7 +195,6 @@ def test_phantoms_are_generated(script, tmp_path):
         reader="phantom_lesions",
         path=None,
         source={"images": 3, "size": 32, "seed": 0},
-        downloads=tmp_path,
         receipt=receipt,
     )
     records = read_records("phantom_lesions", tmp_path / "raw" / "phantoms")
@@ -207,7 +209,6 @@ def test_a_source_without_address_needs_a_generator(script, tmp_path):
             reader="kvasir_seg",
             path=None,
             source={},
-            downloads=tmp_path,
             receipt=tmp_path / "raw" / "kvasir.json",
         )
 
@@ -217,7 +218,8 @@ def test_patches_and_statistics_of_prepared_data(script, tmp_path, lesions):
     out = prepare(script, tmp_path, lesions)
     script("cut_patches")(
         samples=out / "samples.csv",
-        masks=out / "masks.npy",
+        truth=out / "masks.npy",
+        outlines=out / "masks.csv",
         classes=["background", "lesion"],
         grid={"grid": 2, "negative_below": 0.001},
         seed=1,
@@ -276,13 +278,10 @@ def test_several_labels_and_masks_per_image(script, tmp_path):
     receipt, out = tmp_path / "raw" / "phantoms.json", tmp_path / "data"
     classes = ["opacity", "nodule", "fibrosis", "cyst"]
     source = {"images": 24, "size": 64, "seed": 0, "shortcut": {"class": "cyst", "share": 1.0}}
-    script("fetch_dataset")(
-        reader="phantom_findings", path=None, source=source, downloads=tmp_path, receipt=receipt
-    )
+    script("fetch_dataset")(reader="phantom_findings", path=None, source=source, receipt=receipt)
     script("prepare_dataset")(
         receipt=receipt,
         reader="phantom_findings",
-        ground_truth=None,
         classes=classes,
         analysis_size=64,
         max_images=None,
@@ -291,7 +290,8 @@ def test_several_labels_and_masks_per_image(script, tmp_path):
         threads=2,
         samples=out / "samples.csv",
         images=out / "images.npy",
-        masks=out / "masks.npy",
+        truth=out / "masks.npy",
+        outlines=out / "masks.csv",
         rejected=out / "rejected.csv",
     )
     script("prepare_markers")(
@@ -302,7 +302,7 @@ def test_several_labels_and_masks_per_image(script, tmp_path):
         markers=out / "markers.npy",
     )
     samples = read_rows(out / "samples.csv")
-    masks = np.load(out / "masks.npy", allow_pickle=False)
+    masks = np.stack(list(opened(out, samples)))
     markers = np.load(out / "markers.npy", allow_pickle=False)
     per_class = [f"label_{name}" for name in classes]
     assert list(samples)[6:] == ["label", *per_class, "mask_pixels", "mask_resized"]
@@ -340,7 +340,7 @@ def test_labels_of_one_class_each_make_the_same_matrix():
 
 def test_several_files_are_downloaded_and_unpacked(script, tmp_path, lesions):
     """Archives get a folder of their name, other files lie beside it, SHA-256 or MD5 checked."""
-    downloads = tmp_path / "downloads" / "lesions"
+    downloads = tmp_path / "raw" / "downloads" / "lesions"
     downloads.mkdir(parents=True)
     shutil.copy(lesions / "labels.csv", downloads)
     for part in ("images", "masks"):
@@ -357,7 +357,6 @@ def test_several_files_are_downloaded_and_unpacked(script, tmp_path, lesions):
         reader="phantom_lesions",
         path=None,
         source={"files": files},
-        downloads=tmp_path / "downloads",
         receipt=receipt,
     )
     facts = json.loads(receipt.read_text())

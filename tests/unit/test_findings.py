@@ -5,14 +5,21 @@ import pytest
 from PIL import Image
 
 from segxai.datasets.pairs import load_pair
+from segxai.datasets.phantom_findings import generate
 from segxai.datasets.phantoms import radiographs as findings
-from segxai.datasets.phantoms.radiographs import CLASSES, phantom_findings, write_phantom_findings
-from segxai.datasets.registry import read_records
+from segxai.datasets.phantoms.radiographs import CLASSES, phantom_findings
+from segxai.datasets.reading import read_records
 from segxai.images.load import load_image
 from segxai.job.log import InputError
 
 SIZE = 64
 SHORTCUT = {"class": "nodule", "share": 0.5}
+
+
+def dense(record) -> np.ndarray:
+    """Masks of all classes (4, SIZE, SIZE)."""
+    masks, none = load_pair(record, SIZE, CLASSES).masks, np.zeros((SIZE, SIZE), np.uint8)
+    return np.array([masks.get(index, none) for index in range(len(CLASSES))])
 
 
 @pytest.fixture(scope="module")
@@ -117,13 +124,13 @@ def test_marker_is_in_every_corner_and_reads_upright(sample):
 
 def test_written_files_read_back(tmp_path):
     """The reader finds the arrays unchanged: images, masks by class, labels, markers."""
-    write_phantom_findings(tmp_path, 12, SIZE, seed=5, shortcut={"class": "cyst", "share": 1})
+    generate(tmp_path, 12, SIZE, seed=5, shortcut={"class": "cyst", "share": 1})
     records = read_records("phantom_findings", tmp_path)
     assert [record.image_id for record in records] == [f"finding-{i:04d}" for i in range(12)]
     for index, record in enumerate(records):
         image, masks, marker = phantom_findings(index, SIZE, 5, {"class": "cyst", "share": 1})
         np.testing.assert_array_equal(load_image(record.image)[..., 0], image)
-        np.testing.assert_array_equal(load_pair(record, SIZE, CLASSES)[1], masks)
+        np.testing.assert_array_equal(dense(record), masks)
         shown = {name for name, mask in zip(CLASSES, masks, strict=True) if mask.any()}
         assert record.labels == shown
         assert record.label == (" + ".join(sorted(shown)) or "no finding")
@@ -136,8 +143,8 @@ def test_written_files_read_back(tmp_path):
 def test_bad_shortcut_and_labels_are_one_sentence(tmp_path):
     """An unknown class, a label that is not 0 or 1, and a missing mask name what to change."""
     with pytest.raises(InputError, match="`source: shortcut: class` is 'polyp'"):
-        write_phantom_findings(tmp_path, 1, SIZE, shortcut={"class": "polyp", "share": 1})
-    write_phantom_findings(tmp_path, 6, SIZE)
+        generate(tmp_path, 1, SIZE, shortcut={"class": "polyp", "share": 1})
+    generate(tmp_path, 6, SIZE)
     shown = next(r for r in read_records("phantom_findings", tmp_path) if r.findings)
     shown.findings[0].outline.unlink()
     with pytest.raises(InputError, match=rf"{shown.image_id}\.png: no such file"):

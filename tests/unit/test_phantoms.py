@@ -7,8 +7,10 @@ import pytest
 from PIL import Image
 from scipy.stats import fisher_exact
 
+from segxai.datasets import phantom_lesions
+from segxai.datasets.phantom_lesions import generate
 from segxai.datasets.phantoms import lesions as phantoms
-from segxai.datasets.phantoms.lesions import phantom_lesion, write_phantom_lesions
+from segxai.datasets.phantoms.lesions import phantom_lesion
 
 SIZE = 64
 
@@ -48,8 +50,8 @@ def test_indices_and_seeds_give_different_images():
 
 def test_written_images_do_not_depend_on_their_number(tmp_path):
     """The first two of two and of four phantoms are the same files, byte for byte."""
-    write_phantom_lesions(tmp_path / "two", 2, SIZE, seed=3)
-    write_phantom_lesions(tmp_path / "four", 4, SIZE, seed=3)
+    generate(tmp_path / "two", 2, SIZE, seed=3)
+    generate(tmp_path / "four", 4, SIZE, seed=3)
     for path in (tmp_path / "two").glob("*/*.png"):
         other = tmp_path / "four" / path.relative_to(tmp_path / "two")
         assert path.read_bytes() == other.read_bytes()
@@ -143,7 +145,7 @@ def test_distractors_know_nothing_of_the_label(monkeypatch):
 
 def test_written_files_read_back(tmp_path):
     """Files hold the arrays unchanged, and labels.csv says whether the mask is empty."""
-    write_phantom_lesions(tmp_path, 12, SIZE, seed=5)
+    generate(tmp_path, 12, SIZE, seed=5)
     with (tmp_path / "labels.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert [row["image_id"] for row in rows] == [f"lesion-{index:04d}" for index in range(12)]
@@ -165,9 +167,9 @@ def test_an_interrupted_write_leaves_no_labels(tmp_path, monkeypatch):
             raise OSError("disk full")
         return phantom_lesion(index, size, seed)
 
-    monkeypatch.setattr(phantoms, "phantom_lesion", fail_at_third)
+    monkeypatch.setattr(phantom_lesions, "phantom_lesion", fail_at_third)
     with pytest.raises(OSError, match="disk full"):
-        write_phantom_lesions(tmp_path, 4, SIZE)
+        generate(tmp_path, 4, SIZE)
     assert sorted(p.name for p in (tmp_path / "images").iterdir()) == [
         "lesion-0000.png",
         "lesion-0001.png",

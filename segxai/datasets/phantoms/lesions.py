@@ -10,15 +10,11 @@ a lesion is a place where the two concentrations differ. Shade, folds and the da
 grey value far more than a lesion does, so a grey threshold does not find it; its hue does.
 """
 
-import csv
 from functools import lru_cache
-from pathlib import Path
 
 import numpy as np
-from PIL import Image
 from scipy.interpolate import BSpline
 
-from segxai.job.files import atomic_path
 from segxai.job.seeds import image_seed
 
 BLOOD = np.array([0.10, 0.85, 0.80])  # relative absorption of haemoglobin in red, green, blue
@@ -196,30 +192,3 @@ def spline_basis(size: int, cells: int) -> np.ndarray:
     knots = np.arange(-3, cells + 4) / cells
     basis = BSpline.design_matrix(pixel_centres(size)[0][:, 0], knots, 3).toarray()
     return basis / np.linalg.norm(basis, axis=1, keepdims=True)
-
-
-def write_phantom_lesions(folder: Path, images: int, size: int, seed: int = 0) -> None:
-    """Write the first phantoms as a real data set would lie on disk.
-
-    Parameters
-    ----------
-    folder : Path
-        Receives ``images/<id>.png`` (RGB), ``masks/<id>.png`` (grey, 0 or 255) and ``labels.csv``
-        (``image_id,label``; label ``background`` or ``lesion``).
-    images : int
-        Number of images.
-    size : int
-        Side of the square images in pixels.
-    seed : int
-        Seed of the whole data set.
-    """
-    with atomic_path(Path(folder) / "labels.csv") as labels, labels.open("w", newline="") as file:
-        table = csv.writer(file, lineterminator="\n")
-        table.writerow(["image_id", "label"])
-        for index in range(images):
-            image, mask = phantom_lesion(index, size, seed)
-            name = image_name(index)
-            for kind, pixels in (("images", image), ("masks", mask.astype(np.uint8) * 255)):
-                with atomic_path(Path(folder) / kind / f"{name}.png") as path:
-                    Image.fromarray(pixels).save(path)
-            table.writerow([name, "lesion" if mask.any() else "background"])

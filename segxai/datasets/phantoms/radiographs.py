@@ -9,15 +9,9 @@ classifier may learn the letter instead of the finding; its mask says how much o
 lies on it. Everything else in an image is the same with and without it.
 """
 
-import csv
-from pathlib import Path
-
 import numpy as np
-from PIL import Image
 
 from segxai.datasets.phantoms.lesions import fractal, noise, pixel_centres, wavy_disc
-from segxai.job.files import atomic_path
-from segxai.job.log import InputError
 from segxai.job.seeds import image_seed
 
 CLASSES = ("nodule", "cyst", "opacity", "fibrosis")
@@ -159,54 +153,3 @@ def corner_marker(rng: np.random.Generator, size: int) -> tuple[np.ndarray, np.n
     row = np.clip((down - low_y) / (far - near) * rows, 0, rows - 1).astype(int)
     column = np.clip((right - low_x) / (far - near) * columns, 0, columns - 1).astype(int)
     return inside & LETTER[row, column], inside
-
-
-def write_phantom_findings(
-    folder: Path, images: int, size: int, seed: int = 0, shortcut: dict | None = None
-) -> None:
-    """Write the first phantoms as a real data set would lie on disk.
-
-    Parameters
-    ----------
-    folder : Path
-        Receives ``images/<id>.png`` (grey), ``masks/<class>/<id>.png`` for each class shown and
-        ``markers/<id>.png`` where there is one (0 or 255), and ``labels.csv`` with a column of 0
-        and 1 per class and one for the marker.
-    images : int
-        Number of images.
-    size : int
-        Side of the square images in pixels.
-    seed : int
-        Seed of the whole data set.
-    shortcut : dict, optional
-        As for :func:`phantom_findings`.
-
-    Raises
-    ------
-    InputError
-        If `shortcut` names no class.
-    """
-    if shortcut and shortcut["class"] not in CLASSES:
-        raise InputError(
-            f"`source: shortcut: class` is '{shortcut['class']}'; choose one of "
-            f"{', '.join(CLASSES)}."
-        )
-    with atomic_path(Path(folder) / "labels.csv") as labels, labels.open("w", newline="") as file:
-        table = csv.writer(file, lineterminator="\n")
-        table.writerow(["image_id", *CLASSES, "marker"])
-        for index in range(images):
-            image, masks, marker = phantom_findings(index, size, seed, shortcut)
-            name = image_name(index)
-            save(Path(folder) / "images" / f"{name}.png", image)
-            for kind, mask in zip(CLASSES, masks, strict=True):
-                if mask.any():
-                    save(Path(folder) / "masks" / kind / f"{name}.png", mask * np.uint8(255))
-            if marker.any():
-                save(Path(folder) / "markers" / f"{name}.png", marker * np.uint8(255))
-            table.writerow([name, *masks.any(axis=(1, 2)).astype(int), int(marker.any())])
-
-
-def save(path: Path, pixels: np.ndarray) -> None:
-    """Write a grey image."""
-    with atomic_path(path) as temporary:
-        Image.fromarray(pixels).save(temporary)
