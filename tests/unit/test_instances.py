@@ -14,6 +14,7 @@ from PIL import Image
 from torchmetrics.functional.detection import panoptic_quality as reference_quality
 
 from segxai.images.load import resize_instances
+from segxai.images.masks import mask_rows
 from segxai.job.files import read_rows
 from segxai.job.log import InputError
 from segxai.metrics.instances import aji, components, overlaps, panoptic_quality
@@ -194,7 +195,9 @@ def study(tmp_path, script):
     samples = {"image_id": list("abc"), "group": list("abc"), "label": "mouse heart"}
     samples = pd.DataFrame(samples).assign(split=["train", "train", "validation"])
     samples.to_csv(tmp_path / "samples.csv", index=False)
-    np.save(tmp_path / "masks.npy", masks)
+    with mask_rows(tmp_path / "masks.npy", tmp_path / "masks.csv", 8) as append:
+        for row, mask in enumerate(masks):
+            append(row, {0: mask})
     prepare_instances(script, tmp_path)
     return tmp_path
 
@@ -203,27 +206,13 @@ def prepare_instances(script, folder):
     script("prepare_instances")(
         receipt=folder / "receipt.json",
         samples=folder / "samples.csv",
-        masks=folder / "masks.npy",
+        truth=folder / "masks.npy",
+        outlines=folder / "masks.csv",
         reader="nuinsseg",
         analysis_size=8,
         instances=folder / "instances.npy",
         facts=folder / "instances.csv",
     )
-
-
-def score_instances(script, folder, masks) -> pd.DataFrame:
-    np.save(folder / "0.npy", masks.astype(np.uint8))
-    script("score_instances")(
-        samples=folder / "samples.csv",
-        truth=folder / "instances.npy",
-        facts=folder / "instances.csv",
-        masks=[folder / "0.npy"],
-        selection={"split": None, "count": None, "seed": 1, "shards": 1},
-        segmenter="xai-ncut",
-        seed=1,
-        scores=folder / "scores.csv",
-    )
-    return read_rows(folder / "scores.csv")
 
 
 def test_objects_are_prepared_and_what_is_guessed_is_said(study):
@@ -242,35 +231,3 @@ def test_numbers_that_cannot_be_stored_are_refused(study, script):
     Image.fromarray(np.full((8, 8), 70_000, np.int32)).save(path)
     with pytest.raises(InputError, match=r"a\.tif: has objects up to number 70000, and 65535"):
         prepare_instances(script, study)
-
-
-def test_objects_of_a_mask_are_scored(study, script):
-    """A perfect mask merges two touching nuclei; nothing found where nothing is, is undefined."""
-    scores = score_instances(script, study, np.load(study / "masks.npy"))
-    # One component of 16 pixels over two nuclei of 8: chosen twice, and an IoU of 0.5 is no match.
-    assert scores.aji.tolist()[:2] == [0.5, 1]
-    assert scores.pq.tolist()[:2] == [0, 1]
-    assert scores.loc[2, ["aji", "pq", "sq", "dq"]].isna().all()
-    assert scores.true_objects.tolist() == [2, 1, 0]
-    assert scores.predicted_objects.tolist() == [1, 1, 0]
-    assert scores.annotated.tolist() == [1, 0, 0]
-
-
-def test_the_table_counts_what_is_undefined(study, script, checkout):
-    """Means over the defined images in percent, and how many are not, for all and by side."""
-    score_instances(script, study, np.load(study / "masks.npy"))
-    outputs = {kind: study / f"table.{kind}" for kind in ("csv", "md", "tex")}
-    script("make_instances_table")(
-        scores=[study / "scores.csv"],
-        cells=[("nuinsseg", "XNCut")],
-        published=checkout / "config/published.csv",
-        titles={"nuinsseg": "NuInsSeg"},
-        statistics={"resamples": 50, "confidence": 0.95, "seed": 1},
-        **outputs,
-    )
-    table = pd.read_csv(outputs["csv"]).set_index(["split", "metric"])
-    assert table.loc["all", "value"].to_dict() == {"aji": 75, "pq": 50, "sq": 100, "dq": 50}
-    assert table.loc["all", "n_undefined"].to_dict() == {"aji": 1, "pq": 1, "sq": 2, "dq": 1}
-    assert table.loc["validation", "n"].eq(0).all() and table.published.isna().all()
-    assert "NuInsSeg, AJI %" in outputs["md"].read_text()
-    assert r"\toprule" in outputs["tex"].read_text()

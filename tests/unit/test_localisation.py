@@ -250,6 +250,22 @@ def test_shares_of_a_map_add_up(saliency, region):
         assert np.isnan(share_on(saliency, region))
 
 
+def test_a_map_that_sees_lesion_and_marker():
+    """A map on both by hand: confined to the true mask it drops the marker alone."""
+    truth, saliency = np.zeros((2, 20, 20), bool)
+    truth[5:10, 5:9] = True  # 20 pixels: the top 5 % of 400
+    saliency = np.where(truth, 0.5, 0.0)
+    saliency[0, :10] = 1.0
+    # 10 marker pixels, then 10 of the lesion.
+    assert iou_at(saliency, truth) == 10 / 30
+    assert iou_at(saliency * truth, truth) == iou_ceiling(truth) == 1
+    assert iou_at(saliency, truth, within=truth) == 10 / 20
+    # Below 0.5 both show, above it the marker alone.
+    assert auitc(saliency, truth) == pytest.approx(0.5 * 20 / 30)
+    assert auitc(saliency * truth, truth) == 1
+    assert auitc(saliency, truth, within=truth) == 0.5
+
+
 def test_a_marker_takes_its_share_of_map_and_top_pixels():
     """Of 10 units 4 lie on the marker, and one of the two top pixels; a confined map has none."""
     saliency = np.array([[4.0, 5], [1, 0]])
