@@ -1,65 +1,82 @@
 """Every published number beside ours: reproduced, differs, or not comparable and why."""
 
+from functools import partial
+from pathlib import Path
+
 import pandas as pd
 
-from segxai.job.files import atomic_path, read_rows
-from segxai.job.log import job, log
-from segxai.stats.tables import claims
-
-# ExplainSeg §4.1: DINO ViT-S/16 with the weights named deitsmall16, which are TokenCut's too.
-EXPLAINSEG = (("vit_small_patch16_224.dino",), "DINO ViT-S/16", "DINO's")
-# By the first word of a row: architectures, their name, and whose weights training starts from.
-PUBLISHED = {
-    # ExplainSeg does not say which of the two networks of MaskCut's code it took.
-    "MaskCut": (
-        ("vit_base_patch8_224.dino", "vit_small_patch8_224.dino"),
-        "DINO ViT-B/8 or ViT-S/8",
-        "DINO's",
-    ),
-    # SegX's code takes both from torchvision.
-    "resnet50": (("resnet50.tv_in1k",), "torchvision's ResNet-50", "ImageNet's"),
-    "densenet121": (("densenet121.tv_in1k",), "torchvision's DenseNet-121", "ImageNet's"),
-}
+from segxai.job.files import read_rows, write_table
+from segxai.job.log import log, run
+from segxai.stats.claims import claims, count_claims
+from segxai.stats.tables import COLUMNS, TEXT
 
 
-def main(tables, networks, samples, rejected, subsets, published, verdicts):
-    # Of counts, only some stand in a table of a paper: without a type, its number would be a float.
-    table = pd.concat(pd.read_csv(path, dtype={"table": str}) for path in tables)
-    numbers = pd.read_csv(published)
-    obstacles = {row: network_differs(row, network) for row, network in networks.items()}
-    parts, notes = {}, {}
-    for name, subset in subsets.items():
-        used = read_rows(samples[name])
-        held = part_held(table[table.dataset == name]) if subset["max_images"] is None else ""
-        used_part = part_used(len(used), len(read_rows(rejected[name])), subset["max_images"])
-        parts[name] = "; ".join(filter(None, [held, used_part]))
-        explained = part_explained(used, subset["explained_split"], subset["explained_images"])
-        notes[name] = "; ".join(filter(None, [parts[name], explained]))
-    result = claims(numbers, table, obstacles, notes, parts)
+def main(
+    tables,
+    summary,
+    published,
+    counts,
+    known_networks,
+    samples,
+    rejected,
+    max_images,
+    selections,
+    networks,
+    verdicts,
+):
+    held = read_rows(summary)
+    images = dict(zip(max_images, map(read_rows, samples), strict=True))
+    lost = dict(zip(max_images, map(read_rows, rejected), strict=True))
+    parts = {
+        name: part_of(images[name], lost[name], held[held.dataset == name], most)
+        for name, most in max_images.items()
+    }
+    notes = {
+        (study, name): joined(parts[name], *(part_explained(images[name], **one) for one in some))
+        for study, chosen in selections.items()
+        for name, some in chosen.items()
+    }
+    ours = pd.concat([pd.DataFrame(columns=COLUMNS), *map(read_rows, tables)], ignore_index=True)
+    ours[TEXT] = ours[TEXT].fillna("")
+    theirs = pd.concat({Path(file).stem: read_rows(file) for file in published}, names=["paper"])
+    known = read_rows(known_networks).fillna("")
+    obstacle = partial(network_differs, known=known, networks=networks)
+    means = claims(theirs.reset_index("paper").reset_index(drop=True), ours, obstacle, notes)
+    result = pd.concat([means, count_claims(read_rows(counts), held, parts)], ignore_index=True)
     log.info("verdicts: %s", result.verdict.value_counts().to_dict())
-    with atomic_path(verdicts) as path:
-        result.to_csv(path, index=False, float_format="%.4f")
+    write_table(verdicts, result)
 
 
-def network_differs(row: str, network: dict) -> str | None:
-    """Why the network behind a row is not the paper's, or None."""
-    architecture = network["architecture"]
-    if row == "MICRA-Net":
-        return "the paper's weights, trained on F-actin, are not named; these are not they"
-    architectures, name, source = PUBLISHED.get(row.split()[0], EXPLAINSEG)
-    if architecture not in architectures:
-        return f"the network is {architecture}, not {name}"
-    if not network["pretrained"] and network["weights"] is None:
-        return f"the network was trained from scratch, not from {source} weights"
-    return None
+def joined(*sentences: str) -> str:
+    """Join what there is to say."""
+    return "; ".join(filter(None, sentences))
 
 
-def part_used(n: int, n_rejected: int, max_images: int | None) -> str:
+def network_differs(claim: pd.Series, known: pd.DataFrame, networks: dict) -> str:
+    """Why the network behind a number of ours is not the paper's, or nothing."""
+    # Rows that name the network or the segmenter of the claim come after the paper's general one.
+    fits = known.paper == claim.paper
+    for key in ("network", "segmenter"):
+        fits &= (known[key] == "") | (known[key] == claim[key])
+    if not fits.any():
+        return ""
+    theirs, ours = known[fits].iloc[-1], networks[claim.our_network]
+    if theirs.obstacle:
+        return theirs.obstacle
+    architecture = ours.get("architecture", ours["method"])
+    if architecture not in theirs.architectures.split():
+        return f"the network is {architecture}, not {theirs.title}"
+    if not ours["pretrained"] and ours["weights"] is None:
+        return f"the network was trained from scratch, not from {theirs.weights} weights"
+    return ""
+
+
+def part_of(samples, rejected, counts, max_images) -> str:
     """What part of a data set was used, where it is not all of it."""
-    cut = f"the data set is cut to {n} images" if max_images is not None else ""
-    files = "file is" if n_rejected == 1 else "files are"
-    lost = f"{n_rejected:,} {files} rejected" if n_rejected else ""
-    return "; ".join(filter(None, [cut, lost]))
+    held = part_held(counts) if max_images is None else ""
+    cut = f"the data set is cut to {len(samples)} images" if max_images is not None else ""
+    files = "file is" if len(rejected) == 1 else "files are"
+    return joined(held, cut, f"{len(rejected):,} {files} rejected" if len(rejected) else "")
 
 
 def part_held(counts) -> str:
@@ -67,32 +84,21 @@ def part_held(counts) -> str:
     total = counts[counts.row == "total"].set_index("metric")
     if "images found" not in total.index:
         return ""
-    found, makers = total.value["images found"], total.official["images"]
+    held, makers = total.value["images found"], total.official["images"]
     # Not where the makers' count is unknown: NaN.
-    if not found < makers:
+    if not held < makers:
         return ""
-    return f"the copy holds {found:,.0f} of the {makers:,.0f} images of the data set"
+    return f"the copy holds {held:,.0f} of the {makers:,.0f} images of the data set"
 
 
-def part_explained(samples, explained_split, explained_images) -> str:
+def part_explained(samples, split, images, **_) -> str:
     """What part of the images the scores are of, where it is not all that they could be of."""
-    total = len(samples)
-    if explained_split is not None:
-        total = int((samples.split == explained_split).sum())
-    if explained_images is None or explained_images >= total:
+    total = len(samples) if split is None else int((samples.split == split).sum())
+    if images is None or images >= total:
         return ""
-    which = f"{explained_split} images" if explained_split else "images"
-    return f"a seeded subset of {explained_images} of {total} {which}"
+    which = f"{split} images" if split else "images"
+    return f"a seeded subset of {images} of {total} {which}"
 
 
 if __name__ == "__main__":
-    with job(snakemake):
-        main(
-            tables=snakemake.input.tables,
-            networks=snakemake.params.networks,
-            samples=dict(zip(snakemake.params.subsets, snakemake.input.samples, strict=True)),
-            rejected=dict(zip(snakemake.params.subsets, snakemake.input.rejected, strict=True)),
-            subsets=snakemake.params.subsets,
-            published=snakemake.input.published,
-            verdicts=snakemake.output.claims,
-        )
+    run(main, snakemake)

@@ -2,14 +2,14 @@
 
 import pandas as pd
 
-from segxai.job.files import atomic_path, read_facts, read_rows
-from segxai.job.log import job, log
+from segxai.job.files import read_facts, read_rows, write_table
+from segxai.job.log import log, run
 from segxai.stats.dataset_summary import arrange, latex_tables, markdown, printed, summarise
+from segxai.stats.layout import write_text
 
 
 def main(receipts, samples, rejected, patches, published, official, definitions, csv, md, tex):
-    published = pd.read_csv(published, dtype={"table": str})
-    official = pd.read_csv(official)
+    published, official = read_rows(published), read_rows(official)
     files = zip(definitions.items(), receipts, samples, rejected, patches, strict=True)
     summary = pd.concat(
         summarise(
@@ -26,28 +26,13 @@ def main(receipts, samples, rejected, patches, published, official, definitions,
     )
     titles = {name: definition["title"] for name, definition in definitions.items()}
     tables = printed(arrange(summary, titles))
-    with atomic_path(csv) as path:
-        summary.to_csv(path, index=False, float_format="%.6g")
-    with atomic_path(md) as path:
-        path.write_text(markdown(tables), encoding="utf-8")
-    with atomic_path(tex) as path:
-        path.write_text(latex_tables(tables), encoding="utf-8")
+    write_table(csv, summary)
+    write_text(md, markdown(tables))
+    write_text(tex, latex_tables(tables))
     for line in markdown(tables).splitlines():
         log.info(line)
     log.info("%d rows: %s", len(summary), csv)
 
 
 if __name__ == "__main__":
-    with job(snakemake):
-        main(
-            receipts=snakemake.input.receipts,
-            samples=snakemake.input.samples,
-            rejected=snakemake.input.rejected,
-            patches=snakemake.input.patches,
-            published=snakemake.input.published,
-            official=snakemake.input.official,
-            definitions=snakemake.params.definitions,
-            csv=snakemake.output.csv,
-            md=snakemake.output.md,
-            tex=snakemake.output.tex,
-        )
+    run(main, snakemake)

@@ -1,6 +1,7 @@
 """Intervals: what a mean is worth."""
 
 from collections.abc import Callable
+from functools import lru_cache
 
 import numpy as np
 import pandas as pd
@@ -93,6 +94,13 @@ def bootstrap_weighted(
 def _drawn(groups: np.ndarray, resamples: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Number the groups, and count how often each is drawn in each bootstrap sample."""
     codes, names = pd.factorize(np.asarray(groups))
-    rng = np.random.default_rng(seed)
-    draws = rng.multinomial(len(names), np.full(len(names), 1 / len(names)), size=resamples)
-    return codes, draws
+    return codes, _draws(len(names), resamples, seed)
+
+
+# The cells of a table are often of the same images; two sets of draws are kept.
+@lru_cache(maxsize=2)
+def _draws(n: int, resamples: int, seed: int) -> np.ndarray:
+    """How often each of n groups is drawn in each bootstrap sample: int (resamples, n)."""
+    draws = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=resamples)
+    draws.setflags(write=False)
+    return draws

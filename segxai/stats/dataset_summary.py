@@ -8,10 +8,23 @@ import pandas as pd
 from segxai.datasets.record import NO_FINDING
 from segxai.datasets.samples import label_matrix
 from segxai.datasets.splits import TEST, TRAIN, VALIDATION
-from segxai.stats.tables import COLUMNS as TIDY
-from segxai.stats.tables import latex
+from segxai.stats import layout
 
-COLUMNS = [*TIDY, "official", "text"]
+COLUMNS = [
+    "paper",
+    "table",
+    "dataset",
+    "row",
+    "metric",
+    "unit",
+    "value",
+    "n",
+    "n_undefined",
+    "published",
+    "difference",
+    "official",
+    "text",
+]
 KEYS = ["row", "metric"]
 QUANTILES = (5, 25, 50, 75, 95)  # percent
 # Printed name of each line that all data sets share.
@@ -62,7 +75,7 @@ def summarise(
     n_found
         Images in the folder of the originals.
     published
-        ``config/published.csv``; what is no count is passed over.
+        ``config/published/counts.csv``: counts of the papers.
     official
         ``config/official_counts.csv``: counts of the data set's makers, or of its own lists.
 
@@ -97,8 +110,7 @@ def summarise(
 
 def _known(dataset: str, published: pd.DataFrame, official: pd.DataFrame) -> pd.DataFrame:
     """Counts of a data set by the paper and by its makers: paper, table, `KEYS` and both."""
-    theirs = published[(published.dataset == dataset) & (published.unit == "count")]
-    theirs = theirs.rename(columns={"value": "published"})
+    theirs = published[published.dataset == dataset].rename(columns={"value": "published"})
     makers = official[official.dataset == dataset].rename(columns={"value": "official"})
     return theirs[["paper", "table", *KEYS, "published"]].merge(
         makers[[*KEYS, "official"]], how="outer", on=KEYS
@@ -266,15 +278,10 @@ def printed(arranged: dict) -> dict[str, pd.DataFrame]:
 
 def markdown(tables: dict[str, pd.DataFrame]) -> str:
     """Print tables of text one below the other as Markdown."""
-    shown = (table.to_markdown(disable_numparse=True) for table in tables.values())
-    return "\n\n".join(shown) + "\n"
+    return "\n".join(map(layout.markdown, tables.values()))
 
 
 def latex_tables(tables: dict[str, pd.DataFrame]) -> str:
     """Print tables of text one below the other for LaTeX; columns with sentences break lines."""
     columns = {"lines": "l" + "p{3.4cm}" * len(tables["lines"].columns), **BREAKING}
-    return "\n".join(
-        # The index is named in the line of the columns' names, not in a line of its own.
-        latex(table.rename_axis(index=None, columns=table.index.name), columns.get(name))
-        for name, table in tables.items()
-    )
+    return "\n".join(layout.latex(table, columns.get(name)) for name, table in tables.items())

@@ -1,284 +1,236 @@
-"""Tidy tables of means with intervals, their printed forms, and verdicts on published numbers."""
+"""Tidy tables of a study: means and areas of scores with intervals, beside published numbers."""
 
-from collections.abc import Iterable
+from collections.abc import Iterator
 
-import numpy as np
 import pandas as pd
 
-from segxai.job.files import atomic_path
-from segxai.job.log import log
-from segxai.stats.bootstrap import bootstrap_mean
-from segxai.stats.tests import paired_tests
+from segxai.job.log import InputError
+from segxai.stats.cells import (
+    CELL,
+    MEASURE,
+    cell,
+    describe,
+    image_means,
+    level,
+    measures,
+    observations,
+)
+from segxai.stats.recognition import recognise
+from segxai.workflow.studies import values
 
-METRICS = {"iou": "miou", "dice": "dice"}
-# Scores of single objects, as columns, metrics and printed.
-INSTANCE_METRICS = {"aji": "aji", "pq": "pq", "sq": "sq", "dq": "dq"}
-INSTANCES_PRINTED = {"aji": "AJI %", "pq": "PQ %", "sq": "SQ %", "dq": "DQ %"}
-# The images that the numbers of each paper are for.
-SPLITS = {"explainseg": "all", "segx": "test"}
-DECIMALS = {"percent": 1, "fraction": 3, "count": 0}
-KEYS = ["paper", "table", "dataset", "row", "metric"]
-COLUMNS = [
-    "paper",
-    "table",
-    "dataset",
-    "split",
-    "row",
-    "metric",
-    "unit",
-    "value",
-    "ci_low",
-    "ci_high",
-    "n",
-    "n_undefined",
-    "published",
-    "difference",
-]
+KEYS = ["dataset", "network", "explainer", "segmenter"]
+NUMBERS = ["value", "ci_low", "ci_high", "n", "n_undefined", "published", "difference"]
+TEXT = ["study", "table", *KEYS, "split", *CELL, "unit"]
+COLUMNS = [*TEXT, *NUMBERS]
+# What a published number must agree with ours in, and the keys of which it may leave some open.
+EXACT, OPEN = ["table", "dataset", "split", *CELL], KEYS[1:]
+# What tells how a segmentation was damaged.
+DOSE = ["kind", "radius"]
+
+Rows = list[tuple[dict[str, str], pd.DataFrame]]
 
 
-def per_image(scores: pd.DataFrame, metrics: Iterable[str] = METRICS) -> pd.DataFrame:
-    """Average the scores of an image over seeds: one row per dataset, row and image."""
-    keys = ["dataset", "row", "image_id", "group", "split"]
-    return scores.groupby(keys, sort=False, as_index=False)[list(metrics)].mean()
+def table_rows(scores: pd.DataFrame, images: dict[str, set], spec: dict) -> Rows:
+    """Gather the observations of each row of a table.
 
-
-def summarise(
-    scores: pd.DataFrame,
-    paper: str,
-    table: str,
-    published: pd.DataFrame,
-    statistics: dict,
-    metrics: dict[str, str] = METRICS,
-) -> pd.DataFrame:
-    """Mean of each metric in percent, with its interval, beside the published value.
+    Rows of segmenters alone score one mask per image: seeds are averaged first. Any other row pools
+    the predictions of all seeds.
 
     Parameters
     ----------
     scores
-        One row per dataset, row, seed and image, with group, split and scores in 0…1.
-    paper, table
-        Which published table the rows belong to; a name of its own where none was published.
-    published
-        ``config/published.csv``; its values are for train and validation images together.
+        As of :func:`segxai.job.files.read_scores`.
+    images
+        Of each data set, the image_ids that the study is about.
+    spec
+        The declared table: its name (``table``), its ``datasets``, ``rows`` (the `KEYS` that tell
+        rows apart, besides the data set), ``values``, and its ``segmenters``, in order.
+
+    Returns
+    -------
+    list of (dict, DataFrame)
+        `KEYS` of a row and its observations (:func:`segxai.stats.cells.observations`), by data set,
+        then in the order of the score files and of the declared segmenters.
+
+    Raises
+    ------
+    InputError
+        If a declared value is measured by no score file, or a row mixes several networks,
+        explainers or segmenters.
+    """
+    _check_measured(scores, spec)
+    segmenters = ["", *spec["segmenters"]]
+    rows = []
+    for keys, of_row in _split(scores[scores.segmenter.isin(segmenters)], spec["rows"]):
+        keys |= {key: _only(of_row, key, spec) for key in OPEN if key not in keys}
+        frame = observations(of_row[of_row.image_id.isin(images[keys["dataset"]])])
+        rows.append((keys, image_means(frame) if spec["rows"] == ["segmenter"] else frame))
+
+    orders = {key: list(dict.fromkeys(scores[key])) for key in OPEN} | {
+        "dataset": spec["datasets"],
+        "segmenter": segmenters,
+    }
+
+    def place(row: tuple[dict, pd.DataFrame]) -> list[int]:
+        return [orders[key].index(row[0][key]) for key in ["dataset", *spec["rows"]]]
+
+    return sorted(rows, key=place)
+
+
+def summarise(rows: Rows, spec: dict, statistics: dict) -> pd.DataFrame:
+    """Take every declared value of every row, for each declared subset of the images.
+
+    Parameters
+    ----------
+    rows, spec
+        As of :func:`table_rows`; of several ``splits``, only those that the data set has.
     statistics
         resamples, confidence and seed of the intervals.
-    metrics
-        Name in the table of each column of scores.
 
     Returns
     -------
     DataFrame
-        `COLUMNS`; one row per dataset, split (all, train, validation, and test where there is
-        one), row and metric.
+        `COLUMNS` without those of published numbers; percent are hundredths.
     """
-    rows = []
-    means = per_image(scores, metrics)
-    for (dataset, row), images in means.groupby(["dataset", "row"], sort=False):
-        tested = ("test",) if (images.split == "test").any() else ()
-        for split in ("all", "train", "validation", *tested):
-            chosen = images if split == "all" else images[images.split == split]
-            for column, metric in metrics.items():
-                cell = {"dataset": dataset, "split": split, "row": row, "metric": metric}
-                rows.append(cell | mean_cell(100 * chosen[column], chosen.group, statistics))
-    result = pd.DataFrame(rows).assign(paper=paper, table=table, unit="percent")
-    return beside_published(result, published)
+    unit = spec["unit"]
+    cells = [
+        keys | {"split": split, "unit": unit} | describe(value) | cell(part, value, statistics)
+        for keys, frame in rows
+        for split, part in of_splits(frame, spec["splits"])
+        for value in values(spec)
+    ]
+    table = pd.DataFrame(cells, columns=[*KEYS, "split", *CELL, "unit", *NUMBERS[:-2]])
+    if unit == "percent":
+        table[NUMBERS[:3]] *= 100
+    return table
 
 
-def mean_cell(values: pd.Series, groups: pd.Series, statistics: dict) -> dict[str, float]:
-    """Mean of some scores with its interval, how many are defined and how many are not."""
-    mean, low, high = bootstrap_mean(values.to_numpy(), groups.to_numpy(), **statistics)
-    n = int(values.notna().sum())
-    return {
-        "value": mean,
-        "ci_low": low,
-        "ci_high": high,
-        "n": n,
-        "n_undefined": len(values) - n,
-    }
+def summarise_predictions(
+    predictions: pd.DataFrame, groups: dict[str, pd.Series], spec: dict, statistics: dict
+) -> pd.DataFrame:
+    """Say how well each network recognises the classes: a row per data set and network.
+
+    Parameters
+    ----------
+    predictions
+        One row per dataset, network, seed, image and class, as of
+        :func:`segxai.stats.recognition.recognise`.
+    groups
+        Of each data set, the group of each image_id.
+    spec
+        ``predictions``, the names of what is told, and ``splits``.
+    statistics
+        As of :func:`summarise`.
+    """
+    cells = []
+    for (dataset, network), table in predictions.groupby(["dataset", "network"], sort=False):
+        for split in spec["splits"]:
+            chosen = table if split == "all" else table[table.split == split]
+            known = recognise(chosen, groups[dataset], statistics) if len(chosen) else {}
+            about = {"dataset": dataset, "network": network, "split": split}
+            cells += [
+                about | describe({"metric": name}) | known[name]
+                for name in spec["predictions"]
+                if name in known
+            ]
+    table = pd.DataFrame(cells, columns=[*KEYS, "split", *CELL, "unit", *NUMBERS[:-2]])
+    return table.fillna({"explainer": "", "segmenter": ""})
+
+
+def of_splits(frame: pd.DataFrame, splits: list[str]) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Observations of each subset; of several, those that have none are left out."""
+    present = {"all", *level(frame, "split")}
+    for split in [name for name in splits if name in present] or splits[:1]:
+        yield split, frame if split == "all" else frame[level(frame, "split") == split]
 
 
 def beside_published(table: pd.DataFrame, published: pd.DataFrame) -> pd.DataFrame:
-    """Set the published values beside ours, and the differences: all of `COLUMNS`.
+    """Set the published values beside ours, and the differences, in the table's order.
 
     Parameters
     ----------
     table
-        All of `COLUMNS` but the last two.
+        `COLUMNS` but the last two.
     published
-        ``config/published.csv``, the numbers of the tables as text.
+        ``config/published/{paper}.csv``.
     """
-    reference = published.assign(split=published.paper.map(SPLITS))
-    reference = reference.rename(columns={"value": "published"})[[*KEYS, "split", "published"]]
-    result = table.merge(reference, how="left", on=[*KEYS, "split"])
-    return result.assign(difference=result.value - result.published)[COLUMNS]
-
-
-def compare(scores: pd.DataFrame, pairs: list[tuple[str, str]], statistics: dict) -> pd.DataFrame:
-    """Paired Wilcoxon tests of Dice between `pairs` of rows, Holm-adjusted within a data set.
-
-    Parameters
-    ----------
-    scores, statistics
-        See :func:`summarise`.
-    pairs
-        Rows to compare.
-
-    Returns
-    -------
-    DataFrame
-        dataset, metric, first, second, n, mean_difference (first − second, in points) with ci_low
-        and ci_high, the bootstrap interval over the images of both, p and p_holm.
-    """
-    tests = []
-    for dataset, images in per_image(scores).groupby("dataset", sort=False):
-        wide = images.pivot(index=["image_id", "group"], columns="row", values="dice")
-        groups = wide.index.get_level_values("group").to_numpy()
-        found = paired_tests(100 * wide, pairs).assign(dataset=dataset, metric="dice")
-        bounds = [
-            bootstrap_mean(100 * (wide[first] - wide[second]).to_numpy(), groups, **statistics)[1:]
-            for first, second in pairs
-        ]
-        tests.append(found.assign(ci_low=[b[0] for b in bounds], ci_high=[b[1] for b in bounds]))
-    columns = ["dataset", "metric", "first", "second", "n", "mean_difference", "ci_low", "ci_high"]
-    return pd.concat(tests, ignore_index=True)[[*columns, "p", "p_holm"]]
-
-
-def printed(table: pd.DataFrame, titles: dict[str, str], metrics: dict[str, str]) -> pd.DataFrame:
-    """Lay a tidy table out as papers print it: methods down, data sets and metrics across.
-
-    Parameters
-    ----------
-    table
-        With `COLUMNS`; what is printed is for the images that its paper's numbers are for.
-    titles
-        Printed name of each data set.
-    metrics
-        Printed name of each metric; others are left out.
-
-    Returns
-    -------
-    DataFrame
-        Cells of the form ``41.4 [39.0, 43.9]``, and after a semicolon the published value.
-    """
-    shown = table[(table.split == table.paper.map(SPLITS)) & table.metric.isin(metrics)]
-    column = shown.dataset.map(titles) + ", " + shown.metric.map(metrics)
-    cells = shown.assign(cell=shown.apply(_cell, axis=1), column=column)
-    wide = cells.pivot(index="row", columns="column", values="cell")
-    return wide.loc[shown.row.unique(), column.unique()].rename_axis("Method", axis=0)
-
-
-def single_objects(table: pd.DataFrame | None, titles: dict[str, str]) -> list[dict[str, str]]:
-    """Rows of the printed table of single objects; none where it was not made."""
-    if table is None:
-        return []
-    return printed(table, titles, INSTANCES_PRINTED).reset_index().to_dict("records")
-
-
-def _cell(one: pd.Series) -> str:
-    if np.isnan(one.value):
-        return "undefined"
-    value, low, high, published = (
-        f"{number:.{DECIMALS[one.unit]}f}"
-        for number in (one.value, one.ci_low, one.ci_high, one.published)
+    pairs = pair(published, table).dropna(subset="place").set_index("place")
+    return table.assign(
+        published=pairs.published.reindex(table.index),
+        difference=lambda both: both.value - both.published,
     )
-    beside = f"; paper {published}" if np.isfinite(one.published) else ""
-    return f"{value} [{low}, {high}]{beside}"
 
 
-def latex(layout: pd.DataFrame, columns: str | None = None) -> str:
-    """Print a table that :func:`printed` laid out for LaTeX with booktabs.
-
-    `columns` is LaTeX's description of the columns, for instance of ones that break lines.
-    """
-    style = layout.style.format(escape="latex")
-    for axis in ("index", "columns"):
-        style = style.format_index(escape="latex", axis=axis)
-    return style.to_latex(hrules=True, column_format=columns)
-
-
-def save(table: pd.DataFrame, layout: pd.DataFrame, csv: str, md: str, tex: str) -> None:
-    """Write a tidy table as CSV and its layout as Markdown and LaTeX, and log the layout."""
-    markdown = layout.to_markdown()
-    with atomic_path(csv) as path:
-        table.to_csv(path, index=False, float_format="%.4f")
-    with atomic_path(md) as path:
-        path.write_text(markdown + "\n")
-    with atomic_path(tex) as path:
-        path.write_text(latex(layout))
-    for line in markdown.splitlines():
-        log.info(line)
-    log.info("%d rows: %s", len(table), csv)
-
-
-def claims(
-    published: pd.DataFrame,
-    table: pd.DataFrame,
-    obstacles: dict[str, str | None],
-    notes: dict[str, str],
-    parts: dict[str, str],
-) -> pd.DataFrame:
-    """Set every published number beside ours, with a verdict.
+def pair(published: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
+    """Find the row of ours that each published number is of.
 
     Parameters
     ----------
     published
-        ``config/published.csv``.
+        `EXACT`, value and some of `OPEN`; what it leaves open agrees with any of ours.
     table
-        Our tidy tables, all of them in one. Counts (`segxai.stats.dataset_summary`) are of no
-        split.
-    obstacles
-        For each row that cannot be compared with the paper, why not; None for the others.
-    notes
-        For each data set, what else a reader must know.
-    parts
-        For each data set of which only a part was used, which; its counts cannot be compared.
+        With `COLUMNS`, empty text where a key does not apply.
 
     Returns
     -------
     DataFrame
-        The columns of `published`, then ours, ci_low, ci_high, n, verdict and reason. The verdict
-        is ``reproduced`` where the published number lies in our interval, or is the same count,
-        ``differs`` where it does not, and ``not comparable`` where the run was not theirs, did not
-        include it, or had nothing to take it from.
+        The rows of `published`, the value as ``published``; and ``place``, the index of our row, or
+        NaN.
     """
-    ours = table[table.split.isna() | (table.split == table.paper.map(SPLITS))]
-    ours = ours.rename(columns={"value": "ours"})
-    ours = ours.assign(table=ours.table.astype(str))[[*KEYS, "ours", "ci_low", "ci_high", "n"]]
-    result = published.assign(table=published.table.astype(str))
-    result = result.rename(columns={"value": "published"}).merge(ours, how="left", on=KEYS)
-    verdicts = result.apply(_verdict, axis=1, obstacles=obstacles, notes=notes, parts=parts)
-    return result.assign(
-        n=result.n.astype("Int64"),
-        verdict=[verdict for verdict, _ in verdicts],
-        reason=[reason for _, reason in verdicts],
-    )
+    keys = [*EXACT, *OPEN]
+    theirs = published.reindex(columns=list(dict.fromkeys([*published, *keys, "value"])))
+    theirs[keys] = theirs[keys].fillna("")
+    theirs = theirs.rename(columns={"value": "published"}).reset_index(names="claim")
+    ours = table[keys].reset_index(names="place")
+    both = theirs.merge(ours, on=EXACT, suffixes=("", "_ours"))
+    for key in OPEN:
+        both = both[(both[key] == "") | (both[key] == both[f"{key}_ours"])]
+    return theirs.merge(both[["claim", "place"]], how="left", on="claim").drop(columns="claim")
 
 
-def _verdict(claim: pd.Series, obstacles: dict, notes: dict, parts: dict) -> tuple[str, str]:
-    if pd.isna(claim.n):
-        return "not comparable", "not part of this run"
-    if claim.unit == "count":
-        return _verdict_on_count(claim, parts.get(claim.dataset))
-    note = notes.get(claim.dataset, "")
-    if np.isnan(claim.ours):
-        return "not comparable", "; ".join(filter(None, ["undefined in this run", note]))
-    if obstacle := obstacles.get(claim.row):
-        return "not comparable", "; ".join(filter(None, [obstacle, note]))
-    if claim.ci_low <= claim.published <= claim.ci_high:
-        return "reproduced", "; ".join(filter(None, ["inside our interval", note]))
-    gap = claim.ours - claim.published
-    side = "higher" if gap > 0 else "lower"
-    size = f"{abs(gap):.1f} points" if claim.unit == "percent" else f"{abs(gap):.3f}"
-    outside = f"ours is {size} {side}, and theirs outside our interval"
-    return "differs", "; ".join(filter(None, [outside, note]))
+def with_doses(table: pd.DataFrame, segmenters: dict[str, dict]) -> pd.DataFrame:
+    """Add how the segmentation of each row was damaged, where it was: `DOSE`."""
+    doses = {name: one for name, one in segmenters.items() if one["role"] == "dose"}
+    if not table.segmenter.isin(list(doses)).any():
+        return table
+    settings = {key: table.segmenter.map({n: d[key] for n, d in doses.items()}) for key in DOSE}
+    return table.assign(**settings)
 
 
-def _verdict_on_count(claim: pd.Series, part: str | None) -> tuple[str, str]:
-    if np.isnan(claim.ours):
-        return "not comparable", "not counted in this run"
-    if claim.ours == claim.published:
-        return "reproduced", "the same count"
-    if part:
-        return "not comparable", part
-    gap = claim.ours - claim.published
-    return "differs", f"ours is {abs(gap):,.0f} {'higher' if gap > 0 else 'lower'}"
+def _split(scores: pd.DataFrame, names: list[str]) -> Iterator[tuple[dict, pd.DataFrame]]:
+    """Scores of each row; what does not depend on one of its keys belongs to all its rows."""
+    keys = ["dataset", *names]
+    parts = dict(list(scores.groupby(keys, sort=False)))
+    for row in parts:
+        if all(row):
+            own = [
+                part
+                for other, part in parts.items()
+                if all(b in ("", a) for a, b in zip(row, other, strict=True))
+            ]
+            yield dict(zip(keys, row, strict=True)), pd.concat(own)
+
+
+def _only(scores: pd.DataFrame, key: str, spec: dict) -> str:
+    """The one network, explainer or segmenter of a row."""
+    names = [name for name in scores[key].unique() if name]
+    if len(names) > 1:
+        raise InputError(
+            f"configuration: table {spec['table']} has rows with several {key}s "
+            f"({', '.join(names)}); add {key} to its `rows`."
+        )
+    return names[0] if names else ""
+
+
+def _check_measured(scores: pd.DataFrame, spec: dict) -> None:
+    """Refuse a value that no score file holds, unless there is no score at all."""
+    measured = scores[scores.metric != ""][MEASURE].drop_duplicates()
+    known = set(measured.itertuples(index=False, name=None))
+    for value in values(spec):
+        for measure in measures(value):
+            key = tuple(measure.get(name, "") for name in MEASURE)
+            if known and key not in known:
+                raise InputError(
+                    f"configuration: table {spec['table']} asks for {' '.join(filter(None, key))}, "
+                    f"which {', '.join(spec['scores'])} do not measure; add it to their `measure`."
+                )

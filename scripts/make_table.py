@@ -1,0 +1,74 @@
+"""A declared table of a study: tidy numbers with intervals, their printed forms, and tests."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from segxai.datasets.selection import chosen_rows
+from segxai.job.files import read_rows, read_scores, write_table
+from segxai.job.log import log, run
+from segxai.stats.comparisons import compare
+from segxai.stats.layout import latex, markdown, printed, write_text
+from segxai.stats.tables import (
+    COLUMNS,
+    beside_published,
+    of_splits,
+    summarise,
+    summarise_predictions,
+    table_rows,
+    with_doses,
+)
+
+
+def main(
+    scores,
+    predictions,
+    samples,
+    published,
+    table,
+    spec,
+    titles,
+    names,
+    segmenters,
+    statistics,
+    selections,
+    csv,
+    md,
+    tex,
+    tests,
+):
+    samples = dict(zip(spec["datasets"], map(read_rows, samples), strict=True))
+    images = {
+        name: set(rows.image_id.iloc[chosen_rows(rows, selections[name])])
+        for name, rows in samples.items()
+    }
+    spec = spec | {"table": table}
+    rows = table_rows(read_scores(scores), images, spec)
+    tidy = summarise(rows, spec, statistics)
+    if predictions:
+        groups = {name: rows.set_index("image_id").group for name, rows in samples.items()}
+        known = pd.concat(map(read_predictions, predictions))
+        recognised = summarise_predictions(known, groups, spec, statistics)
+        tidy = pd.concat([recognised, tidy], ignore_index=True)
+    tidy = tidy.assign(study=spec["study"], table=table)
+    known = pd.concat(map(read_rows, published)) if published else pd.DataFrame()
+    tidy = beside_published(tidy, known)[COLUMNS]
+    write_table(csv, with_doses(tidy, segmenters))
+    layout = printed(tidy, spec, titles, names)
+    write_text(md, markdown(layout))
+    write_text(tex, latex(layout))
+    first = [(keys, next(of_splits(frame, spec["splits"]))[1]) for keys, frame in rows]
+    write_table(tests, compare(first, spec, segmenters, statistics))
+    for line in markdown(layout).splitlines():
+        log.info(line)
+    log.info("%d rows: %s", len(tidy), csv)
+
+
+def read_predictions(file) -> pd.DataFrame:
+    """Read predictions; their path says whose they are: …/{dataset}/{network}/seed-{seed}.csv."""
+    *_, dataset, network, seed = Path(file).with_suffix("").parts
+    return read_rows(file).assign(dataset=dataset, network=network, seed=seed)
+
+
+if __name__ == "__main__":
+    run(main, snakemake)

@@ -1,0 +1,166 @@
+"""One cell of a table: a statistic of the scores of one row, with its interval.
+
+Means leave undefined scores out. Where predictions are ranked, an undefined confidence ranks last,
+as 0. Intervals resample groups of images.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+from scipy.stats import rankdata
+
+from segxai.stats.bootstrap import bootstrap_mean, bootstrap_weighted
+from segxai.stats.selective import augrc, aurc, auroc
+
+OBSERVATION = ["image_id", "target_id", "seed"]
+MEASURE = ["metric", "view", "reference"]
+# What tells the cells of a row apart.
+CELL = [*MEASURE, "statistic", "where", "with", "minus", "against"]
+AREAS = {"auroc": auroc, "aurc": aurc, "augrc": augrc}
+FINDING = {"metric": "reference_fraction", "reference": "truth"}
+MARKER = {"metric": "reference_fraction", "reference": "marker"}
+# The observations that each `where` keeps.
+SUBSETS = {
+    "all": lambda frame: np.full(len(frame), True),
+    "correct": lambda frame: level(frame, "correct") == 1,
+    "incorrect": lambda frame: level(frame, "correct") == 0,
+    "shown": lambda frame: column(frame, FINDING) > 0,
+    "marked": lambda frame: (level(frame, "correct") == 1) & (column(frame, MARKER) > 0),
+    "unmarked": lambda frame: (level(frame, "correct") == 1) & (column(frame, MARKER) == 0),
+}
+# Areas measure how well a confidence puts the second before the first.
+OPPOSITE = {"incorrect": "correct", "marked": "unmarked"}
+
+
+def observations(scores: pd.DataFrame) -> pd.DataFrame:
+    """Lay the tidy scores of one row of a table out: a line per observation, a column per score.
+
+    Parameters
+    ----------
+    scores
+        As of :func:`segxai.job.files.read_scores`.
+
+    Returns
+    -------
+    DataFrame
+        Index: `OBSERVATION`, group, split and correct, in the order of the scores. Columns:
+        `MEASURE`. A score that several families have is taken once.
+    """
+    about = scores.drop_duplicates(OBSERVATION)
+    values = scores.drop_duplicates([*OBSERVATION, *MEASURE])
+    values = values.pivot(index=OBSERVATION, columns=MEASURE, values="value")
+    values = values.reindex(pd.MultiIndex.from_frame(about[OBSERVATION]))
+    keys = about[[*OBSERVATION, "group", "split", "correct"]]
+    return values.set_axis(pd.MultiIndex.from_frame(keys), axis=0)
+
+
+def image_means(frame: pd.DataFrame) -> pd.DataFrame:
+    """Average the scores of an image over seeds."""
+    return frame.groupby(["image_id", "group", "split"], sort=False).mean()
+
+
+def level(frame: pd.DataFrame, name: str) -> np.ndarray:
+    """One level of the index of observations."""
+    return frame.index.get_level_values(name).to_numpy()
+
+
+def column(frame: pd.DataFrame, value: dict) -> np.ndarray:
+    """Scores of a value's metric, view and reference (n,); NaN where it was never measured."""
+    key = tuple(value.get(name, "") for name in MEASURE)
+    return frame[key].to_numpy() if key in frame else np.full(len(frame), np.nan)
+
+
+def measures(value: dict) -> list[dict]:
+    """What a value is made of: its own metric, and those of ``with`` and ``minus``."""
+    own = [value] if "metric" in value else []
+    return own + [_other(value, key) for key in ("with", "minus") if key in value]
+
+
+def describe(value: dict) -> dict[str, str]:
+    """Name a value by `CELL`: text, empty where it does not apply."""
+    texts = {name: value.get(name, "") for name in CELL}
+    statistic = value.get("statistic", "mean")
+    if "minus" in value:
+        statistic = "difference" if statistic == "mean" else f"{statistic}_difference"
+        if isinstance(value["minus"], dict):
+            texts["minus"] = " ".join(value["minus"].values())
+    return texts | {"statistic": statistic, "where": value.get("where", "all")}
+
+
+def cell(frame: pd.DataFrame, value: dict, statistics: dict) -> dict[str, float]:
+    """Take one statistic of the observations of a row.
+
+    Parameters
+    ----------
+    frame
+        As of :func:`observations`.
+    value
+        metric, view and reference of the scores; statistic ``mean`` (the default), ``error_rate``,
+        or one of `AREAS`; ``where``, one of `SUBSETS`; ``minus``, what is subtracted of each
+        observation, or whose area is subtracted on the same resamples; for areas also ``with``, a
+        confidence whose ranks are averaged with this one's among all predictions of the row, and
+        ``against``, the subset that a good confidence ranks low (incorrect predictions).
+    statistics
+        resamples, confidence and seed of the intervals.
+
+    Returns
+    -------
+    dict
+        value, ci_low, ci_high, n and n_undefined. An area that is undefined counts all its
+        observations as undefined, any other those whose confidence is.
+    """
+    frame = frame[SUBSETS[value.get("where", "all")](frame)]
+    statistic = value.get("statistic", "mean")
+    if statistic in AREAS:
+        return _area(frame, value, AREAS[statistic], statistics)
+    if statistic == "error_rate":
+        return mean_cell(1 - level(frame, "correct"), level(frame, "group"), statistics)
+    scores = column(frame, value)
+    if "minus" in value:
+        scores = scores - column(frame, _other(value, "minus"))
+    return mean_cell(scores, level(frame, "group"), statistics)
+
+
+def mean_cell(values: np.ndarray, groups: np.ndarray, statistics: dict) -> dict[str, float]:
+    """Mean of some scores with its interval, how many are defined and how many are not."""
+    mean, low, high = bootstrap_mean(values, groups, **statistics)
+    n = int(np.isfinite(values).sum())
+    return {"value": mean, "ci_low": low, "ci_high": high, "n": n, "n_undefined": len(values) - n}
+
+
+def _other(value: dict, key: str) -> dict:
+    """What ``with`` or ``minus`` names: a metric, or where it differs from the value itself."""
+    if isinstance(value[key], str):
+        return {"metric": value[key]}
+    return {name: text for name, text in value.items() if name != key} | value[key]
+
+
+def _area(frame: pd.DataFrame, value: dict, area: Callable, statistics: dict) -> dict[str, float]:
+    """Area by how well a confidence puts trusted observations before the others."""
+    low = value.get("against", "incorrect")
+    trusted = SUBSETS[OPPOSITE[low]](frame)
+    known = trusted | SUBSETS[low](frame)
+    frame, trusted = frame[known], trusted[known]
+    own, undefined = _confidence(frame, value)
+    confidences = [own]
+    if "minus" in value:
+        confidences.append(_confidence(frame, _other(value, "minus"))[0])
+
+    def measured(weights: np.ndarray) -> np.ndarray:
+        areas = [area(confidence, trusted, weights) for confidence in confidences]
+        return (areas[0] - areas[1] if "minus" in value else areas[0])[:, None]
+
+    bounds = bootstrap_weighted(measured, level(frame, "group"), **statistics)
+    result = dict(zip(("value", "ci_low", "ci_high"), map(float, np.ravel(bounds)), strict=True))
+    n = 0 if np.isnan(result["value"]) else int((~undefined).sum())
+    return result | {"n": n, "n_undefined": len(frame) - n}
+
+
+def _confidence(frame: pd.DataFrame, value: dict) -> tuple[np.ndarray, np.ndarray]:
+    """Confidence in each prediction (n,), undefined ones as 0, and which are undefined."""
+    own = column(frame, value)
+    if "with" not in value:
+        return np.nan_to_num(own), np.isnan(own)
+    both = np.stack([own, column(frame, _other(value, "with"))])
+    return rankdata(np.nan_to_num(both), axis=1).mean(axis=0), np.isnan(both).any(axis=0)

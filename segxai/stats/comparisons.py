@@ -1,0 +1,134 @@
+"""Tests of the rows of a table against each other, or of two parts of one row."""
+
+from collections.abc import Iterable
+from itertools import combinations
+
+import numpy as np
+import pandas as pd
+
+from segxai.stats.bootstrap import bootstrap_mean
+from segxai.stats.cells import SUBSETS, column
+from segxai.stats.tables import KEYS, Rows
+from segxai.stats.tests import holm, mann_whitney, paired_tests
+from segxai.workflow.studies import values
+
+# What tells the two sides of a test apart.
+SIDE = [*KEYS[1:], "view", "where"]
+EFFECT = ["n", "n_second", "mean_difference", "ci_low", "ci_high", "effect", "p", "p_holm"]
+COLUMNS = [
+    "dataset",
+    "metric",
+    "reference",
+    *(f"first_{key}" for key in SIDE),
+    *(f"second_{key}" for key in SIDE),
+    *EFFECT,
+]
+
+Side = tuple[dict[str, str], pd.Series]
+
+
+def compare(rows: Rows, spec: dict, segmenters: dict[str, dict], statistics: dict) -> pd.DataFrame:
+    """Test what a table declares under ``tests``; Holm's procedure within data set and metric.
+
+    Parameters
+    ----------
+    rows
+        As of :func:`segxai.stats.tables.table_rows`, of one subset of the images.
+    spec
+        The declared table. ``wilcoxon`` tests are paired by image, or by image and target, scores
+        averaged over seeds: of two views of each row, of all pairs of rows or of the first row
+        with each other one; of segmenters of some ``roles`` only. ``mann_whitney`` compares the
+        correct with the incorrect predictions of each row.
+    segmenters
+        Definitions, with their role.
+    statistics
+        resamples, confidence and seed of the intervals.
+
+    Returns
+    -------
+    DataFrame
+        `COLUMNS`. mean_difference is first − second in the table's unit, over n observations that
+        both have, with its bootstrap interval; effect is the probability that a correct prediction
+        has the higher score, of n correct and n_second incorrect ones, undefined scores left out.
+    """
+    tests, results = spec.get("tests"), []
+    if not tests:
+        return pd.DataFrame(columns=COLUMNS)
+    if roles := tests.get("roles"):
+        rows = [row for row in rows if segmenters[row[0]["segmenter"]]["role"] in roles]
+    views = tests.get("view", "")
+    views = views if isinstance(views, list) else [views]
+    measure = {key: tests[key] for key in ("metric", "reference") if key in tests}
+    scale = 100 if spec["unit"] == "percent" else 1
+    for dataset in dict.fromkeys(keys["dataset"] for keys, _ in rows):
+        own = [row for row in rows if row[0]["dataset"] == dataset]
+        for value in values({"values": [measure]}):
+            if tests["kind"] == "wilcoxon":
+                pairs = _pairs(own, value, views, tests.get("pairs"))
+                family = _wilcoxon(pairs, scale, statistics)
+            else:
+                family = _mann_whitney(own, value | {"view": views[0]})
+            results.append(family.assign(dataset=dataset, **value))
+    return pd.concat(results)[COLUMNS] if results else pd.DataFrame(columns=COLUMNS)
+
+
+def _pairs(
+    rows: Rows, value: dict, views: list[str], pairs: str | None
+) -> Iterable[tuple[Side, Side]]:
+    """The two sides of each test of a family."""
+    sides = [
+        [(keys | {"view": view}, _per_target(frame, value | {"view": view})) for view in views]
+        for keys, frame in rows
+    ]
+    if len(views) == 2:
+        return sides
+    alone = [side for (side,) in sides]
+    return combinations(alone, 2) if pairs == "all" else [(alone[0], side) for side in alone[1:]]
+
+
+def _per_target(frame: pd.DataFrame, value: dict) -> pd.Series:
+    """Scores averaged over the seeds of an image, or of a target of an image."""
+    names = [name for name in ("image_id", "target_id", "group") if name in frame.index.names]
+    scores = pd.Series(column(frame, value), frame.index)
+    return scores.groupby(names, sort=False).mean()
+
+
+def _wilcoxon(pairs: Iterable[tuple[Side, Side]], scale: float, statistics: dict) -> pd.DataFrame:
+    results = []
+    for (first, one), (second, other) in pairs:
+        both = scale * pd.concat([one, other], axis=1, keys=["first", "second"])
+        difference = both["first"] - both["second"]
+        groups = difference.index.get_level_values("group")
+        _, low, high = bootstrap_mean(difference.to_numpy(), groups, **statistics)
+        tested = paired_tests(both, [("first", "second")]).iloc[0]
+        effect = {key: tested[key] for key in ("n", "mean_difference", "p")}
+        results.append(_sides(first, second) | effect | {"ci_low": low, "ci_high": high})
+    return _adjusted(results)
+
+
+def _mann_whitney(rows: Rows, value: dict) -> pd.DataFrame:
+    results = []
+    for keys, frame in rows:
+        scores = column(frame, value)
+        samples = [scores[SUBSETS[where](frame)] for where in ("correct", "incorrect")]
+        samples = [sample[~np.isnan(sample)] for sample in samples]
+        effect, p = mann_whitney(*samples)
+        about = {"n": len(samples[0]), "n_second": len(samples[1]), "effect": effect, "p": p}
+        sides = [keys | {"view": value["view"], "where": w} for w in ("correct", "incorrect")]
+        results.append(_sides(*sides) | about)
+    return _adjusted(results)
+
+
+def _sides(first: dict[str, str], second: dict[str, str]) -> dict[str, str]:
+    """Name both sides of a test."""
+    return {
+        f"{name}_{key}": side.get(key, "")
+        for name, side in (("first", first), ("second", second))
+        for key in SIDE
+    }
+
+
+def _adjusted(results: list[dict]) -> pd.DataFrame:
+    """Adjust the p values of one family of tests."""
+    table = pd.DataFrame(results, columns=COLUMNS).astype(dict.fromkeys(EFFECT, float))
+    return table.assign(p_holm=holm(table.p.to_numpy()))
