@@ -6,7 +6,7 @@ import numpy as np
 def first_component(features: np.ndarray) -> np.ndarray:
     """First principal component of features (h, w, d) over their tokens, rescaled to 0…1.
 
-    Its sign is arbitrary; :func:`segxai.views.fusion.fuse` chooses it.
+    Its sign is arbitrary; :func:`segxai.views.fused.fuse` chooses it.
     """
     h, w, d = features.shape
     tokens = features.reshape(h * w, d).astype(np.float64)

@@ -7,8 +7,14 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from segxai.segmenters.maskcut import CRF, FOREGROUND, cut_objects, finish, maskcut
-from segxai.segmenters.tokencut import NoPartition
+from segxai.segmenters.maskcut import CRF, FOREGROUND, cut_objects, refine
+from segxai.segmenters.tokens import NoPartition
+
+
+def maskcut(features: np.ndarray, max_objects: int = 3) -> np.ndarray:
+    """Masks (k, h, w) of the grid that are kept, at the published τ."""
+    cuts = cut_objects(features, 0.15, max_objects)
+    return np.stack([cut.mask for cut in cuts if cut.mask.any()])
 
 
 def planted(labels: np.ndarray, noise: float = 0.0, seed: int = 0) -> np.ndarray:
@@ -155,46 +161,42 @@ def two_squares() -> tuple[np.ndarray, np.ndarray]:
     return image, masks
 
 
-def test_finish_snaps_masks_to_the_image():
-    """The CRF moves the edges of coarse masks to those of the image; `combine` joins or picks."""
+def test_refined_masks_follow_the_image():
+    """The CRF moves the edges of coarse masks to those of the image; the masks are joined."""
     image, masks = two_squares()
     squares = image[..., 0] > 100
     coarse = masks.any(axis=0).repeat(8, axis=0).repeat(8, axis=1)
-    union = finish(masks, image)
+    union = refine(masks, image)
     assert (union != squares).sum() < 0.5 * (coarse != squares).sum()
-    first = finish(masks, image, combine="first")
-    assert not first[:, 60:].any()
-    np.testing.assert_array_equal(union[:, :60], first[:, :60])
+    np.testing.assert_array_equal(union, refine(masks[:1], image) | refine(masks[1:], image))
 
 
-def test_finish_takes_images_that_cannot_be_written_to():
+def test_images_that_cannot_be_written_to_are_taken():
     """A read-only image, as memory-mapped ones are, gives the same mask."""
     image, masks = two_squares()
-    expected = finish(masks, image)
+    expected = refine(masks, image)
     image.flags.writeable = False
-    np.testing.assert_array_equal(finish(masks, image), expected)
+    np.testing.assert_array_equal(refine(masks, image), expected)
 
 
-def test_finish_fills_holes():
+def test_holes_are_filled():
     """A hole in the image's object is part of the mask."""
     image, masks = two_squares()
     image[60:64, 80:84] = 30
-    assert finish(masks[1:], image)[60:64, 80:84].all()
+    assert refine(masks[1:], image)[60:64, 80:84].all()
 
 
-def test_finish_drops_what_the_crf_does_not_confirm():
-    """A speck that the CRF wipes out is dropped: the first kept mask is the next one."""
+def test_what_the_crf_does_not_confirm_is_dropped():
+    """A speck that the CRF wipes out is no part of the mask, and other masks stay."""
     image = np.full((96, 96, 3), 128, np.uint8)
     speck = np.zeros((1, 96, 96), bool)
     speck[0, 50, 50] = True
-    assert not finish(speck, image).any()
+    assert not refine(speck, image).any()
     square = np.zeros((1, 96, 96), bool)
     square[0, 10:60, 10:60] = True
-    first = finish(np.concatenate([speck, square]), image, combine="first")
-    np.testing.assert_array_equal(first, finish(square, image))
-    assert first.any()
-    with pytest.raises(ValueError, match="union"):
-        finish(speck, image, combine="last")
+    both = refine(np.concatenate([speck, square]), image)
+    np.testing.assert_array_equal(both, refine(square, image))
+    assert both.any()
 
 
 def test_crf_is_the_official_one():

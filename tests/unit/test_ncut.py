@@ -7,7 +7,8 @@ import scipy.sparse
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from segxai.segmenters.ncut import MIN_EIGENGAP, ncut, normalized_cut, relevance_affinity
+from segxai.segmenters.ncut import relevance_affinity, segment
+from segxai.segmenters.spectral import MIN_EIGENGAP, normalized_cut
 
 
 def two_cliques(m: int, n: int, bridge: float) -> np.ndarray:
@@ -134,6 +135,6 @@ def test_cut_of_a_bright_square_is_the_square():
     """The foreground is the side of higher relevance, and empty where the map is constant."""
     grey = np.zeros((112, 112))
     grey[28:56, 40:84] = 1.0
-    mask = ncut(grey, 28, 0.3, None)
+    mask = segment(grey, 28, 0.3, None)
     assert (mask == (grey > 0.5)).mean() > 0.98
-    assert not ncut(np.full((56, 56), 0.3), 28, 0.3, None).any()
+    assert not segment(np.full((56, 56), 0.3), 28, 0.3, None).any()

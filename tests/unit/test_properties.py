@@ -6,10 +6,11 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from segxai.segmenters.ncut import MIN_EIGENGAP, ncut, normalized_cut, relevance_affinity
+from segxai.segmenters.ncut import relevance_affinity, segment
+from segxai.segmenters.spectral import MIN_EIGENGAP, normalized_cut
 from segxai.stats.bootstrap import bootstrap_mean
 from segxai.stats.tests import holm, mann_whitney
-from segxai.views.fusion import fuse
+from segxai.views.fused import fuse
 from segxai.views.grey import unit_range
 
 CELLS = 5
@@ -19,7 +20,7 @@ scores = arrays(np.float64, st.integers(1, 30), elements=st.floats(0, 1) | st.ju
 
 def cut(cells: np.ndarray) -> np.ndarray:
     """Cut a map that has one pixel per cell."""
-    return ncut(cells, CELLS, 0.3, None)
+    return segment(cells, CELLS, 0.3, None)
 
 
 def clear(cells: np.ndarray) -> None:

@@ -1,29 +1,21 @@
-"""Smoothing, fusion, thresholds, morphology, CRF and the search for settings."""
+"""Thresholds, morphology, CRF, controls and the search for settings."""
+
+from functools import partial
 
 import numpy as np
 import pytest
-from scipy.ndimage import gaussian_filter
 from skimage.exposure import equalize_adapthist
 from skimage.filters import threshold_otsu
 
+from segxai.explain.maps import StoredMap
 from segxai.metrics.overlap import dice
-from segxai.segmenters.chain import refine, segment
+from segxai.segmenters import centred_disc, crf, morphology, ncut, otsu_grey
+from segxai.segmenters.chain import Item, cut
 from segxai.segmenters.crf import dense_crf, foreground_probability
-from segxai.segmenters.disc import centred_disc
-from segxai.segmenters.morphology import morphology
-from segxai.segmenters.otsu import otsu, otsu_image
-from segxai.segmenters.registry import RELEVANCE_SEGMENTERS
-from segxai.segmenters.tuning import candidates, coarse_scores
-from segxai.views.fusion import fuse
-from segxai.views.grey import equalise, pixels, smooth
+from segxai.segmenters.tuning import candidates, trial_scores
+from segxai.views import smoothed
+from segxai.views.grey import above_otsu, equalise
 
-MORPHOLOGY = {
-    "equalisation": "histogram",
-    "dilate": 5,
-    "erode": 3,
-    "min_component": 0.005,
-    "max_hole": 0.01,
-}
 CRF = {
     "iterations": 10,
     "gaussian_sxy": 3,
@@ -34,6 +26,11 @@ CRF = {
 }
 
 
+def defaults(module) -> dict:
+    """Settings that a method has when the configuration does not say otherwise."""
+    return {name: setting["default"] for name, setting in module.ABOUT["settings"].items()}
+
+
 def blob(side: int, centre: tuple[float, float], sigma: float) -> np.ndarray:
     """Gaussian bump of height 1 on a square grid."""
     rows, columns = np.indices((side, side))
@@ -41,72 +38,41 @@ def blob(side: int, centre: tuple[float, float], sigma: float) -> np.ndarray:
     return np.exp(-distance / (2 * sigma**2))
 
 
-def test_smoothing_is_scipys_gaussian_of_the_clipped_map():
-    """At 224 px the map is clipped, filtered with σ in pixels, and scaled to 0…1."""
-    relevance = np.random.default_rng(0).exponential(size=(224, 224))
-    expected = gaussian_filter(np.minimum(relevance, np.percentile(relevance, 99)), 8)
-    expected = (expected - expected.min()) / np.ptp(expected)
-    np.testing.assert_allclose(smooth(relevance, 99, 8), expected)
-
-
-def test_smoothing_length_scales_with_the_image():
-    """A length is the same share of the image at every size."""
-    assert pixels(8, (448, 448)) == 16
-    small = smooth(blob(112, (50, 60), 10), 100, 8)
-    large = smooth(blob(224, (100.5, 120.5), 20), 100, 8)
-    np.testing.assert_allclose(large[::2, ::2], small, atol=0.03)
-
-
-def test_constant_maps_give_empty_masks():
-    """A map that says nothing gives zeros and empty masks instead of a division by zero."""
-    constant = np.full((64, 64), 0.7)
-    assert not smooth(constant, 99, 8).any()
-    assert not otsu(constant).any()
-    assert not morphology(smooth(constant, 99, 8), **MORPHOLOGY).any()
-    assert not fuse(np.zeros((64, 64)), np.zeros((8, 8))).any()
-
-
 def test_otsu_is_scikit_images_threshold():
     """Pixels above `threshold_otsu`; the darker side of an image is the complement."""
     grey = np.random.default_rng(1).random((40, 40)) ** 3
-    assert (otsu(grey) == (grey > threshold_otsu(grey))).all()
+    assert (above_otsu(grey) == (grey > threshold_otsu(grey))).all()
     image = np.zeros((20, 20, 3), np.uint8)
     image[5:9, 3:12] = 200
-    assert (otsu_image(image, brighter=True) == (image[..., 0] > 0)).all()
-    assert (otsu_image(image, brighter=False) == (image[..., 0] == 0)).all()
+    assert (otsu_grey.segment(image, True) == (image[..., 0] > 0)).all()
+    assert (otsu_grey.segment(image, False) == (image[..., 0] == 0)).all()
+
+
+@pytest.mark.parametrize("brighter", [True, False])
+def test_otsus_side_is_the_one_that_fits_the_training_images(brighter):
+    """Training masks of the bright or of the dark pixels decide the side; a draw the bright one."""
+    image = np.zeros((20, 20, 3), np.uint8)
+    image[5:9, 3:12] = 200
+    truth = (image[..., 0] > 0) == brighter
+    assert otsu_grey.prepare([(image, truth), (image, np.zeros_like(truth))]) == brighter
+    assert otsu_grey.prepare([(image, np.zeros((20, 20), bool))])
 
 
 @pytest.mark.parametrize("area", [0.02, 0.15, 0.5])
 def test_disc_has_its_area_and_is_centred(area):
-    """The disc covers the asked share of the image and is symmetric about its centre."""
-    mask = centred_disc((200, 200), area)
+    """The disc has the training masks' mean area and is symmetric about the centre."""
+    training = [(None, np.arange(1000) < 500 * area), (None, np.arange(1000) < 1500 * area)]
+    mask = centred_disc.segment(np.zeros((200, 200, 3)), centred_disc.prepare(training))
     assert mask.mean() == pytest.approx(area, rel=0.02)
     assert (mask == mask[::-1]).all()
     assert (mask == mask[:, ::-1]).all()
 
 
-def test_fusion_does_not_depend_on_the_sign_of_the_component():
-    """A principal component and its mirror image fuse to the same map."""
-    relevance = blob(96, (30, 60), 12)
-    component = np.random.default_rng(2).random((12, 12))
-    np.testing.assert_allclose(
-        fuse(relevance, component), fuse(relevance, 1 - component), atol=1e-12
-    )
-
-
-def test_fusion_suppresses_relevance_where_features_are_low():
-    """Of two equally relevant blobs the one on high features survives."""
-    relevance = blob(96, (24, 24), 8) + 0.6 * blob(96, (72, 72), 8)
-    component = blob(12, (3, 3), 2)
-    fused = fuse(relevance, component)
-    assert fused[72, 72] < 0.1 * fused[24, 24]
-
-
 def test_equalised_histogram_is_split_near_its_median():
     """Global equalisation makes Otsu mark about half of a continuous map (docs/deviations.md)."""
     grey = np.random.default_rng(0).beta(1, 5, (224, 224))
-    assert otsu(equalise(grey, "histogram")).mean() == pytest.approx(0.5, abs=0.02)
-    assert otsu(equalise(grey, "none")).mean() < 0.4
+    assert above_otsu(equalise(grey, "histogram")).mean() == pytest.approx(0.5, abs=0.02)
+    assert above_otsu(equalise(grey, "none")).mean() < 0.4
     np.testing.assert_array_equal(equalise(grey, "adaptive"), equalize_adapthist(grey))
 
 
@@ -116,7 +82,7 @@ def test_morphology_keeps_the_blob_and_drops_specks_and_border():
     grey[108:111, 118:121] = 0.0
     grey[10:12, 10:12] = 1.0
     grey[:14, 150:180] = 1.0
-    mask = morphology(grey, **MORPHOLOGY)
+    mask = morphology.segment(grey, **defaults(morphology))
     assert mask[110, 120]
     assert not mask[11, 11]
     assert not mask[5, 165]
@@ -124,7 +90,8 @@ def test_morphology_keeps_the_blob_and_drops_specks_and_border():
 
 def test_morphology_keeps_a_lesion_that_touches_the_border_if_nothing_else_remains():
     """A single component at the border is a lesion cut by the border, not an artefact."""
-    assert morphology(blob(224, (0, 112), 30), **MORPHOLOGY)[5, 112]
+    mask = morphology.segment(blob(224, (0, 112), 30), **defaults(morphology))
+    assert mask[5, 112]
 
 
 def test_foreground_probability_is_the_stated_mixture():
@@ -153,54 +120,42 @@ def test_crf_without_pairwise_terms_or_steps_keeps_the_unary_decision():
     assert (dense_crf(image, probability, **{**CRF, "iterations": 0}) == (probability > 0.5)).all()
 
 
-def settings_of(sigma: float) -> dict:
-    """Complete settings as the study's configuration has them."""
-    return {
-        "smoothing": {"clip_percentile": 100, "sigma": sigma},
-        "morphology": MORPHOLOGY,
-        "ncut": {"grid": 28, "sigma_relevance": 0.3, "sigma_distance": None},
-        "crf": {**CRF, "mask_weight": 0.7},
-    }
-
-
 def test_candidates_are_the_product_of_the_grid_with_the_defaults_first():
     """Every combination once, the default settings first even where the grid leaves them out."""
-    grid = {"smoothing": {"sigma": [4, 8]}, "ncut": {"sigma_relevance": [0.1, 0.5]}}
-    tried = candidates(settings_of(8), grid, ("smoothing", "ncut"))
-    assert tried[0] == settings_of(8)
-    pairs = [(c["smoothing"]["sigma"], c["ncut"]["sigma_relevance"]) for c in tried]
-    assert pairs == [(s, r) for s in (8, 4) for r in (0.3, 0.1, 0.5)]
-    assert candidates(settings_of(8), {}, ("crf",)) == [settings_of(8)]
+    grid = {"sigma_relevance": [0.1, 0.5], "grid": [14, 28]}
+    tried = candidates(defaults(ncut), grid)
+    assert tried[0] == defaults(ncut)
+    pairs = [(settings["sigma_relevance"], settings["grid"]) for settings in tried]
+    assert pairs == [(s, g) for s in (0.3, 0.1, 0.5) for g in (28, 14)]
+    assert candidates(defaults(ncut), {}) == [defaults(ncut)]
 
 
-def test_search_scores_are_the_dice_of_the_masks_that_the_study_cuts():
-    """A candidate's score equals the Dice of `segment` with those settings."""
-    relevance = blob(112, (50, 60), 14).astype(np.float16)
-    truth = blob(112, (50, 60), 14) > 0.5
-    image = np.zeros((112, 112, 3), np.uint8)
-    tried = [settings_of(2), settings_of(30)]
-    scores = coarse_scores((image, truth, (relevance, None)), "ncut", tried)
-    masks = [segment((relevance, None), "ncut", chosen) for chosen in tried]
+def test_trial_scores_are_the_dice_of_the_masks_that_the_study_cuts():
+    """A candidate's score equals the Dice of `cut` with its settings, the view's outermost."""
+    relevance = blob(112, (50, 60), 14).astype(np.float32)
+    truth = relevance > 0.5
+    item = Item(StoredMap(relevance, relevance), (112, 112), {}, ())
+    views = [{"clip_percentile": 100, "sigma": sigma} for sigma in (2, 30)]
+    cuts = [defaults(ncut) | {"sigma_relevance": sigma} for sigma in (0.3, 0.5)]
+    scores = trial_scores((item, truth), smoothed.view, ncut.segment, views, cuts)
+    masks = [
+        cut(item, partial(smoothed.view, **view), partial(ncut.segment, **settings))
+        for view in views
+        for settings in cuts
+    ]
     assert scores == [float(dice(mask, truth)) for mask in masks]
-    assert scores[0] > scores[1]
+    assert scores[0] > scores[2]
 
 
-def test_refinement_runs_on_fused_maps_too():
-    """A refined mask has the image's shape and overlaps the coarse one on a clean image."""
-    truth = blob(112, (50, 60), 14) > 0.5
+def test_refinement_reads_the_mask_the_view_and_the_image():
+    """A refined mask is the CRF's of the coarse mask and the view, and follows the image."""
+    relevance = blob(112, (50, 60), 14).astype(np.float32)
+    truth = relevance > 0.5
     image = np.where(truth[..., None], 220, 40).astype(np.uint8).repeat(3, axis=2)
-    maps = (blob(112, (50, 60), 14), blob(14, (6, 7), 2))
-    chosen = settings_of(2)
-    mask = segment(maps, "ncut", chosen)
-    assert dice(refine((image, mask, maps), chosen), truth) > 0.95
-
-
-def test_a_segmenter_without_settings_needs_no_section(monkeypatch):
-    """A method that has no settings is called with the map alone; smoothing is searched."""
-    monkeypatch.setitem(RELEVANCE_SEGMENTERS, "otsu", otsu)
-    relevance = np.random.default_rng(5).random((40, 40))
-    settings = {"smoothing": {"clip_percentile": 99, "sigma": 8}}
-    expected = otsu(smooth(relevance, **settings["smoothing"]))
-    np.testing.assert_array_equal(segment((relevance, None), "otsu", settings), expected)
-    tried = candidates(settings, {"smoothing": {"sigma": [4]}}, ("smoothing", "otsu"))
-    assert [each["smoothing"]["sigma"] for each in tried] == [8, 4]
+    coarse = np.roll(truth, (4, -4), axis=(0, 1))
+    view = partial(smoothed.view, clip_percentile=100, sigma=2)
+    item = Item(StoredMap(relevance, relevance), (112, 112), {}, (image, coarse))
+    refined = cut(item, view, partial(crf.segment, **defaults(crf)))
+    grey = view(item.stored, item.shape)
+    np.testing.assert_array_equal(refined, crf.segment(coarse, grey, image, **defaults(crf)))
+    assert dice(refined, truth) > 0.95 > dice(coarse, truth)

@@ -1,6 +1,7 @@
 """The chain of TokenCut and MaskCut on one image, and the networks that it takes keys from."""
 
 import json
+from functools import partial
 
 import numpy as np
 import pytest
@@ -10,16 +11,14 @@ import torch
 
 from segxai.networks.keys import key_features
 from segxai.networks.network import Classifier, build_classifier
-from segxai.segmenters.bilateral import bilateral_solver
-from segxai.segmenters.tokens import segment_keys
+from segxai.segmenters import maskcut, tokencut
 
 IMAGE = np.zeros((48, 48, 3), np.uint8)
 IMAGE[8:24, 8:32] = 220
-SETTINGS = {
-    "tokencut": {"tau": 0.2, "bilateral": None},
-    "maskcut": {"tau": 0.15, "max_objects": 3, "combine": "union"},
+METHODS = {
+    "tokencut": partial(tokencut.segment, tau=0.2),
+    "maskcut": partial(maskcut.segment, tau=0.15, max_objects=3),
 }
-SOLVER = {"sigma_spatial": 16, "sigma_luma": 16, "sigma_chroma": 8, "smoothness": 256}
 VIT = {
     "architecture": "vit_tiny_patch16_224",
     "arguments": {"img_size": 32, "patch_size": 8, "embed_dim": 12, "depth": 2, "num_heads": 2},
@@ -43,33 +42,20 @@ def block() -> np.ndarray:
     return labels
 
 
-@pytest.mark.parametrize("method", SETTINGS)
+@pytest.mark.parametrize("method", METHODS)
 def test_block_is_found_at_the_pixels(method):
     """A block of tokens over a block of the image is the mask, to the pixel, by one defined cut."""
-    mask, facts = segment_keys((keys(block()), IMAGE), method, SETTINGS[method])
+    mask, facts = METHODS[method](keys(block()), IMAGE)
     np.testing.assert_array_equal(mask, IMAGE[..., 0] > 0)
     assert facts["objects"] == 1
     assert facts["eigengap"] > 0.1
     assert (facts["dense"], facts["problem"]) == (0, "")
 
 
-def test_bilateral_solver_is_used_where_it_is_asked_for():
-    """A coarse mask one cell too wide is cut back to the block of the image by the solver alone."""
-    labels = block()
-    labels[1:3, 4] = 1
-    settings = SETTINGS["tokencut"]
-    plain, _ = segment_keys((keys(labels), IMAGE), "tokencut", settings)
-    snapped, _ = segment_keys((keys(labels), IMAGE), "tokencut", settings | {"bilateral": SOLVER})
-    assert plain.sum() == 16 * 32
-    np.testing.assert_array_equal(snapped, IMAGE[..., 0] > 0)
-    solved = bilateral_solver(plain, IMAGE, **SOLVER) > 0.5
-    np.testing.assert_array_equal(snapped, solved)
-
-
-@pytest.mark.parametrize("method", SETTINGS)
-def test_nothing_to_cut_is_told(method):
+@pytest.mark.parametrize("method", METHODS)
+def test_nothing_to_cut_is_a_fact(method):
     """Equal keys give an empty mask, and the facts say why instead of passing it over."""
-    mask, facts = segment_keys((np.ones((6, 6, 4)), IMAGE), method, SETTINGS[method])
+    mask, facts = METHODS[method](np.ones((6, 6, 4)), IMAGE)
     assert mask.shape == IMAGE.shape[:2]
     assert not mask.any()
     assert facts["objects"] == 0
@@ -77,12 +63,12 @@ def test_nothing_to_cut_is_told(method):
     assert "alike" in facts["problem"]
 
 
-@pytest.mark.parametrize("method", SETTINGS)
+@pytest.mark.parametrize("method", METHODS)
 def test_undefined_partitions_are_counted(method):
     """Three unlike blocks of one size have no eigengap: the dense solver cuts and is counted."""
     labels = np.repeat(np.arange(3), 32).reshape(12, 8)
     blank = np.zeros((96, 64, 3), np.uint8)
-    mask, facts = segment_keys((keys(labels), blank), method, SETTINGS[method])
+    mask, facts = METHODS[method](keys(labels), blank)
     assert mask.shape == (96, 64)
     assert facts["dense"] >= 1
     assert facts["eigengap"] < 1e-8
