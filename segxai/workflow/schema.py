@@ -15,6 +15,7 @@ SWITCH = {"type": "boolean"}
 SIDE = {"type": "integer", "minimum": 8, "maximum": 8192}
 THREADS = {"type": "integer", "minimum": 1, "maximum": 1024}
 SHA256 = {"type": "string", "pattern": "^[0-9a-f]{64}$"}
+MD5 = {"type": "string", "pattern": "^[0-9a-f]{32}$"}
 SPLIT = {"enum": ["all", "train", "validation", "test"]}
 REFERENCES = ["truth", "segmentation", "marker", "instances", "findings"]
 ROLES = ["variant", "coarse", "control", "baseline", "segmentation", "dose"]
@@ -33,12 +34,18 @@ def optional(schema: dict, default, description: str, **more) -> dict:
     return key(schema, description, default=default, **more)
 
 
+def free(schema: dict, description: str) -> dict:
+    """Schema of a key that may be left out and then is not there."""
+    return key(schema, description, absent=True)
+
+
 def mapping(properties: dict, description: str = "", **more) -> dict:
-    """Schema of a mapping that takes these keys alone; those without default must be given."""
+    """Schema of a mapping that takes these keys alone; those that must be given are required."""
+    left_out = {name for name, value in properties.items() if {"default", "absent"} & set(value)}
     return {
         "type": "object",
         "additionalProperties": False,
-        "required": [name for name, value in properties.items() if "default" not in value],
+        "required": [name for name in properties if name not in left_out],
         "properties": properties,
         "description": description,
     } | more
@@ -67,43 +74,40 @@ FILE = mapping(
         "name": key(TEXT, "Name of the file; an archive is unpacked into a folder of that name")
         | {"pattern": r"^\w[\w.-]*$"},
         "url": key(TEXT, "Address of the file"),
-        "bytes": optional(COUNT, None, "Size of the file in bytes where it is published"),
-        "sha256": key(SHA256, "SHA-256 of the file"),
-        "md5": key(TEXT, "MD5 of the file where no SHA-256 is published")
-        | {"pattern": "^[0-9a-f]{32}$"},
+        "bytes": free(COUNT, "Size of the file in bytes where it is published"),
+        "sha256": free(SHA256, "SHA-256 of the file"),
+        "md5": free(MD5, "MD5 of the file where no SHA-256 is published"),
     },
-    required=["name", "url"],
     oneOf=[{"required": ["sha256"]}, {"required": ["md5"]}],
 )
 ADDRESS = {"type": "string", "pattern": "^https?://"}
 DOWNLOAD = mapping(
     {
-        "url": key(TEXT, "Address of the archive"),
-        "bytes": key(COUNT, "Size of the archive in bytes"),
-        "sha256": key(SHA256, "SHA-256 of the archive"),
-        "checksum_from": key(
+        "url": free(TEXT, "Address of the archive"),
+        "bytes": free(COUNT, "Size of the archive in bytes"),
+        "sha256": free(SHA256, "SHA-256 of the archive"),
+        "checksum_from": free(
             ADDRESS,
             "Zenodo record in its API (`https://zenodo.org/api/records/…`) that gives name, size "
             "and MD5 of the archive",
         ),
-        "files": key(
+        "files": free(
             listed(FILE, minItems=1),
             "Several files, archives or not, each with its own checksum: `name`, `url`, `bytes`, "
             "and `sha256` or `md5`",
         ),
-        "bucket": key(
+        "bucket": free(
             ADDRESS, "Public bucket (Amazon's S3 protocol) with the images, fetched after `files`"
         ),
-        "series": key(
+        "series": free(
             listed(TEXT, minItems=1),
             "Lists of the bucket's series (CSV: SeriesInstanceUID, crdc_series_uuid, bytes); "
             "relative to the checkout",
         ),
-        "connections": key(COUNT | {"maximum": 32}, "Simultaneous requests to the bucket"),
-        "version": key(TEXT, "Version of the collection that `series` pins"),
+        "connections": free(COUNT | {"maximum": 32}, "Simultaneous requests to the bucket"),
+        "version": free(TEXT, "Version of the collection that `series` pins"),
     },
     "Official download; empty for a data set that `path` gives",
-    required=[],
     allOf=[
         {"if": {"required": ["bucket"]}, "then": {"required": ["files", "series", "connections"]}},
         {
@@ -186,7 +190,7 @@ TRAINING = mapping(
             "Softmax cross-entropy of classes that exclude each other; for labels with a sigmoid "
             "each, binary cross-entropy or the loss of SegX's code; for a segmenter, SegX's eq. 8",
         ),
-        "cross_entropy_weight": key(
+        "cross_entropy_weight": free(
             SHARE, "λ of SegX's eq. 8; the rest is Dice loss. For `segmentation` only"
         ),
         "optimiser": key({"enum": ["sgd", "adam", "adamw"]}, "Optimiser"),
@@ -233,13 +237,12 @@ TRAINING = mapping(
             "each epoch",
         ),
     },
+    **{
+        "if": {"properties": {"loss": {"const": "segmentation"}}},
+        "then": {"required": ["cross_entropy_weight"]},
+        "else": {"properties": {"cross_entropy_weight": False}},
+    },
 )
-TRAINING["required"].remove("cross_entropy_weight")
-TRAINING |= {
-    "if": {"properties": {"loss": {"const": "segmentation"}}},
-    "then": {"required": ["cross_entropy_weight"]},
-    "else": {"properties": {"cross_entropy_weight": False}},
-}
 
 NETWORK = {
     "pretrained": optional(SWITCH, False, "Start from timm's download"),

@@ -174,11 +174,16 @@ def _request(config: dict, mask: str, measure: dict) -> dict:
     view = measure.get("view")
     return {
         "segmenter": mask,
-        "segmenter_definition": config["segmenters"][mask] if mask else None,
-        "view": {"name": view, **config["views"][view]} if view else None,
+        "segmenter_definition": _settings(config["segmenters"][mask]) if mask else None,
+        "view": {"name": view, **_settings(config["views"][view])} if view else None,
         "reference": measure.get("reference", ""),
-        "metric": {"name": measure["metric"], **config["metrics"][measure["metric"]]},
+        "metric": {"name": measure["metric"], **_settings(config["metrics"][measure["metric"]])},
     }
+
+
+def _settings(definition: dict) -> dict:
+    """A definition without what is only printed: another title makes no other score."""
+    return {name: value for name, value in definition.items() if name not in ("title", "role")}
 
 
 def values(spec: dict) -> list[dict]:
