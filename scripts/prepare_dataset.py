@@ -29,7 +29,7 @@ def main(
     threads,
     samples,
     images,
-    truth,
+    masks,
     outlines,
     rejected,
     options=None,
@@ -43,7 +43,7 @@ def main(
     tell_moved(records, sides, split)
     rows, failures = [], []
     with (
-        mask_rows(truth, outlines, analysis_size) as append_masks,
+        mask_rows(masks, outlines, analysis_size) as append_masks,
         atomic_path(images) as images_file,
         npy_rows(images_file, (analysis_size, analysis_size, len(channels)), None) as append_image,
     ):

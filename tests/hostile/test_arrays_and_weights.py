@@ -10,11 +10,10 @@ import numpy as np
 import pytest
 import safetensors.torch
 import torch
-
-from segxai.datasets.samples import sharded
-from segxai.images.arrays import read_array
 from segxai.job.cache import finished_images, image_cache
-from segxai.job.files import read_facts, read_rows
+
+from segxai.images.arrays import npy_rows, read_array
+from segxai.job.files import atomic_path, read_facts, read_rows
 from segxai.networks.inputs import channel_statistics
 from segxai.networks.network import Classifier, build_classifier
 from segxai.networks.saving import save_weights
@@ -110,11 +109,20 @@ def test_arrays_of_nothing_and_of_every_number_are_read(tmp_path):
         assert (read_array(tmp_path / "a.npy") == 1).all()
 
 
-@pytest.mark.parametrize("other", [np.zeros((3, 2)), np.zeros((0, 2)), np.zeros((5, 2))])
-def test_masks_of_another_number_of_images_are_refused(tmp_path, other):
-    """Masks and maps of another run are told by their number."""
-    np.save(tmp_path / "0.npy", other)
-    refused(partial(sharded, np.arange(4), [tmp_path / "0.npy"]), "0.npy: .*instead of 4", "delete")
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("dtype", [np.float16, np.float32])
+def test_values_that_are_no_numbers_are_not_written(tmp_path, value, dtype):
+    """A row with NaN or infinite values is refused by its number, and leaves no file."""
+
+    def write():
+        with (
+            atomic_path(tmp_path / "a.npy") as path,
+            npy_rows(path, (3,), dtype) as append,
+        ):
+            append(np.ones(3, dtype))
+            append(np.array([1, value, 2], dtype))
+
+    refused(write, "row 1 would hold NaN or infinite", "check the files", tmp_path)
 
 
 OWN = {

@@ -11,7 +11,7 @@ from hypothesis.extra.numpy import arrays
 from PIL import Image
 
 from segxai.datasets.pairs import load_pair
-from segxai.datasets.record import Record
+from segxai.datasets.record import Finding, Record
 from segxai.images.arrays import npy_rows
 from segxai.images.load import load_image, load_mask, measure_channels, resize_image, resize_mask
 from segxai.job.log import InputError
@@ -164,6 +164,41 @@ def test_pair_has_the_shapes_of_the_contract(tmp_path):
     assert shape == (6, 8)
 
 
+class Scan(Record):
+    """An image of two channels that no picture file holds."""
+
+    def load(self, channels):
+        image = np.zeros((6, 8, 2), np.float32)
+        image[..., 1] = np.nan if self.label == "damaged" else 7
+        return image
+
+
+def test_readers_may_load_their_own_images(tmp_path):
+    """A record that loads two channels is resized, unless other channels are asked for or NaN."""
+    scan = Scan("a", tmp_path / "a.nii", None, "x", "a")
+    image = load_pair(scan, 4, channels=["flair", "t1"]).image
+    assert image.shape == (4, 4, 2) and image.dtype == np.float32 and (image[..., 1] == 7).all()
+    with pytest.raises(InputError, match=r"a\.nii: has 2 channels but `channels` .* names flair;"):
+        load_pair(scan, 4, channels=["flair"])
+    with pytest.raises(InputError, match=r"a\.nii: holds NaN"):
+        load_pair(Scan("a", tmp_path / "a.nii", None, "damaged", "a"), 4, channels=["flair", "t1"])
+
+
+def test_an_unknown_outline_is_no_empty_mask(tmp_path):
+    """A label without an outline gives None, no mask files an empty mask, and one of two None."""
+    path, box = saved(tmp_path / "a.png", RGB), ((0, 0), (3, 0), (3, 5))
+    unknown = load_pair(Record("a", path, None, "x", "a"), 4)
+    assert unknown.masks == {0: None} and unknown.mask_pixels is None
+    empty = load_pair(Record("a", path, (), "x", "a"), 4)
+    assert not empty.masks[0].any() and empty.mask_pixels == 0
+    findings = (Finding("x", box), Finding("y", box), Finding("y", None))
+    several = load_pair(Record("a", path, path, "x + y", "a", findings), 4, ["x", "y", "z"])
+    assert several.masks[0].any() and several.masks[1] is None and 2 not in several.masks
+    assert several.mask_pixels is None
+    healthy = load_pair(Record("a", path, path, "no finding", "a", ()), 4, ["x", "y", "z"])
+    assert healthy.masks == {} and healthy.mask_pixels == 0
+
+
 def test_shrinking_is_antialiased():
     """A fine checkerboard shrinks to its mean grey, not to a sample of it."""
     board = np.indices((64, 64)).sum(axis=0) % 2 * np.uint8(255)
@@ -178,6 +213,28 @@ def test_resizing_never_overshoots(image, size):
     resized = resize_image(image, size)
     assert (resized.min(axis=(0, 1)) >= image.min(axis=(0, 1))).all()
     assert (resized.max(axis=(0, 1)) <= image.max(axis=(0, 1))).all()
+
+
+@given(arrays(np.uint8, (9, 7, 3)), st.integers(1, 20))
+@settings(max_examples=30, deadline=None)
+def test_colours_are_resized_as_one_picture(image, size):
+    """Channel by channel, an 8-bit image is resized to the pixels that Pillow gives for RGB."""
+    whole = Image.fromarray(image).resize((size, size), Image.Resampling.BILINEAR)
+    np.testing.assert_array_equal(resize_image(image, size), np.asarray(whole))
+
+
+@pytest.mark.parametrize("channels", [1, 2, 4])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+def test_images_of_any_channels_and_depth_are_resized(channels, dtype):
+    """Type and channels stay, a flat image stays as it is, and a halved one has its means."""
+    # Even values, because 8-bit rows and columns are rounded one after the other.
+    ramp = 2 * np.add.outer(np.arange(16), np.arange(16))[..., None] * np.arange(1, channels + 1)
+    small = resize_image(ramp.astype(dtype), 8)
+    assert small.shape == (8, 8, channels) and small.dtype == dtype
+    means = ramp.reshape(8, 2, 8, 2, channels).mean(axis=(1, 3))
+    np.testing.assert_allclose(small[1:-1, 1:-1], means[1:-1, 1:-1], atol=1e-4)
+    top = np.full((5, 7, channels), np.iinfo(dtype).max if dtype != np.float32 else 1.5, dtype)
+    assert (resize_image(top, 9) == top[0, 0, 0]).all()
 
 
 @given(arrays(bool, (12, 12)))
@@ -196,6 +253,18 @@ def test_statistics_are_those_of_the_chosen_rows():
     pixels = images[rows].reshape(-1, 3) / 255
     np.testing.assert_allclose(mean, pixels.mean(axis=0), rtol=1e-12)
     np.testing.assert_allclose(std, pixels.std(axis=0), rtol=1e-12)
+
+
+def test_statistics_of_deep_images_are_exact():
+    """16-bit values are counted in units of 65535, fractions are taken as they are."""
+    deep = np.random.default_rng(2).integers(0, 65536, (4, 5, 5, 2), dtype=np.uint16)
+    fractions = deep.astype(np.float32) - 30_000
+    rows = np.array([3, 1])
+    for images, unit in ((deep, 65535), (fractions, 1)):
+        mean, std = measure_channels(images, rows)
+        pixels = images[rows].reshape(-1, 2).astype(float) / unit
+        np.testing.assert_allclose(mean, pixels.mean(axis=0), rtol=1e-12)
+        np.testing.assert_allclose(std, pixels.std(axis=0), rtol=1e-12)
 
 
 def test_constant_channel_is_refused():
@@ -225,6 +294,19 @@ def test_rows_of_another_shape_are_refused(tmp_path):
         pytest.raises(ValueError, match="not uint8"),
     ):
         append(np.zeros((3, 2), np.uint8))
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+def test_rows_may_decide_on_their_type(tmp_path, dtype):
+    """Without a type asked for, that of the first row is the array's."""
+    rows = np.arange(6, dtype=dtype).reshape(3, 2)
+    with npy_rows(tmp_path / "a.npy", (2,), None) as append:
+        for row in rows:
+            append(row)
+        with pytest.raises(ValueError, match="row is int64"):
+            append(np.ones(2, int))
+    loaded = np.load(tmp_path / "a.npy", allow_pickle=False)
+    assert loaded.dtype == dtype and (loaded == rows).all()
 
 
 def test_noise_of_an_empty_jpeg_mask_is_no_foreground(tmp_path):

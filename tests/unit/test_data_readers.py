@@ -4,6 +4,7 @@ import hashlib
 import json
 import runpy
 import shutil
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -11,13 +12,15 @@ import pytest
 from PIL import Image
 from scipy import ndimage
 
+from segxai.datasets import reading
 from segxai.datasets.patches import window_means
 from segxai.datasets.phantoms.radiographs import phantom_findings
 from segxai.datasets.reading import read_records
+from segxai.datasets.record import Record
 from segxai.datasets.samples import label_matrix
 from segxai.datasets.splits import split_by_group
 from segxai.images.load import load_mask, resize_mask
-from segxai.images.masks import read_masks
+from segxai.images.masks import mask_rows, read_masks
 from segxai.job.files import read_rows
 from segxai.job.log import InputError
 
@@ -61,7 +64,7 @@ def prepare(script, tmp_path, folder, **changes):
     out = tmp_path / "results" / "data"
     settings = {"analysis_size": 16, "max_images": None, "max_rejected": 0, "threads": 2}
     settings["classes"] = ["background", "lesion"]
-    names = {"samples": "samples.csv", "images": "images.npy", "truth": "masks.npy"}
+    names = {"samples": "samples.csv", "images": "images.npy", "masks": "masks.npy"}
     names |= {"outlines": "masks.csv", "rejected": "rejected.csv"}
     script("prepare_dataset")(
         receipt=receipt,
@@ -218,7 +221,7 @@ def test_patches_and_statistics_of_prepared_data(script, tmp_path, lesions):
     out = prepare(script, tmp_path, lesions)
     script("cut_patches")(
         samples=out / "samples.csv",
-        truth=out / "masks.npy",
+        masks=out / "masks.npy",
         outlines=out / "masks.csv",
         classes=["background", "lesion"],
         grid={"grid": 2, "negative_below": 0.001},
@@ -290,7 +293,7 @@ def test_several_labels_and_masks_per_image(script, tmp_path):
         threads=2,
         samples=out / "samples.csv",
         images=out / "images.npy",
-        truth=out / "masks.npy",
+        masks=out / "masks.npy",
         outlines=out / "masks.csv",
         rejected=out / "rejected.csv",
     )
@@ -316,6 +319,91 @@ def test_several_labels_and_masks_per_image(script, tmp_path):
     for index, name in enumerate(samples.image_id):
         drawn, _ = phantom_findings(int(name[-4:]), 64, 0, source["shortcut"])[1:]
         np.testing.assert_array_equal(masks[index], drawn[[2, 0, 3, 1]])
+
+
+class Scan(Record):
+    """An image of two channels of 16 bits, whose file names its brightest value."""
+
+    def load(self, channels):
+        image = np.zeros((20, 30, len(channels)), np.uint16)
+        image[..., 1] = np.arange(30) * int(self.image.stem)
+        return image.astype(np.float32) if self.label == "other" else image
+
+
+@pytest.fixture
+def scans(tmp_path, monkeypatch):
+    """Let a reader of its own list six scans, of which the second and fifth have no outline."""
+    Image.fromarray(np.full((20, 30), 255, np.uint8)).save(tmp_path / "full.png")
+    masks = [tmp_path / "full.png", None, (), tmp_path / "full.png", None, tmp_path / "full.png"]
+
+    def read(folder, last="x"):
+        labels = ["x"] * 5 + [last]
+        return [
+            Scan(f"{i}", folder / f"{i}.nii", masks[i], label, f"{i}")
+            for i, label in enumerate(labels)
+        ]
+
+    reader = SimpleNamespace(read=read)
+    monkeypatch.setattr(reading, "load_reader", lambda reader_name, options: (reader, options))
+    receipt, out = tmp_path / "receipt.json", tmp_path / "data"
+    receipt.write_text(json.dumps({"folder": str(tmp_path)}))
+
+    def prepare_scans(script, **changes):
+        settings = {"analysis_size": 16, "max_images": None, "max_rejected": 0, "threads": 2}
+        settings |= {"classes": ["x", "other"], "channels": ["flair", "t1"], "receipt": receipt}
+        settings |= {"split": {"validation": 2, "seed": 1}, "reader": "scans"}
+        names = {"samples": "samples.csv", "images": "images.npy", "masks": "masks.npy"}
+        names |= {"outlines": "masks.csv", "rejected": "rejected.csv"}
+        files = {name: out / file for name, file in names.items()}
+        script("prepare_dataset")(**settings | files | changes)
+        return out
+
+    return prepare_scans
+
+
+def test_deep_images_and_unknown_outlines(script, scans):
+    """Channels and depth of the reader are kept; an unknown outline has no area."""
+    out = scans(script)
+    images, samples = (
+        np.load(out / "images.npy", allow_pickle=False),
+        read_rows(out / "samples.csv"),
+    )
+    assert images.shape == (6, 16, 16, 2) and images.dtype == np.uint16
+    assert images[5, ..., 1].max() > 4 * images[1, ..., 1].max() > 0
+    assert samples.mask_pixels.fillna(-1).tolist() == [256, -1, 0, 256, -1, 256]
+    masks = opened(out, samples)
+    assert [masks.known(row, 0) for row in range(6)] == [True, False, True, True, False, True]
+    assert len(np.load(out / "masks.npy", allow_pickle=False)) == 3
+
+
+def test_unknown_outlines_give_no_patches(script, tmp_path):
+    """Windows are cut of images with a mask, also an empty one, and not of an unknown outline."""
+    full = np.ones((16, 16), np.uint8)
+    samples = pd.DataFrame({"image_id": list("abcdef"), "split": ["train", "validation"] * 3})
+    samples = samples.assign(label="x", mask_pixels=[256, 256, 0, 0, None, None])
+    samples.to_csv(tmp_path / "samples.csv", index=False)
+    with mask_rows(tmp_path / "masks.npy", tmp_path / "masks.csv", 16) as append:
+        for row, mask in enumerate([full, full, 0 * full, 0 * full, None, None]):
+            append(row, {0: mask})
+    script("cut_patches")(
+        samples=tmp_path / "samples.csv",
+        masks=tmp_path / "masks.npy",
+        outlines=tmp_path / "masks.csv",
+        classes=["background", "x"],
+        grid={"grid": 2, "negative_below": 0},
+        seed=1,
+        patches=tmp_path / "patches.csv",
+    )
+    patches = read_rows(tmp_path / "patches.csv")
+    assert sorted(set(patches.image_id)) == list("abcd") and len(patches) == 16
+
+
+def test_images_of_two_depths_are_told(script, scans, tmp_path):
+    """An image of another depth than those before it is rejected by its name."""
+    out = scans(script, options={"last": "other"}, max_rejected=1)
+    rejected = pd.read_csv(out / "rejected.csv")
+    assert rejected.file.tolist() == ["5.nii"]
+    assert "its pixels are float32 and those of the images before it uint16" in rejected.reason[0]
 
 
 def test_markers_of_a_set_without_shortcut_are_refused(script, tmp_path, lesions):
