@@ -37,7 +37,7 @@ def main(
         for name, some in chosen.items()
     }
     ours = pd.concat([pd.DataFrame(columns=COLUMNS), *map(read_rows, tables)], ignore_index=True)
-    ours[TEXT] = ours[TEXT].fillna("")
+    ours[TEXT] = ours[TEXT].astype(object).fillna("")
     theirs = pd.concat({Path(file).stem: read_rows(file) for file in published}, names=["paper"])
     known = read_rows(known_networks).fillna("")
     obstacle = partial(network_differs, known=known, networks=networks)

@@ -127,14 +127,14 @@ def summarise_predictions(
         for split in spec["splits"]:
             chosen = table if split == "all" else table[table.split == split]
             known = recognise(chosen, groups[dataset], statistics) if len(chosen) else {}
-            about = {"dataset": dataset, "network": network, "split": split}
+            about = dict.fromkeys(KEYS, "") | {"dataset": dataset, "network": network}
+            about["split"] = split
             cells += [
                 about | describe({"metric": name}) | known[name]
                 for name in spec["predictions"]
                 if name in known
             ]
-    table = pd.DataFrame(cells, columns=[*KEYS, "split", *CELL, "unit", *NUMBERS[:-2]])
-    return table.fillna({"explainer": "", "segmenter": ""})
+    return pd.DataFrame(cells, columns=[*KEYS, "split", *CELL, "unit", *NUMBERS[:-2]])
 
 
 def of_splits(frame: pd.DataFrame, splits: list[str]) -> Iterator[tuple[str, pd.DataFrame]]:
@@ -178,7 +178,8 @@ def pair(published: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
         NaN.
     """
     keys = [*EXACT, *OPEN]
-    theirs = published.reindex(columns=list(dict.fromkeys([*published, *keys, "value"])))
+    columns = list(dict.fromkeys([*published, *keys, "value"]))
+    theirs = published.reindex(columns=columns, fill_value="")
     theirs[keys] = theirs[keys].fillna("")
     theirs = theirs.rename(columns={"value": "published"}).reset_index(names="claim")
     ours = table[keys].reset_index(names="place")
