@@ -25,9 +25,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from segxai.job.parallel import map_images
 from segxai.networks.inputs import intensities, normalise
 from segxai.networks.keys import key_features
-from segxai.segmenters import bilateral, maskcut
-from segxai.segmenters.ncut import normalized_cut
-from segxai.segmenters.tokencut import cut_tokens, token_affinity
+from segxai.segmenters import maskcut
+from segxai.segmenters.spectral import normalized_cut
+from segxai.segmenters.tokens import cut_tokens, token_affinity
 
 TOKENS = (196, 784, 3600)
 # Published input sizes: sides rounded to multiples of the patch, and 480 × 480.
@@ -91,18 +91,17 @@ def time_method(name: str) -> dict:
     extraction, keys = seconds(lambda: key_features(network, inputs, centre=True), 1)
     features = keys[0].numpy()
     if name == "TokenCut":
-        cut, found = seconds(lambda: [cut_tokens(features, tau)], 3)
-        coarse = np.kron(found[0].mask, np.ones((16, 16), bool))
-        finish, _ = seconds(lambda: bilateral.snap(coarse, image), 1)
+        cut, cuts = seconds(lambda: [cut_tokens(features, tau)], 3)
+        finish = 0.0
     else:
-        cut, found = seconds(lambda: list(maskcut.cut_objects(features, tau, 3)), 1)
-        masks = np.stack([each.mask for each in found if each.mask.any()])
-        finish, _ = seconds(lambda: maskcut.finish(masks, image), 1)
-    dense = len(found) * seconds(lambda: dense_cut(token_affinity(features, tau)), 1)[0]
-    stages = {"features [s]": extraction, "cut [s]": cut, "solver or CRF [s]": finish}
+        cut, cuts = seconds(lambda: list(maskcut.cut_objects(features, tau, 3)), 1)
+        masks = [cut.mask for cut in cuts if cut.mask.any()]
+        finish, _ = seconds(lambda: maskcut.refine(masks, image), 1)
+    dense = len(cuts) * seconds(lambda: dense_cut(token_affinity(features, tau)), 1)[0]
+    stages = {"features [s]": extraction, "cut [s]": cut, "CRF [s]": finish}
     whole, original = sum(stages.values()), dense + extraction + finish
     ratios = {"dense cut [s]": dense, "ratio of cuts": dense / cut, "of images": original / whole}
-    return {"method": name, "tokens": features[..., 0].size, "cuts": len(found), **stages, **ratios}
+    return {"method": name, "tokens": features[..., 0].size, "cuts": len(cuts), **stages, **ratios}
 
 
 def main() -> None:

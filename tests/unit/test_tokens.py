@@ -1,4 +1,4 @@
-"""The chain of TokenCut and MaskCut on one image, and the networks that it takes keys from."""
+"""TokenCut and MaskCut on one image, and what segmenters read of networks."""
 
 import json
 from functools import partial
@@ -8,10 +8,12 @@ import pytest
 import safetensors.torch
 import timm
 import torch
+from torch.nn import functional as F
 
 from segxai.networks.keys import key_features
-from segxai.networks.network import Classifier, build_classifier
-from segxai.segmenters import maskcut, tokencut
+from segxai.networks.network import Network, build_network
+from segxai.segmenters import maskcut, network_inputs, tokencut
+from segxai.segmenters.network_inputs import load_network
 
 IMAGE = np.zeros((48, 48, 3), np.uint8)
 IMAGE[8:24, 8:32] = 220
@@ -20,6 +22,7 @@ METHODS = {
     "maskcut": partial(maskcut.segment, tau=0.15, max_objects=3),
 }
 VIT = {
+    "method": "timm_classifier",
     "architecture": "vit_tiny_patch16_224",
     "arguments": {"img_size": 32, "patch_size": 8, "embed_dim": 12, "depth": 2, "num_heads": 2},
     "pretrained": False,
@@ -28,6 +31,7 @@ VIT = {
     "normalisation": "pretraining",
     "head_features": None,
 }
+CPU = torch.device("cpu")
 
 
 def keys(labels: np.ndarray) -> np.ndarray:
@@ -80,31 +84,39 @@ def test_published_network_brings_its_own_normalisation(tmp_path):
     source = timm.create_model(VIT["architecture"], num_classes=0, **VIT["arguments"]).eval()
     path = tmp_path / "body.safetensors"
     safetensors.torch.save_file(source.state_dict(), path)
-    classifier = Classifier.published(VIT | {"weights": str(path)}, torch.device("cpu"))
-    pixels = np.random.default_rng(0).integers(0, 256, (32, 32, 3), np.uint8)
+    network = load_network(VIT | {"weights": str(path)}, {}, None, 3, CPU)
+    image = np.random.default_rng(0).integers(0, 256, (32, 32, 3), np.uint8)
     mean, std = (np.array(source.pretrained_cfg[key]) for key in ("mean", "std"))
-    inputs = torch.from_numpy(((pixels / 255 - mean) / std).transpose(2, 0, 1)[None]).float()
-    torch.testing.assert_close(classifier.inputs(pixels), inputs)
-    torch.testing.assert_close(
-        key_features(classifier.network, classifier.inputs(pixels)), key_features(source, inputs)
-    )
-    assert not any(parameter.requires_grad for parameter in classifier.network.parameters())
+    inputs = torch.from_numpy(((image / 255 - mean) / std).transpose(2, 0, 1)[None]).float()
+    torch.testing.assert_close(network.inputs(image[None]), inputs)
+    expected = key_features(source, inputs)[0].numpy()
+    np.testing.assert_allclose(network_inputs.keys(network, image, False), expected, rtol=1e-4)
+    assert not any(parameter.requires_grad for parameter in network.module.parameters())
 
 
 def test_trained_network_is_cut_at_another_size(tmp_path):
     """Weights trained at 32 px give the keys of 64 px inputs on a grid twice as fine."""
-    trained = build_classifier(VIT["architecture"], VIT["arguments"], 2, False, None, seed=1)
-    weights, statistics = tmp_path / "weights.safetensors", tmp_path / "statistics.json"
+    trained = build_network(VIT, outputs=2, channels=3, seed=1)
+    weights, statistics, card = (tmp_path / name for name in ("w.safetensors", "s.json", "c.json"))
     safetensors.torch.save_file(trained.state_dict(), weights)
     statistics.write_text(json.dumps({"mean": [0.5] * 3, "std": [0.2] * 3}))
-    larger = VIT | {
-        "arguments": VIT["arguments"] | {"dynamic_img_size": True},
-        "input_size": 64,
-        "normalisation": "training",
-    }
-    classifier = Classifier.load(weights, statistics, larger, 2, torch.device("cpu"))
-    found = key_features(classifier.network, classifier.inputs(IMAGE))
-    assert found.shape == (1, 8, 8, 12)
+    card.write_text(json.dumps({"outputs": 2}))
+    definition = VIT | {"normalisation": "training"}
+    files = tuple(map(str, (weights, statistics, card)))
+    network = load_network(definition, {"input_size": 64, "centre": True}, files, 3, CPU)
+    keys = network_inputs.keys(network, IMAGE, centre=True)
+    assert keys.shape == (8, 8, 12)
+    np.testing.assert_allclose(keys.mean(axis=(0, 1)), 0, atol=1e-5)
+
+
+def test_probabilities_are_a_segmenters_at_the_size_of_the_image():
+    """Logits are resized bilinearly before the sigmoid, one map for each output channel."""
+    module = torch.nn.Conv2d(3, 2, 1).requires_grad_(False)
+    network = Network(module, "segment", 16, [0.0] * 3, [1.0] * 3, CPU)
+    found = network_inputs.probabilities(network, IMAGE)
+    logits = module(network.inputs(IMAGE[None]))
+    full = F.interpolate(logits, (48, 48), mode="bilinear", align_corners=False)
+    np.testing.assert_allclose(found, full.sigmoid()[0].numpy())
 
 
 @pytest.mark.parametrize(
