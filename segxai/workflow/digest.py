@@ -15,7 +15,6 @@ from segxai.workflow.sources import Part, Source, read_sources
 ROOT = Path(__file__).resolve().parents[2]
 
 
-@cache
 def digest(script: str, root: Path = ROOT, **plugins: str | Iterable[str]) -> str:
     """Hash the logic behind a job.
 
@@ -29,7 +28,7 @@ def digest(script: str, root: Path = ROOT, **plugins: str | Iterable[str]) -> st
         Name of a script in ``scripts/``, without ``.py``.
     root : Path
         The checkout.
-    **plugins : str or tuple of str
+    **plugins : str or iterable of str
         Names of the methods that the job loads, by kind: ``explainers="grad_cam"``.
 
     Returns
@@ -52,14 +51,12 @@ def digest(script: str, root: Path = ROOT, **plugins: str | Iterable[str]) -> st
     return hashlib.sha256("\n".join(sorted(lines | steps.arguments)).encode()).hexdigest()[:16]
 
 
-@cache
 def reached(script: str, root: Path = ROOT, **plugins: str | Iterable[str]) -> set[tuple[str, str]]:
     """Module and name of every definition that a job reaches; a script is its own module."""
     parts = walk(script, root, **plugins).parts
     return {(module, name) for module, part in parts for name in part.names}
 
 
-@cache
 def source_files(script: str, root: Path = ROOT, **plugins: str | Iterable[str]) -> dict[str, Path]:
     """Files of a script, of the methods and of the segxai modules that a job imports, by name."""
     modules = walk(script, root, **plugins).modules
@@ -68,18 +65,24 @@ def source_files(script: str, root: Path = ROOT, **plugins: str | Iterable[str])
 
 def walk(script: str, root: Path, **plugins: str | Iterable[str]) -> "Walk":
     """Follow a script and methods to all that they reach."""
-    sources = read_sources(root)
-    if script not in sources:
-        raise FileNotFoundError(f"scripts/{script}.py is missing: every rule has its own script.")
-    names = [
+    names = {
         f"segxai.{kind}.{method}"
         for kind, methods in plugins.items()
         for method in ([methods] if isinstance(methods, str) else methods)
-    ]
-    if missing := [name for name in names if name not in sources]:
+    }
+    return _walk(script, root, frozenset(names))
+
+
+@cache
+def _walk(script: str, root: Path, methods: frozenset[str]) -> "Walk":
+    """Follow a script and modules of methods."""
+    sources = read_sources(root)
+    if script not in sources:
+        raise FileNotFoundError(f"scripts/{script}.py is missing: every rule has its own script.")
+    if missing := sorted(methods - sources.keys()):
         raise FileNotFoundError(f"{missing[0].replace('.', '/')}.py is missing: no such method.")
     steps = Walk(sources)
-    for name in [script, *names]:
+    for name in [script, *sorted(methods)]:
         steps.whole(name)
     return steps
 

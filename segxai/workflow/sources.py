@@ -403,7 +403,8 @@ def _handed(nodes: list[ast.AST], known: set, spoken: set[int]) -> dict[ast.expr
         places += [(keyword.arg, keyword.value) for keyword in call.keywords if keyword.arg]
         for place, argument in places:
             text = isinstance(argument, ast.Constant) and isinstance(argument.value, str)
-            if text or isinstance(argument, ast.JoinedStr | ast.Name):
+            text = text or isinstance(argument, ast.JoinedStr | ast.Name)
+            if text and id(argument) not in spoken:
                 handed[argument] = (chain, place)
     return handed
 
