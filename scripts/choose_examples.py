@@ -108,8 +108,11 @@ def first_paths(map_paths):
 def column(values, spec, path):
     """One score of one method; where it has a reference, only of images that show something."""
     name = score_key(**{"view": "", "reference": ""} | spec)
-    score = values[name, path]
-    return score.where(values[TRUTH_FRACTION, path] > 0) if "truth" in name else score
+    # Without predictions there are no scores.
+    undefined = pd.Series(np.nan, values.index)
+    score = values.get((name, path), undefined)
+    shown = values.get((TRUTH_FRACTION, path), undefined) > 0
+    return score.where(shown) if spec.get("reference") == "truth" else score
 
 
 def choose_images(values, spec, headline):

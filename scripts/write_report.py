@@ -8,7 +8,14 @@ from segxai.job.log import log, run
 from segxai.page.gallery import browse, figure
 from segxai.page.page import costs, published, render
 from segxai.page.provenance import commit, hardware, read_benchmarks, versions
-from segxai.page.tables import all_numbers, arrange, comparisons, normalise, with_verdicts
+from segxai.page.tables import (
+    all_numbers,
+    arrange,
+    comparisons,
+    normalise,
+    with_verdicts,
+    within_rows,
+)
 from segxai.stats.dataset_summary import arrange as arrange_summary
 
 
@@ -54,6 +61,7 @@ def show_table(table, tests, name, spec):
     """One table as it is printed, with its comparisons."""
     described = (spec["tables"][name], spec["titles"], spec["names"])
     lines = comparisons(table, tests, *described, spec["directions"])
+    lines += within_rows(tests, spec["titles"])
     return {**arrange(table, *described), "comparisons": lines}
 
 

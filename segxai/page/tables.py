@@ -9,6 +9,7 @@ from segxai.stats.cells import CELL
 from segxai.stats.layout import row_title, value_titles
 
 ROW = ["network", "explainer", "segmenter"]
+SIDES = ("first", "second")
 SIGNIFICANT = 0.05
 
 
@@ -163,6 +164,42 @@ def difference(best: dict, other: dict, tests: pd.DataFrame) -> str:
                     f"{test['n']:,.0f} images of both, {p_value(test['p_holm'])}{chance}"
                 )
     return f"with {in_unit(other['value'], unit)} ({interval(other, unit)})"
+
+
+def within_rows(tests: pd.DataFrame, titles: dict[str, str]) -> list[tuple[str, str]]:
+    """Count what the tests of two parts of one row show: two views, or two kinds of predictions.
+
+    Parameters
+    ----------
+    tests
+        Of one table; mean_difference or effect says which side is higher.
+    titles
+        Printed name of each data set.
+
+    Returns
+    -------
+    list of (str, str)
+        Title of the data set, and a line for each metric and pair of parts.
+    """
+    same_row = [
+        all(test[f"first_{key}"] == test[f"second_{key}"] for key in ROW)
+        for test in tests.to_dict("records")
+    ]
+    tests = tests[np.array(same_row, dtype=bool)]
+    parts = ["dataset", "metric", *(f"{s}_{k}" for k in ("view", "where") for s in SIDES)]
+    lines = []
+    for (dataset, metric, *names), part in tests.groupby(parts, sort=False):
+        first, second = ([n for n in pair if n] for pair in (names[::2], names[1::2]))
+        first, second = (
+            [n for n in a if n not in b] for a, b in ((first, second), (second, first))
+        )
+        shown = part.p_holm < SIGNIFICANT
+        higher = (part.mean_difference > 0) | (part.effect > 0.5)
+        counts = {"higher": shown & higher, "lower": shown & ~higher, "no difference shown": ~shown}
+        counted = ", ".join(f"{word} in {rows.sum()}" for word, rows in counts.items())
+        text = f"{metric.replace('_', ' ')} of {first[0]} against {second[0]}: "
+        lines.append((titles[dataset], f"{text}{counted} of {len(part)} rows."))
+    return lines
 
 
 def all_numbers(table: pd.DataFrame) -> dict:
