@@ -39,26 +39,25 @@ def main(
 ):
     samples = dict(zip(spec["datasets"], map(read_rows, samples), strict=True))
     images = {
-        name: set(rows.image_id.iloc[chosen_rows(rows, selections[name])])
-        for name, rows in samples.items()
+        name: set(known.image_id.iloc[chosen_rows(known, selections[name])])
+        for name, known in samples.items()
     }
     spec = spec | {"table": table}
     rows = table_rows(read_scores(scores), images, spec)
-    tidy = summarise(rows, spec, statistics)
+    parts = [summarise(rows, spec, statistics)]
     if predictions:
-        groups = {name: rows.set_index("image_id").group for name, rows in samples.items()}
-        known = pd.concat(map(read_predictions, predictions))
-        recognised = summarise_predictions(known, groups, spec, statistics)
-        tidy = pd.concat([recognised, tidy], ignore_index=True)
-    tidy = tidy.assign(study=spec["study"], table=table)
+        groups = {name: known.set_index("image_id").group for name, known in samples.items()}
+        classified = pd.concat(map(read_predictions, predictions))
+        parts.insert(0, summarise_predictions(classified, groups, spec, statistics))
+    tidy = pd.concat(parts, ignore_index=True).assign(study=spec["study"], table=table)
     known = pd.concat(map(read_rows, published)) if published else pd.DataFrame()
     tidy = beside_published(tidy, known)[COLUMNS]
     write_table(csv, with_doses(tidy, segmenters))
-    layout = printed(tidy, spec, titles, names)
-    write_text(md, markdown(layout))
-    write_text(tex, latex(layout))
     first = [(keys, next(of_splits(frame, spec["splits"]))[1]) for keys, frame in rows]
     write_table(tests, compare(first, spec, segmenters, statistics))
+    layout = printed(tidy, spec, titles, names)
+    write_text(tex, latex(layout))
+    write_text(md, markdown(layout))
     for line in markdown(layout).splitlines():
         log.info(line)
     log.info("%d rows: %s", len(tidy), csv)
