@@ -37,6 +37,7 @@ def main(
     from segxai.segmenters.network_inputs import load_network
 
     pixels = read_array(images)
+    shape = pixels.shape[1:3]
     segmented = read_rows(chosen).query("shard == @shard")
     module, settings = load("segmenters", segmenter)
     reads = module.ABOUT["reads"]
@@ -44,19 +45,18 @@ def main(
     body = load_network(network, segmenter, trained, len(channels), torch_device(torch_threads))
     labels = predicted_labels(predictions, classes) if "levels" in reads else {}
 
-    def arguments():
-        for row, image_id in zip(segmented.row, segmented.image_id, strict=True):
-            shown = display_image(pixels[row], display)
-            # A body used as published sees three channels.
-            seen = pixels[row] if trained else shown
-            inputs = read(reads[0], body, seen, segmenter, labels.get(image_id))
-            require_finite(inputs, weights or segmenter["network"], image_id)
-            yield (inputs, shown) if "image" in reads else (inputs,)
+    def arguments(row, image_id):
+        shown = display_image(pixels[row], display)
+        # A body used as published sees three channels.
+        seen = pixels[row] if trained else shown
+        inputs = read(reads[0], body, seen, segmenter, labels.get(image_id))
+        require_finite(inputs, weights or f"networks.{segmenter['network']}", image_id)
+        return (inputs, shown) if "image" in reads else (inputs,)
 
-    shape = pixels.shape[1:3]
+    items = map(arguments, segmented.row, segmented.image_id)
     work = partial(segment_image, segment=partial(module.segment, **settings), shape=shape)
-    results = map_images(work, arguments(), len(segmented), threads, "images segmented")
-    tell_problems(write_masks(results, segmented.image_id, shape, masks, facts))
+    results = map_images(work, items, len(segmented), threads, "images segmented")
+    log_cuts(write_masks(results, segmented.image_id, shape, masks, facts))
 
 
 def predicted_labels(predictions, classes) -> dict[str, int]:
@@ -81,7 +81,7 @@ def require_finite(inputs, weights, image_id):
     if inputs is not None and not all(np.isfinite(array).all() for array in arrays):
         raise InputError(
             f"{weights}: what the network gives for image {image_id} holds NaN or infinite values; "
-            "delete the file and run again to train it anew."
+            "replace its weights, or delete them and run again to train it anew."
         )
 
 
@@ -95,7 +95,7 @@ def segment_image(arguments, segment, shape):
     return resize(result, shape, order=0)
 
 
-def tell_problems(table):
+def log_cuts(table):
     """Log what became of the cuts; images without one are never passed over in silence."""
     if "problem" not in table:
         return

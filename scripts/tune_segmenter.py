@@ -45,20 +45,17 @@ def main(
         # The mask that is refined was cut from this view.
         view_tried = [read_facts(coarse_settings)["view"]]
     segmenter_tried = candidates(segmenter_settings, grid.get(segmenter["method"], {}))
+    functions = {"view": view_module.view, "segment": segmenter_module.segment}
     score = partial(
-        trial_scores,
-        view=view_module.view,
-        segment=segmenter_module.segment,
-        view_settings=view_tried,
-        segmenter_settings=segmenter_tried,
+        trial_scores, **functions, view_settings=view_tried, segmenter_settings=segmenter_tried
     )
     dice = [*map_images(score, items, len(items), threads, "validation images tried")]
     tried = [{"view": v, "segmenter": s} for v in view_tried for s in segmenter_tried]
     means = np.nanmean(dice, axis=0) if dice else np.full(len(tried), np.nan)
-    best = int(means.argmax())
-    log.info("Dice %.3f by default, %.3f at best", means[0], means[best])
-    write_json(settings, tried[best])
-    write_table(trials, trial_table(tried, means, best).assign(n=len(items)))
+    table = trial_table(tried, means).assign(n=len(items))
+    log.info("Dice %.3f by default, %.3f at best", means[0], means[table.chosen].item())
+    write_json(settings, tried[int(means.argmax())])
+    write_table(trials, table)
 
 
 def validation_items(explained, samples, truth, outlines, n_images) -> list:
@@ -71,7 +68,7 @@ def validation_items(explained, samples, truth, outlines, n_images) -> list:
     return [(explained[place], true_masks.union(explained.targets.row[place])) for place in places]
 
 
-def trial_table(tried, means, best) -> pd.DataFrame:
+def trial_table(tried, means) -> pd.DataFrame:
     """One row per candidate: its settings, its mean Dice, whether it is the default or chosen."""
     index = np.arange(len(tried))
     return pd.DataFrame(
@@ -79,7 +76,7 @@ def trial_table(tried, means, best) -> pd.DataFrame:
             "settings": [json.dumps(settings) for settings in tried],
             "dice": means,
             "default": index == 0,
-            "chosen": index == best,
+            "chosen": index == means.argmax(),
         }
     )
 
