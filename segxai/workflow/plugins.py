@@ -197,7 +197,7 @@ def _source(said: dict) -> dict:
     """Schema of where a data set comes from: a download, or what its generator makes."""
     if "source" in said:
         return mapping(said["source"], "What the generator makes")
-    return DOWNLOAD
+    return optional(DOWNLOAD, {}, DOWNLOAD["description"])
 
 
 def _common(kind: str, said: dict) -> dict:

@@ -107,7 +107,7 @@ DOWNLOAD = mapping(
         "connections": free(COUNT | {"maximum": 32}, "Simultaneous requests to the bucket"),
         "version": free(TEXT, "Version of the collection that `series` pins"),
     },
-    "Official download; empty for a data set that `path` gives",
+    "Official download; none for a data set that `path` gives",
     allOf=[
         {"if": {"required": ["bucket"]}, "then": {"required": ["files", "series", "connections"]}},
         {
