@@ -23,11 +23,11 @@ def main(samples, masks, outlines, classes, grid, seed, patches):
         windows = cut_patches(unions, table.iloc[rows], classes, size, **grid, seed=seed)
     for (split, label), count in windows.groupby(["split", "label"]).size().items():
         log.info("%s: %d × %s", split, count, label)
-    tell_absent(table, classes)
+    warn_of_absent(table, classes)
     write_table(patches, windows)
 
 
-def tell_absent(table, classes):
+def warn_of_absent(table, classes):
     """Warn of classes that cannot be learnt, or for which no threshold can be chosen."""
     shown = label_matrix(table, classes)
     for split in (TRAIN, VALIDATION):

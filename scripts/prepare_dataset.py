@@ -40,26 +40,15 @@ def main(
     records = read_records(reader, folder, options)
     columns = label_columns(records, classes)
     records, sides = select_records(records, max_images, split)
-    tell_moved(records, sides, split)
-    rows, failures = [], []
+    log_moved(records, sides, split)
+    pairs = load_pairs(records, threads, analysis_size, classes, channels, mask_mismatch)
+    pairs = zip(records, sides, progress(pairs, len(records), "images prepared"), strict=True)
     with (
         mask_rows(masks, outlines, analysis_size) as append_masks,
         atomic_path(images) as images_file,
         npy_rows(images_file, (analysis_size, analysis_size, len(channels)), None) as append_image,
     ):
-        pairs = load_pairs(records, threads, analysis_size, classes, channels, mask_mismatch)
-        pairs = progress(pairs, len(records), "images prepared")
-        for record, side, pair in zip(records, sides, pairs, strict=True):
-            source = record.image.relative_to(folder).as_posix()
-            if isinstance(pair, InputError):
-                log.warning("rejected: %s", pair)
-                failures.append((source, str(pair)))
-                continue
-            append_image(pair.image)
-            append_masks(len(rows), pair.masks)
-            shown = [int(name in record.labels) for name in classes] if columns else []
-            row = (record.image_id, source, *pair.shape, record.group, side, record.label)
-            rows.append((*row, *shown, pair.mask_pixels, int(pair.resized)))
+        rows, failures = store(pairs, columns, folder, append_image, append_masks)
         require_few(failures, max_rejected)
         require_sides([row[SAMPLE_COLUMNS.index("split")] for row in rows], folder)
     log.info("%d images, %d rejected", len(rows), len(failures))
@@ -71,7 +60,24 @@ def main(
     write_table(rejected, pd.DataFrame(reasons, columns=["file", "reason"]))
 
 
-def tell_moved(records, sides, split):
+def store(pairs, columns, folder, append_image, append_masks):
+    """Store the images and masks that can be used; return the rows of both tables."""
+    rows, failures = [], []
+    for record, side, pair in pairs:
+        source = record.image.relative_to(folder).as_posix()
+        if isinstance(pair, InputError):
+            log.warning("rejected: %s", pair)
+            failures.append((source, str(pair)))
+            continue
+        append_image(pair.image)
+        append_masks(len(rows), pair.masks)
+        shown = [int(column.removeprefix("label_") in record.labels) for column in columns]
+        row = (record.image_id, source, *pair.shape, record.group, side, record.label)
+        rows.append((*row, *shown, pair.mask_pixels, int(pair.resized)))
+    return rows, failures
+
+
+def log_moved(records, sides, split):
     """Log how many published training images are tested because their patient is."""
     moved = sum(
         record.split == TRAIN and side == TEST for record, side in zip(records, sides, strict=True)
