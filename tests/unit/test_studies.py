@@ -1,0 +1,293 @@
+"""Declared studies say which files are made and what they hold."""
+
+import copy
+
+import pytest
+
+from segxai.workflow import studies
+from segxai.workflow.plugins import resolve
+
+TABLE = {"title": "A table", "splits": ["all"], "values": [{"metric": ["iou", "dice"]}]}
+MASKS = {
+    "title": "Masks",
+    "datasets": ["lesions", "findings"],
+    "networks": ["vit"],
+    "explainers": ["ig"],
+    "segmenters": ["cut", "cut-crf", "disc", "tokens"],
+    "scores": {
+        "overlap": {"of": "masks", "measure": [{"metric": ["iou", "dice"], "reference": "truth"}]},
+        "instances": {
+            "of": "masks",
+            "needs": "instances",
+            "measure": [{"metric": "iou", "reference": "instances"}],
+        },
+    },
+    "tables": {
+        "overlap": TABLE
+        | {
+            "scores": ["overlap"],
+            "rows": ["segmenter"],
+            "segmenters": {"first": "cut-crf", "roles": ["variant", "control"]},
+        },
+        "instances": TABLE | {"scores": ["instances"], "rows": ["segmenter"]},
+    },
+    "figures": {
+        "lines": {"kind": "training"},
+        "dots": {"kind": "distributions", "tables": ["instances"]},
+    },
+}
+MAPS = {
+    "title": "Maps",
+    "datasets": ["findings"],
+    "networks": ["vit"],
+    "explainers": ["ig", "cam"],
+    "split": "test",
+    "images": {"findings": 30},
+    "segmenters": ["unet"],
+    "segmentation": "unet",
+    "scores": {
+        "overlap": {
+            "of": "masks",
+            "measure": [{"metric": "mask_fraction"}, {"metric": "iou", "reference": "truth"}],
+        },
+        "alignment": {
+            "of": "maps",
+            "measure": [{"metric": "iou_at", "view": ["relevance", "segx"], "reference": "truth"}],
+        },
+        "doses": {
+            "of": "maps",
+            "segmenters": ["erode", "shift"],
+            "measure": [{"metric": "iou_at", "view": "segx", "reference": "truth"}],
+        },
+        "shortcut": {
+            "of": "maps",
+            "needs": "shortcut",
+            "measure": [{"metric": "relevance_mass", "view": "relevance", "reference": "marker"}],
+        },
+    },
+    "tables": {
+        "doses": TABLE | {"scores": ["doses"], "rows": ["explainer", "segmenter"]},
+        "networks": TABLE
+        | {"scores": ["overlap"], "rows": ["network"], "predictions": ["accuracy"]},
+        "shortcut": TABLE | {"scores": ["shortcut"], "rows": ["explainer"]},
+    },
+}
+DATASET = {
+    "analysis_size": 64,
+    "classes": ["a", "b"],
+    "licence": "",
+    "citation": "",
+    "split": {"validation": 10, "test": 40, "seed": 3},
+}
+TRAINED = {"input_size": 32, "training": None, "pretrained": True}
+CONFIG = {
+    "run": ["masks", "maps"],
+    "seeds": [1, 2],
+    "shard_size": 16,
+    "studies": {"masks": MASKS, "maps": MAPS, "other": MAPS},
+    "datasets": {
+        "lesions": DATASET
+        | {"title": "Lesions", "reader": "phantom_lesions", "source": {"images": 100, "size": 64}},
+        "findings": DATASET
+        | {
+            "title": "Findings",
+            "reader": "phantom_findings",
+            "instances": True,
+            "source": {
+                "images": 200,
+                "size": 64,
+                "shortcut": {"class": "nodule", "share": 0.5},
+            },
+        },
+    },
+    "networks": {
+        "vit": TRAINED | {"method": "timm_classifier", "architecture": "vit"},
+        "body": TRAINED | {"method": "timm_classifier", "architecture": "vit"},
+        "unet": TRAINED,
+    },
+    "explainers": {"ig": {"method": "integrated_gradients"}, "cam": {"method": "grad_cam"}},
+    "views": {"smoothed": {}, "relevance": {}, "segx": {}},
+    "segmenters": {
+        "cut": {"role": "coarse", "method": "ncut", "view": "smoothed"},
+        "cut-crf": {"role": "variant", "method": "crf", "of": "cut"},
+        "disc": {"role": "control", "method": "centred_disc"},
+        "tokens": {"role": "baseline", "method": "tokencut", "network": "body", "input_size": 64},
+        "unet": {"role": "segmentation", "method": "predicted_mask", "network": "unet"},
+        "erode": {"role": "dose", "method": "degraded_truth", "kind": "erode", "radius": 4},
+        "shift": {"role": "dose", "method": "degraded_truth", "kind": "shift", "radius": 8},
+    },
+    "metrics": {"iou": {}, "dice": {}, "mask_fraction": {}, "iou_at": {}, "relevance_mass": {}},
+}
+
+
+@pytest.fixture
+def config() -> dict:
+    """Two studies that share a data set, resolved."""
+    return resolve(copy.deepcopy(CONFIG))
+
+
+def test_selected_studies_and_their_data_sets(config):
+    """Only studies of `run` count; a data set of several counts once."""
+    assert [*studies.selected(config)] == ["masks", "maps"]
+    assert studies.datasets(config) == ["lesions", "findings"]
+
+
+@pytest.mark.parametrize(
+    ("segmenter", "path"),
+    [
+        ("cut", "vit/ig/cut"),
+        ("cut-crf", "vit/ig/cut-crf"),
+        ("disc", "disc"),
+        ("tokens", "body/tokens"),
+        ("unet", "unet/unet"),
+    ],
+)
+def test_paths_of_masks_name_what_they_depend_on(config, segmenter, path):
+    """Network and explainer stand in the path of a mask that depends on them, and are read back."""
+    assert studies.mask_path(config, MASKS, segmenter, "vit", "ig") == path
+    keys = studies.keys(config, path)
+    assert keys["segmenter"] == segmenter
+    assert "/".join(filter(None, keys.values())) == path
+
+
+def test_masks_that_are_not_stored_have_no_path(config):
+    """A damaged truth is made where it is used, and a cut of maps needs an explainer."""
+    with pytest.raises(ValueError, match="'erode' are made where"):
+        studies.mask_path(config, MAPS, "erode", "vit", "ig")
+    with pytest.raises(ValueError, match="'cut' needs an explainer"):
+        studies.mask_path(config, MASKS, "cut")
+
+
+def test_keys_of_maps(config):
+    """The path of maps has a network and an explainer."""
+    keys = {"network": "vit", "explainer": "cam", "segmenter": ""}
+    assert studies.keys(config, "vit/cam") == keys
+
+
+def test_files_of_both_studies_are_listed_once(config):
+    """Maps and masks of a data set in two studies are made once for each seed."""
+    maps = studies.map_files(config)
+    assert len(maps) == len(set(maps)) == 2 * 3
+    assert "results/maps/findings/vit/ig/seed-2.npy" in maps
+    masks = studies.mask_files(config)
+    assert len(masks) == len(set(masks)) == 2 * (2 * 4 + 1)
+    assert "results/masks/findings/unet/unet/seed-1.npy" in masks
+
+
+def test_refined_masks_bring_those_that_they_refine(config):
+    """Masks before refinement are made even where no table has them."""
+    config["studies"]["masks"]["segmenters"] = ["cut-crf"]
+    cells = studies.mask_cells(config, config["studies"]["masks"])
+    assert {cell["path"] for cell in cells} == {"vit/ig/cut", "vit/ig/cut-crf"}
+    scored = studies.score_cells(config, "masks", "overlap")
+    assert {cell["path"] for cell in scored} == {"vit/ig/cut-crf"}
+
+
+def test_score_files_only_of_data_sets_that_have_what_is_scored(config):
+    """Single objects are scored where a data set has them, markers where it has a shortcut."""
+    for study, family in (("masks", "instances"), ("maps", "shortcut")):
+        cells = studies.score_cells(config, study, family)
+        assert {cell["dataset"] for cell in cells} == {"findings"}
+    config["datasets"]["findings"]["source"]["shortcut"] = None
+    assert studies.score_cells(config, "maps", "shortcut") == []
+    assert "shortcut" not in studies.tables(config)
+
+
+def test_requests_are_the_product_of_what_is_declared(config):
+    """Lists of metrics, views and segmentations multiply; definitions come with them."""
+    asked = studies.requests(config, "alignment", "findings", "vit/cam")
+    assert [request["view"]["name"] for request in asked] == ["relevance", "segx"]
+    assert {request["segmenter"] for request in asked} == {"unet"}
+    assert asked[0]["metric"]["fraction"] == 0.05
+    doses = studies.requests(config, "doses", "findings", "vit/ig")
+    assert [request["segmenter"] for request in doses] == ["erode", "shift"]
+    assert doses[1]["segmenter_definition"]["radius"] == 8
+    assert studies.requests(config, "doses", "lesions", "vit/ig") == []
+
+
+def test_requests_of_one_file_are_those_of_all_studies(config):
+    """A score file that two studies declare holds what either asks for, each once."""
+    config["studies"]["maps"]["segmenters"] = ["disc"]
+    asked = studies.requests(config, "overlap", "findings", "disc")
+    assert [request["metric"]["name"] for request in asked] == ["iou", "dice", "mask_fraction"]
+    asked = studies.requests(config, "overlap", "lesions", "disc")
+    assert [request["metric"]["name"] for request in asked] == ["iou", "dice"]
+
+
+def test_a_title_is_no_part_of_a_score(config):
+    """Another title of a segmenter or metric asks for the same scores."""
+    before = studies.requests(config, "doses", "findings", "vit/ig")
+    config["segmenters"]["erode"]["title"] = config["metrics"]["iou_at"]["title"] = "Other"
+    assert studies.requests(config, "doses", "findings", "vit/ig") == before
+
+
+def test_tables_name_their_segmenters_and_data_sets(config):
+    """Roles become names in the study's order, with the first in front; doses are their own."""
+    tables = studies.tables(config)
+    assert tables["overlap"]["segmenters"] == ["cut-crf", "disc"]
+    assert tables["overlap"]["datasets"] == ["lesions", "findings"]
+    assert tables["doses"]["segmenters"] == ["erode", "shift"]
+    assert tables["instances"]["datasets"] == ["findings"]
+    assert tables["doses"]["study"] == "maps"
+
+
+def test_files_of_a_table(config):
+    """A table reads the scores of its segmenters and data sets, and predictions if it says so."""
+    files = studies.table_files(config, "overlap")
+    assert len(files["scores"]) == 2 * 2 * 2
+    assert all("cut-crf" in file or "/disc/" in file for file in files["scores"])
+    assert files["predictions"] == []
+    files = studies.table_files(config, "networks")
+    assert files["scores"] == [
+        f"results/scores/overlap/findings/unet/unet/seed-{seed}.csv" for seed in (1, 2)
+    ]
+    assert files["predictions"] == [
+        f"results/predictions/findings/vit/seed-{n}.csv" for n in (1, 2)
+    ]
+    assert files["samples"] == ["results/data/findings/samples.csv"]
+
+
+def test_figures_follow_their_tables(config):
+    """A figure of a table that no data set has is not drawn."""
+    assert [*studies.figures(config)] == ["lines", "dots"]
+    config["datasets"]["findings"]["instances"] = False
+    assert [*studies.figures(config)] == ["lines"]
+
+
+def test_selections_of_a_data_set_in_two_studies(config):
+    """Each study keeps its own choice of images; a network has those of its studies."""
+    whole = {"split": None, "images": None, "seed": 3}
+    some = {"split": "test", "images": 30, "seed": 3}
+    assert studies.selections(config, "findings") == [whole, some]
+    assert studies.selections(config, "lesions", "vit") == [whole]
+    assert studies.selections(config, "lesions", "unet") == []
+
+
+@pytest.mark.parametrize(
+    ("run", "change", "shards"),
+    [
+        (["masks"], {}, 13),
+        (["maps"], {}, 2),
+        (["masks", "maps"], {}, 13),
+        (["masks"], {"max_images": 17}, 2),
+        (["masks"], {"n_images": 20}, 2),
+        (["masks"], {"n_images": None, "source": {}}, 40),
+    ],
+)
+def test_number_of_shards(config, run, change, shards):
+    """Shards follow from the explained images as far as they are known before any is there."""
+    config["run"] = run
+    config["datasets"]["findings"] |= change
+    assert studies.n_shards(config, "findings") == shards
+
+
+def test_values_of_lists_are_multiplied():
+    """A value with lists stands for each combination, in the order in which it is written."""
+    spec = {"values": [{"metric": ["a", "b"], "view": ["v", "w"]}, {"metric": "c", "with": "d"}]}
+    assert studies.values(spec) == [
+        {"metric": "a", "view": "v"},
+        {"metric": "a", "view": "w"},
+        {"metric": "b", "view": "v"},
+        {"metric": "b", "view": "w"},
+        {"metric": "c", "with": "d"},
+    ]
