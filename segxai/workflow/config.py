@@ -300,6 +300,8 @@ def _sentence(error) -> str:
     """Put a validation error into words."""
     rule, got, schema = error.validator, error.instance, error.schema
     path = [str(part) for part in error.absolute_path]
+    if schema is False:
+        return f"Config key {'.'.join(path)} has no meaning beside its other keys: it must go."
     known = schema.get("properties", {})
     if rule == "additionalProperties":
         patterns = schema.get("patternProperties", {})

@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 import yaml
 
-from segxai.workflow.config import config_problem, selection_problem
-from segxai.workflow.yaml_keys import repeated_key
+from segxai.workflow.config import problem_of, repeated_key
 from tests.hostile.refusal import require_sentence
 
 ROOT = Path(__file__).resolve().parents[2]
-SECTIONS = list(yaml.safe_load((ROOT / "config/config.yaml").read_text()))
+DEFINITIONS = ["studies", "datasets", "networks", "explainers", "views", "segmenters", "metrics"]
+SECTIONS = ["run", "seeds", *DEFINITIONS, "tuning", "statistics", "shard_size", "threads"]
 NAN, INF = math.nan, math.inf
 REMOVE = object()
 
@@ -28,22 +28,19 @@ def merge(target: dict, other: dict) -> dict:
 
 
 @cache
-def files() -> tuple[dict, dict]:
-    """Return the full study's configuration and the schema."""
-    paths = [*sorted((ROOT / "config/datasets").glob("*.yaml")), ROOT / "config/config.yaml"]
-    config = reduce(merge, (yaml.safe_load(path.read_text()) for path in paths), {})
-    schema = (ROOT / "config/schemas/config.schema.yaml").read_text()
-    return config, yaml.safe_load(schema)
-
-
-def problem(config: dict) -> str | None:
-    """Say what the Snakefile would."""
-    return config_problem(config, files()[1]) or selection_problem(config)
+def study() -> dict:
+    """Return the full study's configuration."""
+    paths = [
+        *sorted(ROOT.glob("config/datasets/*.yaml")),
+        *sorted(ROOT.glob("config/studies/*.yaml")),
+    ]
+    paths.append(ROOT / "config/config.yaml")
+    return reduce(merge, (yaml.safe_load(path.read_text()) for path in paths), {})
 
 
 def changed(path: str, value) -> dict:
     """Change, add or remove one key of the study, given by its dotted path."""
-    config = copy.deepcopy(files()[0])
+    config = copy.deepcopy(study())
     *parents, last = path.split("/")
     place = config
     for name in parents:
@@ -56,18 +53,17 @@ def changed(path: str, value) -> dict:
 
 
 def test_the_study_itself_has_no_problem():
-    """What the cases below spoil is sound before, with either overlay."""
-    assert problem(files()[0]) is None
-    for name in ("demo", "samples"):
-        overlay = yaml.safe_load((ROOT / f"config/{name}.yaml").read_text())
-        assert problem(merge(copy.deepcopy(files()[0]), overlay)) is None
+    """What the cases below spoil is sound before."""
+    assert problem_of(study()) is None
 
 
-LESIONS, VIT = "datasets/phantom-lesions", "models/vit-small-dino"
+LESIONS, VIT = "datasets/phantom-lesions", "networks/vit-small-dino"
 IG = "explainers/integrated-gradients"
+MASKS, MAPS = "studies/explainseg", "studies/segx"
 VALUES = {
+    "run": [[], ["explain"], "segx", ["segx", "segx"], [1], None],
     "seeds": [[], [1, 1], [-1], [2**32], [1.0], ["1"], [True], [None], 1, None, {}, [NAN]],
-    "shards": [0, -1, 1.0, 2.5, "2", "", True, None, NAN, INF, 10**9, [1], {}],
+    "shard_size": [0, -1, 1.0, 2.5, "2", "", True, None, NAN, INF, [1], {}],
     "threads/train": [0, -1, "all", None, 10**6],
     "threads/explain": [0, 1.5, [2]],
     "threads/segment": [0, NAN, {}],
@@ -78,43 +74,50 @@ VALUES = {
     "tuning/grid/ncut": [[], {"grid": []}, {"grid": 28}, {"grids": [28]}],
     "tuning/grid/ncut/sigma_relevance": [[NAN], [0], ["0.3"], [None], [[28]], 0.3],
     "tuning/grid/morphology/equalisation": [["yes"], [1], "none"],
-    "explainseg/datasets": ["kvasir-seg", ["kvasir"], ["kvasir-seg"] * 2, [1], None],
-    "explainseg/model": ["vit", "", None, 3, ["vit-small-dino"], "dino-small-16"],
-    "explainseg/explainer": ["lime", [], None],
-    "explainseg/variants": [[], ["otsu-grey"], ["xai-ncut"] * 2, ["no such"], "xai-ncut"],
-    "explainseg/controls": [["xai-ncut"], [None], ["no such"], {}],
-    "explainseg/baselines": [["freesolo"], ["tokencut"] * 2, None],
-    "segx/datasets": [["ham"], [""], "ham10000"],
-    "segx/models": [[], ["unet"], ["resnet"], ["resnet50"] * 2],
-    "segx/explainers": [[], ["grad-cam"], None],
-    "segx/segmenter": ["resnet50", "no such", None, ["unet"]],
-    "segx/mask_scope": ["both", None, 1],
-    "segx/doses/erode": [[0], [-1], [4, 4], ["4"], [NAN], [INF], 4],
-    f"{LESIONS}/reader": [3, None, []],
+    f"{MASKS}/datasets": ["kvasir-seg", ["kvasir"], ["kvasir-seg"] * 2, [1], None],
+    f"{MASKS}/networks": [["vit"], "", None, 3, ["dino-small-16"], ["unet"]],
+    f"{MASKS}/explainers": [["lime"], "shap", None],
+    f"{MASKS}/segmenters": [["no such"], ["xai-ncut"] * 2, "xai-ncut", [None], ["xai-ncut"]],
+    f"{MASKS}/headline": ["no such", "unet", 3],
+    f"{MASKS}/targets": ["pixel", "region", None],
+    f"{MASKS}/split": ["all", "", 1],
+    f"{MASKS}/images": [0, -1, "all", 1.5, {"kvasir": 3}, {"kvasir-seg": 0}],
+    f"{MASKS}/scores/overlap/of": ["images", None],
+    f"{MASKS}/scores/overlap/measure": [[], None, [{"reference": "truth"}], [{"metric": "iuo"}]],
+    f"{MASKS}/tables/explainseg_ablation/scores": [["overlaps"], [], "overlap"],
+    f"{MASKS}/tables/explainseg_ablation/rows": [["row"], [], None],
+    f"{MASKS}/tables/explainseg_ablation/segmenters": [{"role": ["variant"]}, {"roles": ["x"]}],
+    f"{MASKS}/figures/explainseg_distributions/tables": [["no such"], "explainseg_ablation"],
+    f"{MASKS}/figures/explainseg_training/kind": ["pie", None],
+    f"{MAPS}/segmentation": ["no such", None, ["unet"]],
+    f"{MAPS}/scores/doses/segmenters": [["no such"], "undamaged", [3]],
+    f"{MAPS}/scores/alignment/measure": [[{"metric": "iou_at", "view": "segs"}]],
+    f"{LESIONS}/reader": [3, None, [], "no_reader"],
+    f"{LESIONS}/options": [{"masks": "boxes"}, None, []],
     f"{LESIONS}/path": [3, True, ["a"], {}],
     f"{LESIONS}/max_images": ["all", 0, 1, -1, 1.5, NAN],
     f"{LESIONS}/max_rejected": [-1, None, "none", 0.5],
     f"{LESIONS}/analysis_size": [0, 31, -64, 10**6, 64.0, "64", None, [64, 64]],
     f"{LESIONS}/classes": [[], ["lesion"], ["a", "a"], "lesion", [1, 2], None],
+    f"{LESIONS}/channels": [[], "grey", [1], ["a", "a"]],
+    f"{LESIONS}/display": [[0], [0, 1, -1], "rgb"],
     f"{LESIONS}/patches": [{}, {"grid": 4}, 4, {"grid": 0, "negative_below": 0.1}],
     f"{LESIONS}/patches/negative_below": [-0.1, 1.1, NAN, "1 %"],
     f"{LESIONS}/split/validation": [0, -1, 0.2, "20 %", None],
     f"{LESIONS}/split/test": [-1, 0.5, "none"],
     f"{LESIONS}/split/seed": [-1, 2**32, None],
     f"{LESIONS}/split/by": ["patient", None, []],
-    f"{LESIONS}/explain_on": ["pixels", None],
-    f"{LESIONS}/explained_split": ["all", "", 1],
-    f"{LESIONS}/explained_images": [1, 0, "all", NAN],
     f"{LESIONS}/mask_mismatch": ["ignore", None, True],
     f"{LESIONS}/source": [None, [], {"url": "x"}, {"bucket": "https://x"}, {"urls": "x"}],
     f"{LESIONS}/source/images": [0, -1, 1e3, 10**12, None],
     f"{LESIONS}/source/size": [0, 10**6, "64"],
+    "datasets/kvasir-seg/source": [{"bucket": "https://x"}, {"url": "x"}, {"urls": "x"}],
     "datasets/kvasir-seg/source/sha256": ["", "x" * 64, "A" * 64, None, "0" * 63],
     "datasets/kvasir-seg/source/bytes": [0, -1, "12 MB", 1.5],
     "datasets/ham10000/source/files": [[], {}, [{"name": "../x", "url": "u", "md5": "0" * 32}]],
     "datasets/cbis-ddsm/source/bucket": ["ftp://x", "", None],
     "datasets/cbis-ddsm/source/connections": [0, 33, 10**9, "4"],
-    "datasets/cbis-ddsm/abnormalities": ["masses", None],
+    "datasets/cbis-ddsm/options/abnormalities": ["masses", None],
     f"{VIT}/architecture": [None, 3, []],
     f"{VIT}/arguments": [None, [], "depth=3"],
     f"{VIT}/pretrained": ["yes", 1, None],
@@ -123,6 +126,7 @@ VALUES = {
     f"{VIT}/normalisation": ["imagenet", None],
     f"{VIT}/head_features": [0, -1, "256"],
     f"{VIT}/unfreeze_blocks": [-1, "all", 1.5],
+    f"{VIT}/scope": ["union"],
     f"{VIT}/training": [[], {}, "none"],
     f"{VIT}/training/loss": ["mse", None, "segmentation"],
     f"{VIT}/training/optimiser": ["rmsprop", "Adam", None],
@@ -132,40 +136,47 @@ VALUES = {
     f"{VIT}/training/patience": [0, "never"],
     f"{VIT}/training/batch_size": [0, -64, 64.0, None],
     f"{VIT}/training/decay_factor": [0, 1.1, NAN],
-    f"{VIT}/training/augmentation": [None, {}, {"flip": 2, "jitter": 0, "rotation": 0}],
-    "models/unet/training/cross_entropy_weight": [-1, 2, NAN, REMOVE],
-    "models/resnet50/by_dataset": [[], {"Ham": {}}, {"ham10000": {"epoch": 3}}, {"ham": {}}],
-    "models/dino-small-16/training": [{"epochs": 3}, False],
-    "models/dino-small-16/pretrained": [False],
-    "models/dino-small-16/normalisation": ["training"],
-    f"{IG}/method": ["lime", None, "gradient_shap"],
+    f"{VIT}/training/augmentation": [None, {"flip": 2, "jitter": 0, "rotation": 0}],
+    "networks/unet/training/cross_entropy_weight": [-1, 2, NAN, REMOVE],
+    "networks/unet/training/loss": ["bce"],
+    "networks/unet/scope": ["both", None, 1],
+    "networks/unet/width": [0, "32", None],
+    "networks/resnet50/by_dataset": [[], {"Ham": {}}, {"ham10000": {"epoch": 3}}, {"ham": {}}],
+    "networks/dino-small-16/training": [{"epochs": 3}, False],
+    "networks/dino-small-16/pretrained": [False],
+    "networks/dino-small-16/normalisation": ["training"],
+    f"{IG}/method": ["lime", None],
     f"{IG}/steps": [0, -1, 1.5, "6", NAN],
     f"{IG}/noise_std": [-0.1, NAN, INF, "0,1"],
     f"{IG}/tolerance": [-1, NAN, "none"],
     f"{IG}/precision": ["float16", 32, None],
     f"{IG}/layer": ["features"],
-    "explainers/shap/background": [0, "all", REMOVE],
-    "segmenters/xai-ncut/source": ["explanation", None],
+    "explainers/shap/background": [0, "all"],
+    "views/smoothed/clip_percentile": [0, 101, NAN],
+    "views/smoothed/sigma": [-1, INF],
     "segmenters/xai-ncut/method": ["kmeans", None],
-    "segmenters/xai-ncut/row": [None, 3],
-    "segmentation/ncut/grid": [1, 101, 28.0, "28", None],
-    "segmentation/ncut/sigma_relevance": [0, -0.3, NAN, INF],
-    "segmentation/ncut/sigma_distance": [0, -1, "none"],
-    "segmentation/smoothing/clip_percentile": [0, 101, NAN],
-    "segmentation/smoothing/sigma": [-1, INF],
-    "segmentation/morphology/equalisation": ["yes", None],
-    "segmentation/morphology/max_hole": [-0.1, 2, NAN],
-    "segmentation/crf/iterations": [-1, 1.5, INF],
-    "segmentation/crf/bilateral_srgb": [0, NAN],
-    "segmentation/crf/mask_weight": [-0.1, 1.1],
-    "baselines/tokencut/model": ["no such", None, 3],
-    "baselines/tokencut/features": [None, {"input_size": 448}],
-    "baselines/tokencut/cut/tau": [-2, 2, NAN],
-    "baselines/tokencut/cut/bilateral": [[], {"sigma": 3}, True],
-    "baselines/maskcut/cut/max_objects": [0, 1.5, "all"],
-    "baselines/maskcut/cut/combine": ["all", None],
-    "baselines/micranet/model": ["dino-small-16"],
-    "baselines/micranet/cut/quantile": [-0.1, 1.1, NAN],
+    "segmenters/xai-ncut/title": [None, 3],
+    "segmenters/xai-ncut/role": [None, "variants"],
+    "segmenters/xai-ncut/view": ["smooth", None],
+    "segmenters/xai-ncut/network": ["unet"],
+    "segmenters/xai-ncut/grid": [1, 101, 28.0, "28", None],
+    "segmenters/xai-ncut/sigma_relevance": [0, -0.3, NAN, INF],
+    "segmenters/xai-ncut/sigma_distance": [0, -1, "none"],
+    "segmenters/xai-morphology/equalisation": ["yes", None],
+    "segmenters/xai-morphology/max_hole": [-0.1, 2, NAN],
+    "segmenters/xai-ncut-crf/of": ["no such", "otsu-grey", "fusion-ncut-crf", None],
+    "segmenters/xai-ncut-crf/iterations": [-1, 1.5, INF],
+    "segmenters/xai-ncut-crf/bilateral_srgb": [0, NAN],
+    "segmenters/xai-ncut-crf/mask_weight": [-0.1, 1.1],
+    "segmenters/tokencut/network": ["no such", None, 3, "unet"],
+    "segmenters/tokencut/input_size": [0, None, REMOVE],
+    "segmenters/tokencut/tau": [-2, 2, NAN],
+    "segmenters/maskcut/max_objects": [0, 1.5, "all"],
+    "segmenters/micranet/quantile": [-0.1, 1.1, NAN],
+    "segmenters/unet/network": ["resnet50"],
+    "segmenters/erode-4/kind": ["melt", REMOVE],
+    "metrics/auitc_quantile/axis": ["rank", None],
+    "metrics/iou_at/fraction": [0, 2, "5 %"],
 }
 
 
@@ -174,12 +185,14 @@ def test_wrong_values_are_named_with_their_key(path):
     """Wrong types, ends of ranges, NaN, infinity, empty and repeated lists name key and remedy."""
     last = path.split("/")[-1]
     for value in VALUES[path]:
-        said = problem(changed(path, value))
+        said = problem_of(changed(path, value))
         assert said is not None, value
         require_sentence(said)
         assert re.search(r"^Config keys? ", said), said
         assert last in said or path.split("/")[-2] in said, (value, said)
-        assert re.search(r"must|is missing|is unknown|has only|needs|not|are cut|set|give", said)
+        assert re.search(
+            r"must|is missing|is unknown|has only|needs|not|set|give|name|there is", said
+        )
 
 
 def mappings(value, path=()):
@@ -192,39 +205,59 @@ def mappings(value, path=()):
 
 
 def test_the_table_covers_every_section():
-    """No section of the configuration is left out above."""
-    assert {path.split("/")[0] for path in VALUES} == {*SECTIONS, "datasets"}
+    """No section of the configuration is left out above, nor one of another name in it."""
+    assert {path.split("/")[0] for path in VALUES} == set(SECTIONS)
 
 
-@pytest.mark.parametrize("section", ["", *SECTIONS, "datasets"])
+def is_free(path: tuple) -> bool:
+    """Whether the keys of a mapping are names."""
+    names = ("scores", "tables", "figures")
+    if path[-1:] == ("by_dataset",):
+        return True
+    return (len(path) == 1 and path[0] in DEFINITIONS) or (
+        path[:1] == ("studies",) and len(path) == 3 and path[2] in names
+    )
+
+
+@pytest.mark.parametrize("section", ["", *SECTIONS])
 def test_misspelt_keys_are_named(section):
     """A key with a letter too many, in any mapping of a section, is named with the right one."""
-    config = files()[0]
+    config = study()
     found = [path for path in mappings(config) if (path[0] if path else "") == section]
     for path in found:
         place = reduce(lambda inner, key: inner[key], path, config)
-        free = path in ((name,) for name in ("datasets", "models", "explainers", "segmenters"))
-        if free or not place:
+        if is_free(path) or not place:
             continue
-        for key in place:
-            said = problem(changed("/".join([*path, f"{key}z"]), place[key]))
-            assert said is not None and said.startswith("Config key"), (path, key)
-            named = f"{'.'.join([*path, key])}z", f'{".".join(path)} got "{key}z"'
-            assert any(name in said for name in named), said
-            require_sentence(said)
+        # One key of each mapping: the others are in the same list.
+        key = [*place][-1]
+        said = problem_of(changed("/".join([*path, f"{key}z"]), place[key]))
+        assert said is not None and said.startswith("Config key"), (path, key)
+        named = f"{'.'.join([*path, key])}z", f'{".".join(path)} got "{key}z"'
+        assert any(name in said for name in named), said
+        require_sentence(said)
 
 
-REQUIRED = ["seeds", "explainseg/model", "segx/doses/erode", f"{LESIONS}/split/seed"]
-REQUIRED += [f"{VIT}/training/epochs", f"{IG}/precision", "segmenters/xai-ncut/row"]
-REQUIRED += ["segmentation/crf", "baselines/tokencut", "tuning/images", "statistics/seed", "shards"]
+REQUIRED = ["run", "seeds", f"{MASKS}/networks", f"{LESIONS}/split/seed"]
+REQUIRED += [f"{VIT}/training/epochs", "segmenters/xai-ncut/role", "segmenters/xai-ncut/view"]
+REQUIRED += ["tuning/images", "statistics/seed", "shard_size", "threads/train", "metrics"]
 
 
-@pytest.mark.parametrize("path", [*REQUIRED, "threads/train"])
+@pytest.mark.parametrize("path", REQUIRED)
 def test_missing_keys_are_named(path):
     """A required key that is not there is named with what it must be."""
-    said = problem(changed(path, REMOVE))
+    said = problem_of(changed(path, REMOVE))
     require_sentence(said)
     assert said.startswith(f"Config key {path.replace('/', '.')} is missing: ")
+
+
+@pytest.mark.parametrize(
+    "section", ["explainseg", "segx", "models", "segmentation", "baselines", "shards"]
+)
+def test_sections_of_former_versions_are_named(section):
+    """A section that was renamed is named with its place now."""
+    said = problem_of(study() | {section: {}})
+    require_sentence(said)
+    assert said.startswith(f"Config key {section} was renamed: move its keys to ")
 
 
 @pytest.mark.parametrize(
@@ -233,57 +266,65 @@ def test_missing_keys_are_named(path):
         ("datasets/Kvasir", {}),
         ("datasets/a_b", {}),
         ("datasets/../x", {}),
-        ("models/my model", {}),
+        ("networks/my model", {}),
         ("segmenters/ä", {}),
         ("explainers/", {}),
-        ("models/-x", {}),
+        ("networks/-x", {}),
     ],
 )
 def test_names_that_cannot_be_files_are_refused(path, value):
     """Names become parts of paths: capitals, spaces, dots and other letters are refused."""
-    config = copy.deepcopy(files()[0])
+    config = copy.deepcopy(study())
     section, _, name = path.partition("/")
     config[section][name] = value
-    require_sentence(said := problem(config))
+    require_sentence(said := problem_of(config))
     assert f"Config key {section}.{name} is unknown" in said
 
 
-@pytest.mark.parametrize(
-    "name", ["tokencut", "maskcut", "micranet", "unet", "xai-ncut-crf", "fusion-ncut-crf"]
-)
-def test_two_methods_of_one_name_are_refused(name):
-    """Two methods of one name would write the same masks."""
-    said = problem(changed(f"segmenters/{name}", files()[0]["segmenters"]["otsu-grey"]))
+def test_two_files_of_one_name_are_refused():
+    """An explainer and a segmenter of one name, or two tables, would write the same files."""
+    said = problem_of(changed("segmenters/shap", {"role": "control", "method": "otsu_grey"}))
     require_sentence(said)
-    assert re.search(
-        f"Config keys segmenters, .* two methods the name '{name}'.*: rename one", said
+    assert said == "Config keys explainers.shap and segmenters.shap: rename one of them."
+    config = changed("studies/again", study()["studies"]["segx"]) | {"run": ["segx", "again"]}
+    require_sentence(said := problem_of(config))
+    assert re.fullmatch(
+        r"Config key tables\.\w+ is in two studies that are run: rename one\.", said
     )
+
+
+def test_studies_that_are_not_run_may_name_what_is_not_there():
+    """A study that is not selected is checked for its keys only."""
+    spare = study()["studies"]["segx"] | {"networks": ["of another overlay"]}
+    assert problem_of(changed("studies/spare", spare)) is None
+    said = problem_of(changed("studies/spare", spare) | {"run": ["spare"]})
+    assert "studies.spare.networks selects 'of another overlay', but networks has only" in said
 
 
 @pytest.mark.parametrize(
     ("path", "key", "shown"),
     [
         ("", 1, "1"),
-        ("models", None, "null"),
+        ("networks", None, "null"),
         (LESIONS, True, "true"),
         (f"{LESIONS}/source", 2.5, "2.5"),
-        ("segmentation/ncut", NAN, "NaN"),
+        ("segmenters/xai-ncut", NAN, "NaN"),
     ],
 )
 def test_keys_that_are_no_text_are_named(path, key, shown):
     """YAML reads 1, null and on as no text, which no key is."""
-    config = copy.deepcopy(files()[0])
+    config = copy.deepcopy(study())
     reduce(lambda inner, name: inner[name], filter(None, path.split("/")), config)[key] = 1
-    require_sentence(said := problem(config))
-    assert f"{shown} is no text to YAML: put it between quotes" in said
+    require_sentence(said := problem_of(config))
+    assert f"{shown} is not text to YAML: put it in quotes" in said
 
 
 @pytest.mark.parametrize(
     ("text", "key"),
     [
         ("shards: 1\nseeds: [1]\nshards: 2\n", "shards is given twice, again in line 3"),
-        ("a: {b: 1, b: 2}\n", "a.b is given twice, again in line 1"),
-        ("a:\n  - b: 1\n    b: 2\n", "a.0.b is given twice, again in line 3"),
+        ("a: {b: 1, b: 2}\n", "b is given twice, again in line 1"),
+        ("a:\n  - b: 1\n    b: 2\n", "b is given twice, again in line 3"),
         ("a: &x {b: 1}\nc: *x\na: 3\n", "a is given twice, again in line 3"),
     ],
 )
