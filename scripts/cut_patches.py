@@ -10,9 +10,9 @@ from segxai.job.files import read_rows, write_table
 from segxai.job.log import log, run
 
 
-def main(samples, masks, outlines, classes, grid, seed, patches):
+def main(samples, truth, outlines, classes, grid, seed, patches):
     table = read_rows(samples)
-    masks = read_masks(masks, outlines, table)
+    masks = read_masks(truth, outlines, table)
     size = masks.shape[-1]
     if grid is None:
         windows = whole_images(table, size)

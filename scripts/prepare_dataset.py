@@ -29,7 +29,7 @@ def main(
     threads,
     samples,
     images,
-    masks,
+    truth,
     outlines,
     rejected,
     options=None,
@@ -44,7 +44,7 @@ def main(
     pairs = load_pairs(records, threads, analysis_size, classes, channels, mask_mismatch)
     pairs = zip(records, sides, progress(pairs, len(records), "images prepared"), strict=True)
     with (
-        mask_rows(masks, outlines, analysis_size) as append_masks,
+        mask_rows(truth, outlines, analysis_size) as append_masks,
         atomic_path(images) as images_file,
         npy_rows(images_file, (analysis_size, analysis_size, len(channels)), None) as append_image,
     ):

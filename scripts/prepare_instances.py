@@ -15,12 +15,12 @@ from segxai.metrics.instances import components
 LARGEST = np.iinfo(np.uint16).max
 
 
-def main(receipt, samples, masks, outlines, reader, analysis_size, instances, facts, options=None):
+def main(receipt, samples, truth, outlines, reader, analysis_size, instances, facts, options=None):
     folder = Path(read_facts(receipt)["folder"])
     records = read_records(reader, folder, options)
     files = {record.image_id: record.instances for record in records}
     samples = read_rows(samples)
-    masks = read_masks(masks, outlines, samples)
+    masks = read_masks(truth, outlines, samples)
     table = samples[["image_id"]]
     # Where nobody told the objects of an image apart, those that do not touch are.
     table = table.assign(annotated=[int(files[name] is not None) for name in table.image_id])

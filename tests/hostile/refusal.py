@@ -71,7 +71,7 @@ def prepare(folder: Path, out: Path, **changes) -> None:
     """Run prepare_dataset on a folder of lesions."""
     receipt = folder.parent / "receipt.json"
     receipt.write_text(f'{{"folder": "{folder.as_posix()}"}}')
-    names = {"samples": "samples.csv", "images": "images.npy", "masks": "masks.npy"}
+    names = {"samples": "samples.csv", "images": "images.npy", "truth": "masks.npy"}
     names |= {"outlines": "masks.csv", "rejected": "rejected.csv"}
     settings = {
         "reader": "phantom_lesions",

@@ -373,7 +373,7 @@ def prepare(checkout, tmp_path, folder, **changes):
     }
     receipt, out = tmp_path / "raw" / "cbis.json", tmp_path / "data"
     main["fetch_dataset"](reader="cbis_ddsm", path=str(folder), source=None, receipt=receipt)
-    files = {"samples": "samples.csv", "images": "images.npy", "masks": "masks.npy"}
+    files = {"samples": "samples.csv", "images": "images.npy", "truth": "masks.npy"}
     files |= {"outlines": "masks.csv", "rejected": "rejected.csv"}
     settings = {"max_rejected": 0, "max_images": None, "mask_mismatch": "resize", "threads": 2}
     settings["split"] = {"by": "official", "validation": 1, "seed": 1}

@@ -64,7 +64,7 @@ def prepare(script, tmp_path, folder, **changes):
     out = tmp_path / "results" / "data"
     settings = {"analysis_size": 16, "max_images": None, "max_rejected": 0, "threads": 2}
     settings["classes"] = ["background", "lesion"]
-    names = {"samples": "samples.csv", "images": "images.npy", "masks": "masks.npy"}
+    names = {"samples": "samples.csv", "images": "images.npy", "truth": "masks.npy"}
     names |= {"outlines": "masks.csv", "rejected": "rejected.csv"}
     script("prepare_dataset")(
         receipt=receipt,
@@ -221,7 +221,7 @@ def test_patches_and_statistics_of_prepared_data(script, tmp_path, lesions):
     out = prepare(script, tmp_path, lesions)
     script("cut_patches")(
         samples=out / "samples.csv",
-        masks=out / "masks.npy",
+        truth=out / "masks.npy",
         outlines=out / "masks.csv",
         classes=["background", "lesion"],
         grid={"grid": 2, "negative_below": 0.001},
@@ -293,7 +293,7 @@ def test_several_labels_and_masks_per_image(script, tmp_path):
         threads=2,
         samples=out / "samples.csv",
         images=out / "images.npy",
-        masks=out / "masks.npy",
+        truth=out / "masks.npy",
         outlines=out / "masks.csv",
         rejected=out / "rejected.csv",
     )
@@ -352,7 +352,7 @@ def scans(tmp_path, monkeypatch):
         settings = {"analysis_size": 16, "max_images": None, "max_rejected": 0, "threads": 2}
         settings |= {"classes": ["x", "other"], "channels": ["flair", "t1"], "receipt": receipt}
         settings |= {"split": {"validation": 2, "seed": 1}, "reader": "scans"}
-        names = {"samples": "samples.csv", "images": "images.npy", "masks": "masks.npy"}
+        names = {"samples": "samples.csv", "images": "images.npy", "truth": "masks.npy"}
         names |= {"outlines": "masks.csv", "rejected": "rejected.csv"}
         files = {name: out / file for name, file in names.items()}
         script("prepare_dataset")(**settings | files | changes)
@@ -387,7 +387,7 @@ def test_unknown_outlines_give_no_patches(script, tmp_path):
             append(row, {0: mask})
     script("cut_patches")(
         samples=tmp_path / "samples.csv",
-        masks=tmp_path / "masks.npy",
+        truth=tmp_path / "masks.npy",
         outlines=tmp_path / "masks.csv",
         classes=["background", "x"],
         grid={"grid": 2, "negative_below": 0},
