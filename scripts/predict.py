@@ -47,7 +47,7 @@ def predicted_labels(logits, samples, classes, loss) -> pd.DataFrame:
         predicted = np.arange(len(classes)) == p.argmax(axis=1, keepdims=True)
     else:
         held_out = (samples.split == VALIDATION).to_numpy()
-        thresholds = best_thresholds(p[held_out], labels[held_out])
+        thresholds = best_thresholds(p[held_out], labels[held_out]).round(9)
         predicted = p > thresholds
     log_labels(samples.split, classes, thresholds, predicted, labels)
     return keys(samples, classes).assign(

@@ -90,10 +90,12 @@ def stacked(inputs: Sequence[torch.Tensor]) -> torch.Tensor:
 def padded(rows: torch.Tensor, size: int) -> torch.Tensor:
     """Repeat the last of some rows (n, …) until there are `size`.
 
-    Kernels choose their order of sums by the shape of a batch. With one shape for all, a result
-    depends, to the last bit, neither on its place in the batch nor on what else is in it.
+    Kernels choose their order of sums by the shape of a batch and its layout in memory. With one of
+    each for all, a result depends, to the last bit, neither on its place in the batch nor on what
+    else is in it.
     """
-    return torch.cat([rows, rows[-1:].expand(size - len(rows), *rows.shape[1:])])
+    rest = rows[-1:].expand(size - len(rows), *rows.shape[1:])
+    return torch.cat([rows, rest]).contiguous()
 
 
 def gradients(

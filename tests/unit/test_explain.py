@@ -1,4 +1,6 @@
-"""Integrated Gradients against closed forms and Captum, and the relevance map made of them."""
+"""Integrated Gradients against closed forms and Captum, and the keys that maps are fused with."""
+
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,21 +11,16 @@ from torch import nn
 
 from segxai.explain.nodes import KNEES, path_nodes
 from segxai.explain.stream import Attribution, Request, completeness_error
-from segxai.explainers.captum_integrated_gradients import captum_gradients
-from segxai.explainers.integrated_gradients import integrated_gradients
+from segxai.explain.target import Label
+from segxai.explainers import captum_integrated_gradients, integrated_gradients
 from segxai.networks.keys import key_features
-from segxai.networks.network import Classifier
 from segxai.views.components import first_component
-from segxai.views.relevance import relevance
+from tests.unit.toy_networks import frozen, generator, images
 
 NOISE = {"noise_samples": 5, "noise_std": 0.1}
 SETTINGS = {"steps": 6, **NOISE, "probe": 8, "tolerance": None, "max_steps": 64, "batch_size": 40}
 CAPTUM = {"steps": 50, **NOISE, "batch_size": 50}
-
-
-def generator(seed: int = 0) -> torch.Generator:
-    """Noise source of one image."""
-    return torch.Generator().manual_seed(seed)
+BOTH = pytest.mark.parametrize("method", [integrated_gradients, captum_integrated_gradients])
 
 
 @pytest.fixture(scope="module")
@@ -43,47 +40,39 @@ def vit() -> nn.Module:
     return model.eval().requires_grad_(False)
 
 
-def inputs(seed: int, windows: int = 1, size: int = 32) -> torch.Tensor:
-    """Make random windows of one image."""
-    return torch.randn(windows, 3, size, size, generator=generator(seed))
+def image(seed: int, size: int = 32) -> torch.Tensor:
+    """Make one random input (3, size, size)."""
+    return images(1, seed, size)[0]
 
 
-def attribute(score, x, black, noise_seed=0, target=0, engine=integrated_gradients, **changed):
+def attribute(network, x, noise_seed=0, target=0, method=integrated_gradients, **changed):
     """Attribution of one image."""
-    settings = {**(SETTINGS if engine is integrated_gradients else CAPTUM), **changed}
-    (found,) = engine(score, [Request(x, target, generator(noise_seed))], black, **settings)
-    return found
+    settings = {**(SETTINGS if method is integrated_gradients else CAPTUM), **changed}
+    request = Request(x, Label(target), generator(noise_seed))
+    (attribution,) = method.explain(network, [request], **settings)
+    return attribution
 
 
-def logits(model: nn.Module):
-    """Scores of any class."""
-    return lambda v, targets: model(v)[torch.arange(len(v)), targets]
-
-
-@pytest.mark.parametrize("engine", [integrated_gradients, captum_gradients])
-def test_linear_score_is_attributed_in_closed_form(engine):
-    """For F(x) = w·x one window gets w (x + mean noise − x′), and that sums to the gain.
+@BOTH
+def test_linear_score_is_attributed_in_closed_form(method):
+    """For F(x) = w·x an image gets w (x + mean noise − x′), and that sums to the gain.
 
     The mean over copies is weighted in our engine, which gives each copy its own nodes: the noise
     counts by these weights, and the rest is exact with one node.
     """
-    weights = torch.randn(3, 8, 8, generator=generator(1))
-    x, black = inputs(2, size=8), torch.full((1, 3, 8, 8), -1.0)
-
-    def score(v, targets):
-        return (v * weights).sum(dim=(1, 2, 3))
-
+    weights, x = image(1, size=8), image(2, size=8)
+    network = frozen(lambda v: (v * weights).sum(dim=(1, 2, 3)), 8, black=-1.0)
     noise = torch.randn(5, 3, 8, 8, generator=generator(3)) * 0.1
     share = torch.full((5,), 0.2)
-    if engine is integrated_gradients:
+    if method is integrated_gradients:
         nodes = path_nodes(1, 5, knee=float(KNEES[-1]))
         share = torch.tensor(nodes.weights).float()[np.argsort(nodes.copies)]
-    found = attribute(score, x, black, 3, engine=engine, steps=1)
+    attribution = attribute(network, x, 3, method=method, steps=1)
     mean_noise = (share.view(-1, 1, 1, 1) * noise).sum(dim=0)
-    torch.testing.assert_close(found.values, weights * (x + mean_noise - black))
-    gain = (weights * (x + noise.mean(dim=0) - black)).sum().item()
-    assert found.gain == pytest.approx(gain, rel=1e-5)
-    assert found.gradients == 5
+    torch.testing.assert_close(attribution.values, weights * (x + mean_noise + 1))
+    gain = (weights * (x + noise.mean(dim=0) + 1)).sum().item()
+    assert attribution.gain == pytest.approx(gain, rel=1e-5)
+    assert attribution.gradients == 5
 
 
 def test_path_integral_in_closed_form():
@@ -92,36 +81,36 @@ def test_path_integral_in_closed_form():
     reach = (w * x).sum()
     for c in (1.0, -2.0):
 
-        def score(v, targets, c=c):
+        def score(v, c=c):
             product = (v * w).sum(dim=(1, 2, 3))
             return c * ((8 * product / reach - 2).sigmoid() + product**3 / reach**3)
 
         gain = c * (torch.tensor([6.0, -2.0]).sigmoid().diff().neg().item() + 1)
-        found = attribute(score, x[None], torch.zeros(1, 3, 6, 6).double(), noise_std=0.0, steps=40)
-        torch.testing.assert_close(found.values[0], gain * w * x / reach, rtol=1e-3, atol=1e-6)
+        found = attribute(frozen(score, 6, black=0.0), x, noise_std=0.0, steps=40)
+        torch.testing.assert_close(found.values, gain * w * x / reach, rtol=1e-3, atol=1e-6)
         assert found.gain == pytest.approx(gain, rel=1e-6)
 
 
 def test_captum_engine_equals_captums_noise_tunnel_on_the_same_noise(vit, monkeypatch):
     """Captum's NoiseTunnel over IntegratedGradients gives the same map when fed the same noise."""
-    x = inputs(5)
+    x = images(1, 5)
     black = torch.full_like(x, -1.5)
     noise = torch.randn(5, 3, 32, 32, generator=generator(6)) * 0.1
     monkeypatch.setattr(torch, "normal", lambda mean, std: noise.to(std) + mean)
     expected = NoiseTunnel(IntegratedGradients(lambda v: vit(v)[:, 1])).attribute(
         x, nt_type="smoothgrad", nt_samples=5, stdevs=0.1, baselines=black, n_steps=20
     )
-    found = attribute(logits(vit), x, black, 6, 1, captum_gradients, steps=20)
-    torch.testing.assert_close(found.values, expected.float(), rtol=1e-4, atol=1e-6)
+    network = frozen(vit, black=-1.5)
+    found = attribute(network, x[0], 6, 1, captum_integrated_gradients, steps=20)
+    torch.testing.assert_close(found.values, expected[0].float(), rtol=1e-4, atol=1e-6)
 
 
 def test_many_nodes_equal_captums_many_steps(vit):
-    """Both engines tend to the same map, for each window and class, on the same noise."""
-    x = inputs(7, windows=2)
-    black = torch.full((1, 3, 32, 32), -1.5)
+    """Both engines tend to the same map, for each class, on the same noise."""
+    x, network = image(7), frozen(vit, black=-1.5)
     for target in (0, 1):
-        ours = attribute(logits(vit), x, black, 8, target, steps=400)
-        captum = attribute(logits(vit), x, black, 8, target, captum_gradients, steps=100)
+        ours = attribute(network, x, 8, target, steps=400)
+        captum = attribute(network, x, 8, target, captum_integrated_gradients, steps=100)
         scale = captum.values.abs().max().item()
         # Copies are weighted by their cells: their noise itself remains.
         torch.testing.assert_close(ours.values, captum.values, rtol=0, atol=2e-3 * scale)
@@ -130,16 +119,15 @@ def test_many_nodes_equal_captums_many_steps(vit):
 
 def test_maps_depend_on_neither_batch_size_nor_order_nor_company(vit):
     """Batch size, order and other images of other classes move maps by rounding at most."""
-    images = {
-        name: (inputs(seed, windows), seed % 2)
-        for name, seed, windows in (("a", 11, 1), ("b", 12, 2), ("c", 13, 1), ("d", 14, 1))
+    asked = {
+        name: (image(seed), Label(seed % 2))
+        for name, seed in (("a", 11), ("b", 12), ("c", 13), ("d", 14))
     }
-    black = torch.full((1, 3, 32, 32), -2.0)
 
     def maps(names, batch_size):
-        requests = [Request(*images[name], generator(ord(name))) for name in names]
+        requests = (Request(*asked[name], generator(ord(name))) for name in names)
         settings = {**SETTINGS, "batch_size": batch_size, "tolerance": 0.02}
-        found = integrated_gradients(logits(vit), iter(requests), black, **settings)
+        found = integrated_gradients.explain(frozen(vit), requests, **settings)
         return dict(zip(names, found, strict=True))
 
     base = maps("abcd", 40)
@@ -154,67 +142,54 @@ def test_maps_depend_on_neither_batch_size_nor_order_nor_company(vit):
             assert found.gradients == base[name].gradients
 
 
-def test_windows_are_attributed_on_their_own(vit):
-    """The first window's map is the same with and without a second window."""
-    x, black = inputs(15, windows=2), torch.zeros(1, 3, 32, 32)
-    both = attribute(logits(vit), x, black, 16)
-    alone = attribute(logits(vit), x[:1], black, 16)
-    torch.testing.assert_close(both.values[:1], alone.values, rtol=1e-4, atol=1e-7)
-
-
-def test_passes_and_completeness_are_recorded(vit):
+@BOTH
+def test_passes_and_completeness_are_recorded(vit, method):
     """Counted passes are those that the network sees; the error is that of an independent sum."""
-    x, black = inputs(17, windows=2), torch.full((1, 3, 32, 32), -2.0)
-    seen = {True: 0, False: 0}
+    x, seen = image(17), {True: 0, False: 0}
 
-    def score(v, targets):
+    def score(v):
         seen[v.requires_grad] += len(v)
-        return logits(vit)(v, targets)
+        return vit(v)[:, 1]
 
-    for engine in (integrated_gradients, captum_gradients):
-        seen.update({True: 0, False: 0})
-        found = attribute(score, x, black, 18, 1, engine, batch_size=7)
-        # The last batch is filled up.
-        assert found.gradients <= seen[True] < found.gradients + 7
-        assert found.forwards <= seen[False] < found.forwards + 7
-        draws = generator(18)
-        noisy = [each + 0.1 * torch.randn(5, 3, 32, 32, generator=draws) for each in x]
-        gain = sum((vit(copies)[:, 1].mean() - vit(black)[0, 1]).item() for copies in noisy)
-        assert found.gain == pytest.approx(gain, rel=1e-4)
-        error = abs(found.values.numpy().astype(np.float64).sum() - gain) / abs(gain)
-        assert found.completeness_error == pytest.approx(error, abs=1e-4)
+    found = attribute(frozen(score), x, 18, method=method, batch_size=7)
+    # The last batch is filled up.
+    assert found.gradients <= seen[True] < found.gradients + 7
+    assert found.forwards <= seen[False] < found.forwards + 7
+    noisy = x + 0.1 * torch.randn(5, 3, 32, 32, generator=generator(18))
+    black = torch.full((1, 3, 32, 32), -2.0)
+    gain = (vit(noisy)[:, 1].mean() - vit(black)[0, 1]).item()
+    assert found.gain == pytest.approx(gain, rel=1e-4)
+    error = abs(found.values.numpy().astype(np.float64).sum() - gain) / abs(gain)
+    assert found.completeness_error == pytest.approx(error, abs=1e-4)
 
 
 def test_tolerance_spends_steps_only_where_needed(vit):
     """Each image stops at the first doubling that is complete enough, or before `max_steps`."""
-    black = torch.full((1, 3, 32, 32), -2.0)
-    requests = [Request(inputs(seed), 0, generator(seed)) for seed in range(20, 26)]
 
     def run(tolerance, max_steps):
-        fresh = [each._replace(generator=generator(20 + i)) for i, each in enumerate(requests)]
+        fresh = (Request(image(seed), Label(0), generator(seed)) for seed in range(20, 26))
         settings = {**SETTINGS, "steps": 1, "tolerance": tolerance, "max_steps": max_steps}
-        return [*integrated_gradients(logits(vit), fresh, black, **settings)]
+        return [*integrated_gradients.explain(frozen(vit), fresh, **settings)]
 
     plain, bounded = run(None, 64), run(0.05, 8)
     # Completeness after each doubling: none is complete enough, up to max_steps.
     steps = [run(0.0, most) for most in (1, 2, 4, 8)]
     assert {each.gradients for each in plain} == {5}
-    for image, found in enumerate(bounded):
-        errors = [level[image].completeness_error for level in steps]
+    for place, found in enumerate(bounded):
+        errors = [level[place].completeness_error for level in steps]
         first = next((i for i, error in enumerate(errors) if error <= 0.05), 3)
         assert found.gradients == 5 * 2**first
-        torch.testing.assert_close(found.values, steps[first][image].values, rtol=0, atol=1e-6)
+        torch.testing.assert_close(found.values, steps[first][place].values, rtol=0, atol=1e-6)
     assert len({each.gradients for each in bounded}) > 1
 
 
 def test_doubled_steps_are_the_finer_rule(vit):
     """Two levels put nodes halfway between nodes; four times the steps err far less than one."""
-    black = torch.full((1, 3, 32, 32), -2.0)
     few, many = (
         np.mean(
             [
                 attribute(
-                    logits(vit), inputs(seed), black, seed, steps=2, tolerance=0.0, max_steps=most
+                    frozen(vit), image(seed), seed, steps=2, tolerance=0.0, max_steps=most
                 ).completeness_error
                 for seed in range(30, 36)
             ]
@@ -224,28 +199,29 @@ def test_doubled_steps_are_the_finer_rule(vit):
     assert many < few / 2
 
 
-def test_nothing_is_kept_of_parameters_or_requests(vit):
+def test_nothing_is_kept_of_parameters_or_requests():
     """Parameters get no gradients even where they ask for them, and inputs stay as they were."""
     model = nn.Sequential(nn.Flatten(), nn.Linear(192, 2))
-    x = inputs(40, size=8)
+    network = replace(frozen(lambda v: v, 8), module=model)
+    x = image(40, size=8)
     before = x.clone()
-    found = attribute(logits(model), x, torch.zeros(1, 3, 8, 8))
-    assert all(each.grad is None for each in model.parameters())
+    found = attribute(network, x)
+    assert all(each.requires_grad and each.grad is None for each in model.parameters())
     assert not found.values.requires_grad
     assert torch.equal(x, before)
 
 
-def test_images_are_asked_for_as_batches_need_them(vit):
+def test_images_are_asked_for_as_batches_need_them():
     """Of a long stream only the images that fill the next batch are taken, and results flow."""
     taken = []
 
     def requests():
         for seed in range(50):
             taken.append(seed)
-            yield Request(inputs(seed, size=8), 0, generator(seed))
+            yield Request(image(seed, size=8), Label(0), generator(seed))
 
-    model = nn.Sequential(nn.Flatten(), nn.Linear(192, 2))
-    found = integrated_gradients(logits(model), requests(), torch.zeros(1, 3, 8, 8), **SETTINGS)
+    network = frozen(nn.Sequential(nn.Flatten(), nn.Linear(192, 2)), 8)
+    found = integrated_gradients.explain(network, requests(), **SETTINGS)
     assert isinstance(next(found), Attribution)
     assert len(taken) == 2
     assert len([*found]) == 49
@@ -253,24 +229,8 @@ def test_images_are_asked_for_as_batches_need_them(vit):
 
 def test_completeness_error_is_undefined_without_gain():
     """An image that scores like the baseline has no relative error."""
-    assert np.isnan(completeness_error(torch.ones(1, 3, 2, 2), 0.0))
-    assert completeness_error(torch.full((1, 3, 2, 2), 0.5), 5.0) == pytest.approx(0.2)
-
-
-def test_relevance_sums_magnitudes_and_joins_windows():
-    """Signs do not cancel over channels, and windows land in row-major order."""
-    attribution = torch.zeros(4, 3, 8, 8)
-    attribution[1, 0, 2, 3], attribution[1, 1, 2, 3] = 2.0, -2.0
-    attribution[2] = 0.25
-    joined = relevance(attribution, 2, (16, 16))
-    assert joined.max() == joined[2, 8 + 3] == 1
-    np.testing.assert_allclose(joined[8:, :8], 0.75 / 4)
-    assert not joined[:8, :8].any()
-
-
-def test_zero_attribution_gives_a_zero_map():
-    """A classifier that looks nowhere gives a map of zeros, not of NaN."""
-    assert not relevance(torch.zeros(1, 3, 8, 8), 1, (32, 32)).any()
+    assert np.isnan(completeness_error(torch.ones(3, 2, 2), 0.0))
+    assert completeness_error(torch.full((3, 2, 2), 0.5), 3.0) == pytest.approx(1.0)
 
 
 def test_keys_are_those_that_attention_multiplies(vit):
@@ -294,15 +254,3 @@ def test_first_component_recovers_a_planted_direction():
     component = first_component(features)
     expected = (positions - positions.min()) / np.ptp(positions)
     assert min(abs(component - expected).max(), abs(1 - component - expected).max()) < 1e-4
-
-
-def test_score_is_the_logit_of_the_class(vit):
-    """A classifier's score is its logit; bfloat16 stays within its precision of it."""
-    classifier = Classifier(vit, 32, [0.5] * 3, [0.2] * 3, torch.device("cpu"))
-    x = classifier.inputs(np.random.default_rng(1).integers(0, 256, (64, 64, 3), np.uint8), 2)
-    assert x.shape == (4, 3, 32, 32)
-    ones = torch.ones(4, dtype=torch.long)
-    exact = classifier.scores()(x, ones)
-    torch.testing.assert_close(exact, vit(x)[:, 1])
-    torch.testing.assert_close(classifier.scores("bfloat16")(x, ones), exact, atol=0.03, rtol=0.05)
-    torch.testing.assert_close(classifier.black(), torch.full((1, 3, 32, 32), -2.5))

@@ -1,4 +1,4 @@
-"""Grad-CAM and Gradient SHAP against closed forms and Captum, and the registry that asks them."""
+"""Grad-CAM and Gradient SHAP against closed forms and Captum."""
 
 from functools import partial
 
@@ -9,26 +9,16 @@ from captum.attr import GradientShap, LayerGradCam
 from torch import nn
 from torch.nn import functional as F
 
-from segxai.explain.registry import explain
-from segxai.explain.stream import Request, completeness_error
-from segxai.explainers.captum_integrated_gradients import captum_gradients
-from segxai.explainers.grad_cam import feature_layer, grad_cam
-from segxai.explainers.gradient_shap import draw_pairs, gradient_shap
-from segxai.explainers.integrated_gradients import integrated_gradients
+from segxai.explain.stream import Request
+from segxai.explain.target import Label, Region
+from segxai.explainers import grad_cam, gradient_shap
+from segxai.explainers.grad_cam import feature_layer
+from segxai.explainers.gradient_shap import draw_pairs
 from segxai.job.log import InputError
-from segxai.networks.network import Classifier, build_classifier
+from segxai.networks.network import build_network
+from tests.unit.toy_networks import FRESH, frozen, generator, images, timm_network, unet
 
 SHAP = {"samples": 50, "batch_size": 16}
-
-
-def generator(seed: int = 0) -> torch.Generator:
-    """Source of what is drawn for one image."""
-    return torch.Generator().manual_seed(seed)
-
-
-def images(n: int, seed: int, size: int = 32) -> torch.Tensor:
-    """Make `n` random inputs."""
-    return torch.randn(n, 3, size, size, generator=generator(seed))
 
 
 class Conv(nn.Module):
@@ -54,7 +44,7 @@ class Conv(nn.Module):
 
 def random_network(architecture: str) -> nn.Module:
     """Build a frozen timm CNN with random weights."""
-    return build_classifier(architecture, {}, 4, False, None, 0).eval().requires_grad_(False)
+    return timm_network(architecture, 4).eval().requires_grad_(False)
 
 
 @pytest.fixture(scope="module")
@@ -69,26 +59,19 @@ def assert_near(values: torch.Tensor, expected: torch.Tensor, share: float = 1e-
     assert (values - expected).abs().max() <= share * expected.abs().max()
 
 
-def cam_of(score, network, x, layer, batch_size=8) -> torch.Tensor:
-    """Grad-CAM of one image, for a score of one class."""
-    requests = [Request(x, 0, generator())]
-    (found,) = grad_cam(lambda v, y: score(v), network, requests, layer, batch_size)
-    assert np.isnan(found.gain)
-    return found.values
+def cams_of(module, x, layer, target, batch_size=8) -> torch.Tensor:
+    """Grad-CAM (n, 1, H, W) of n inputs for one target."""
+    requests = (Request(image, target, generator()) for image in x)
+    found = grad_cam.explain(frozen(module, x.shape[-1]), requests, layer, batch_size)
+    return torch.stack([attribution.values for attribution in found])
 
 
-def shap_of(score, x, background, generator, samples, batch_size) -> tuple[torch.Tensor, float]:
-    """Gradient SHAP of one image, for a score of one class: values, and what they sum to."""
-    requests = [Request(x, 0, generator)]
-    (found,) = gradient_shap(
-        lambda v, y: score(v), requests, background, samples=samples, batch_size=batch_size
-    )
-    return found.values, found.gain
-
-
-def logit(network: nn.Module, target: int):
-    """Score of one class."""
-    return lambda x: network(x)[:, target]
+def shap_of(module, x, target, background, seed, **settings):
+    """Gradient SHAP of one input (C, H, W)."""
+    request = Request(x, Label(target), generator(seed))
+    network = frozen(module, x.shape[-1])
+    (found,) = gradient_shap.explain(network, [request], background=background, **settings)
+    return found
 
 
 def test_grad_cam_of_a_network_made_by_hand():
@@ -105,7 +88,7 @@ def test_grad_cam_of_a_network_made_by_hand():
     expected = ((3 * red - minus_green) / 16).relu()
     assert expected[0, 0, 0, 0] == 0 < expected[0, 0, 1, 1]
     for layer in ("features", "convolution"):
-        cam = cam_of(logit(network, 1), network, x, layer)
+        cam = cams_of(network, x, layer, Label(1))
         before = expected
         if layer == "convolution":
             # Before the ReLU green counts with its sign, and its gradient where it is cut is 0.
@@ -114,6 +97,19 @@ def test_grad_cam_of_a_network_made_by_hand():
         torch.testing.assert_close(
             cam, F.interpolate(before, (8, 8), mode="bilinear", align_corners=False)
         )
+
+
+class Signed(nn.Module):
+    """A network whose logits are multiplied by a sign, with its feature maps."""
+
+    def __init__(self, module: nn.Module, sign: int):
+        super().__init__()
+        self.module, self.sign = module, sign
+        last = module.feature_info[-1]
+        self.feature_info = ({"module": f"module.{last['module']}"},)
+
+    def forward(self, x):
+        return self.sign * self.module(x)
 
 
 @pytest.mark.parametrize(("architecture", "target"), [("resnet10t", 0), ("densenet121", 3)])
@@ -125,16 +121,14 @@ def test_grad_cam_equals_its_formula_and_captum(architecture, target):
     network, x = random_network(architecture), images(2, 1, 64)
     peaks = []
     for sign in (1, -1):
-
-        def score(v, sign=sign):
-            return sign * network(v)[:, target]
-
-        cam = cam_of(score, network, x, "features")
+        cam = cams_of(Signed(network, sign), x, "features", Label(target))
         features = network.forward_features(x).requires_grad_()
         (sign * network.forward_head(features)[:, target]).sum().backward()
         weighted = features.grad.mean(dim=(2, 3), keepdim=True) * features
         by_hand = weighted.sum(dim=1, keepdim=True).relu().detach()
-        captum = LayerGradCam(score, network.global_pool).attribute(
+        captum = LayerGradCam(
+            lambda v, sign=sign: sign * network(v)[:, target], network.global_pool
+        ).attribute(
             x.clone().requires_grad_(), attribute_to_layer_input=True, relu_attributions=True
         )
         for expected in (by_hand, captum.detach()):
@@ -155,37 +149,46 @@ def test_last_convolutions_are_those_of_the_papers_code():
     assert feature_layer(densenet, "features") is densenet.features.norm5
 
 
-def test_grad_cam_does_not_depend_on_the_other_windows(network):
-    """The map of a window is the same alone and beside another."""
-    x = images(2, 2, 64)
-
-    def score(v):
-        return -network(v)[:, 1]
-
-    both = cam_of(score, network, x, "convolution")
-    alone = cam_of(score, network, x[1:], "convolution")
-    assert_near(both[1:], alone)
-    assert both.shape == (2, 1, 64, 64)
-    assert not x.requires_grad
+def test_layers_of_a_unet_are_its_bottleneck_and_its_last_convolution_before_the_head():
+    """Seg-Grad-CAM weighs the deepest level, or what the 1×1 head reads."""
+    model = unet()
+    assert feature_layer(model, "features") is model.encoders[4]
+    assert feature_layer(model, "convolution") is model.decoders[3][3]
 
 
-@pytest.mark.parametrize("architecture", ["vit_tiny_patch16_224", "micranet"])
-def test_networks_without_feature_maps_are_refused(architecture):
+def test_networks_without_feature_maps_are_refused():
     """A ViT has tokens, MICRA-Net no list of its maps: one sentence says what to choose."""
-    model = build_classifier(architecture, {}, 2, False, None, 0)
-    with pytest.raises(InputError, match="choose a convolutional architecture"):
-        feature_layer(model, "features")
+    micranet = build_network({"method": "micranet"} | FRESH, 2, 3, 0)
+    for model in (timm_network("vit_tiny_patch16_224"), micranet):
+        with pytest.raises(InputError, match="choose a convolutional architecture"):
+            feature_layer(model, "features")
+
+
+def test_seg_grad_cam_by_hand():
+    """For a region: activations of the bottleneck by the mean gradients of the region's logit."""
+    model = unet(outputs=2).eval().requires_grad_(False)
+    x, mask = images(1, 3), torch.zeros(32, 32, dtype=torch.bool)
+    mask[4:20, 10:18] = True
+    captured = []
+    hook = model.encoders[4].register_forward_hook(lambda _, __, output: captured.append(output))
+    logits = model(x.clone().requires_grad_())
+    hook.remove()
+    (slopes,) = torch.autograd.grad(logits[0, 1][mask].mean(), captured)
+    weighted = (slopes.mean(dim=(2, 3), keepdim=True) * captured[0]).sum(dim=1, keepdim=True)
+    expected = F.interpolate(weighted.relu().detach(), (32, 32), mode="bilinear")
+    cam = cams_of(model, x, "features", Region(1, mask))
+    assert expected.max() > 0
+    torch.testing.assert_close(cam, expected, rtol=1e-4, atol=1e-7)
 
 
 def test_shap_of_a_linear_score_in_closed_form():
     """For F(x) = w·x the values are w (x − mean background), and their sum is the gain."""
     weights, background = images(1, 3)[0], images(50, 4)
-    x = images(1, 5)
-    values, gain = shap_of(
-        lambda v: (v * weights).sum(dim=(1, 2, 3)), x, background, generator(6), **SHAP
-    )
-    torch.testing.assert_close(values, weights * (x - background.mean(dim=0)), atol=1e-4, rtol=1e-4)
-    assert completeness_error(values, gain) < 1e-3
+    x = images(1, 5)[0]
+    found = shap_of(lambda v: (v * weights).sum(dim=(1, 2, 3)), x, 0, background, 6, **SHAP)
+    expected = weights * (x - background.mean(dim=0))
+    torch.testing.assert_close(found.values, expected, atol=1e-4, rtol=1e-4)
+    assert found.completeness_error < 1e-3
 
 
 def test_shap_equals_captums_on_the_same_pairs(network, monkeypatch):
@@ -195,34 +198,32 @@ def test_shap_equals_captums_on_the_same_pairs(network, monkeypatch):
     monkeypatch.setattr(np.random, "uniform", lambda low, high, size: positions.double().numpy())
     monkeypatch.setattr(np.random, "choice", lambda n, size: chosen.numpy())
     captum = GradientShap(network).attribute(x, background, n_samples=20, stdevs=0.0, target=2)
-    values, _ = shap_of(logit(network, 2), x, background, generator(9), 20, 7)
-    assert_near(values, captum.float())
+    found = shap_of(network, x[0], 2, background, 9, samples=20, batch_size=7)
+    assert_near(found.values, captum[0].float())
 
 
 def test_shap_depends_on_neither_batch_size_nor_order(network):
     """Another batch size moves values by rounding; images may be explained in any order."""
     x, background = images(2, 10), images(6, 11)
-    ask = partial(shap_of, logit(network, 0), background=background, samples=12)
-    first = ask(x[:1], generator=generator(1), batch_size=12)
+    ask = partial(shap_of, network, target=0, background=background, samples=12)
+    first = ask(x[0], seed=1, batch_size=12)
     for batch_size in (1, 5, 100):
-        values, gain = ask(x[:1], generator=generator(1), batch_size=batch_size)
-        assert_near(values, first[0])
-        assert gain == pytest.approx(first[1], rel=1e-4)
+        found = ask(x[0], seed=1, batch_size=batch_size)
+        assert_near(found.values, first.values)
+        assert found.gain == pytest.approx(first.gain, rel=1e-4)
     torch.manual_seed(5)
-    ask(x[1:], generator=generator(2), batch_size=12)
-    again, _ = ask(x[:1], generator=generator(1), batch_size=12)
-    torch.testing.assert_close(again, first[0], rtol=0, atol=0)
+    ask(x[1], seed=2, batch_size=12)
+    again = ask(x[0], seed=1, batch_size=12)
+    torch.testing.assert_close(again.values, first.values, rtol=0, atol=0)
 
 
 def test_more_samples_are_more_complete(network):
     """The completeness error falls as samples are added."""
-    x, background = images(1, 12), images(10, 13)
+    x, background = images(1, 12)[0], images(10, 13)
 
     def error(samples: int, seed: int) -> float:
-        draws = generator(seed)
-        return completeness_error(
-            *shap_of(logit(network, 1), x, background, draws, samples, batch_size=50)
-        )
+        found = shap_of(network, x, 1, background, seed, samples=samples, batch_size=50)
+        return found.completeness_error
 
     few, many = (np.median([error(n, seed) for seed in range(5)]) for n in (10, 100))
     assert many < few / 2
@@ -230,15 +231,14 @@ def test_more_samples_are_more_complete(network):
 
 def test_even_pairs_are_more_complete_than_independent_ones(monkeypatch):
     """For F(x) = Σ x², whose gradient changes along the way, even pairs err far less."""
-    x, background = images(1, 16), images(50, 17)
+    x, background = images(1, 16)[0], images(50, 17)
     gain = ((x**2).sum() - (background**2).sum() / 50).item()
 
     def mean_error() -> float:
         errors = []
         for seed in range(10):
-            draws = generator(seed)
-            values, _ = shap_of(lambda v: (v**2).sum(dim=(1, 2, 3)), x, background, draws, **SHAP)
-            errors.append(abs(values.sum().item() - gain))
+            found = shap_of(lambda v: (v**2).sum(dim=(1, 2, 3)), x, 0, background, seed, **SHAP)
+            errors.append(abs(found.values.sum().item() - gain))
         return np.mean(errors)
 
     even = mean_error()
@@ -260,85 +260,3 @@ def test_pairs_are_spread_evenly():
     assert {tuple(draw_pairs(10, 4, generator(seed))[0].tolist()) for seed in range(9)} != {
         tuple(few.tolist())
     }
-
-
-def test_registry_asks_each_method_for_what_it_needs(network):
-    """The one call gives what each method gives on its own, for any class."""
-    classifier = Classifier(network, 32, [0.5] * 3, [0.2] * 3, torch.device("cpu"))
-    x, background = images(1, 14), images(4, 15)
-
-    def request():
-        return [Request(x, 2, generator(1))]
-
-    captum = {"steps": 3, "noise_samples": 2, "noise_std": 0.1, "batch_size": 8}
-    settings = {**captum, "probe": 8, "tolerance": 0.1, "max_steps": 6}
-    scores, black = classifier.scores(), classifier.black()
-    shap, cam = {"samples": 4, "batch_size": 4}, {"layer": "features", "batch_size": 4}
-    for method, own, direct in (
-        (
-            "integrated_gradients",
-            {"engine": "ours", **settings},
-            integrated_gradients(scores, request(), black, **settings),
-        ),
-        (
-            "integrated_gradients",
-            {"engine": "captum", **settings},
-            captum_gradients(scores, request(), black, **captum),
-        ),
-        ("gradient_shap", shap, gradient_shap(scores, request(), background, **shap)),
-        ("grad_cam", cam, grad_cam(scores, network, request(), **cam)),
-    ):
-        (found,) = explain(classifier, request(), background, method, "float32", False, **own)
-        (expected,) = direct
-        torch.testing.assert_close(found.values, expected.values, rtol=0, atol=0)
-        assert found.gain == pytest.approx(expected.gain, abs=0, nan_ok=True)
-    with pytest.raises(ValueError, match="no explainer 'lime'"):
-        explain(classifier, request(), background, "lime", "float32", False)
-
-
-@pytest.mark.parametrize("method", ["integrated_gradients", "gradient_shap", "grad_cam"])
-def test_company_changes_no_bit(network, method):
-    """An image's map is the same to the last bit alone, among others, and in any order.
-
-    What a killed job goes on from, and in how many shards a data set is explained, is therefore
-    of no matter.
-    """
-    classifier = Classifier(network, 32, [0.5] * 3, [0.2] * 3, torch.device("cpu"))
-    settings = {
-        "integrated_gradients": {"steps": 3, "noise_samples": 2, "noise_std": 0.1, "probe": 4}
-        | {"tolerance": 0.02, "max_steps": 12},
-        "gradient_shap": {"samples": 5},
-        "grad_cam": {"layer": "features"},
-    }[method]
-    x, background = images(7, 21), images(4, 22)
-
-    def ask(order) -> dict[int, torch.Tensor]:
-        requests = (Request(x[i : i + 1], i % 4, generator(i)) for i in order)
-        found = explain(
-            classifier, requests, background, method, "float32", False, batch_size=4, **settings
-        )
-        return {i: one.values for i, one in zip(order, found, strict=True)}
-
-    together = ask(range(7))
-    assert max(values.abs().max() for values in together.values()) > 0
-    for order in ([6, 2, 5, 1], [4], [3, 4, 5, 6]):
-        for i, values in ask(order).items():
-            torch.testing.assert_close(values, together[i], rtol=0, atol=0)
-
-
-@pytest.mark.parametrize("batch_size", [1, 7, 64])
-def test_batch_size_moves_maps_by_rounding(network, batch_size):
-    """Grad-CAM and SHAP of several images in batches of 1, 7 and 64 agree."""
-    classifier = Classifier(network, 32, [0.5] * 3, [0.2] * 3, torch.device("cpu"))
-    x, background = images(5, 23), images(4, 24)
-    for method, settings in (
-        ("gradient_shap", {"samples": 6}),
-        ("grad_cam", {"layer": "features"}),
-    ):
-        answers = []
-        for size in (batch_size, 3):
-            requests = (Request(x[i : i + 1], i % 4, generator(i)) for i in range(5))
-            own = {**settings, "batch_size": size}
-            found = explain(classifier, requests, background, method, "float32", False, **own)
-            answers.append(torch.cat([one.values for one in found]))
-        assert_near(*answers)

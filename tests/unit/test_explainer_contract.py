@@ -1,0 +1,144 @@
+"""What every explainer promises, checked on each file of segxai/explainers."""
+
+import inspect
+
+import pytest
+import torch
+from torch import nn
+
+from segxai.explain.stream import Request
+from segxai.explain.target import Label, Region
+from segxai.networks.network import Network
+from segxai.workflow.plugins import about, load, methods
+from tests.unit.toy_networks import frozen, generator, images, timm_network, unet
+
+# Few passes; whatever else a method can be set to stays at its default.
+SMALL = {
+    **{"steps": 3, "noise_samples": 2, "max_steps": 12, "tolerance": 0.02, "samples": 5},
+    **{"batch_size": 4, "layer": "features"},
+}
+EVERY = pytest.mark.parametrize("method", methods("explainers"))
+KINDS = [
+    (method, kind)
+    for method in methods("explainers")
+    for kind in about("explainers", method)["targets"]
+]
+EVERY_KIND = pytest.mark.parametrize(("method", "kind"), KINDS)
+
+
+def explain(method: str, network: Network, requests, **changed) -> list:
+    """Attributions by a method, in its order."""
+    known = about("explainers", method)["settings"]
+    settings = {name: setting.get("default") for name, setting in known.items()} | SMALL | changed
+    module, settings = load("explainers", {"method": method} | settings)
+    if "background" in settings:
+        settings["background"] = images(4, 22)
+    return [*module.explain(network, requests, **settings)]
+
+
+def networks(kind: str) -> Network:
+    """Give a network with targets of a kind."""
+    module = timm_network("resnet10t", 4) if kind == "label" else unet(outputs=2)
+    return frozen(module)
+
+
+def request(place: int, kind: str) -> Request:
+    """Ask for the explanation of one of many images, of a label or a region."""
+    mask = images(1, 100 + place)[0, 0] > 0
+    target = Label(place % 4) if kind == "label" else Region(place % 2, mask)
+    return Request(images(1, place)[0], target, generator(place))
+
+
+class Linear(nn.Module):
+    """F(x) = w·mean(x) + b on cells of 2 px, with the feature map that it is made of."""
+
+    feature_info = ({"module": "convolution"},)
+
+    def __init__(self, weight: float):
+        super().__init__()
+        self.convolution = nn.Conv2d(3, 1, 2, stride=2)
+        nn.init.constant_(self.convolution.weight, weight)
+
+    def forward(self, x):
+        """Logits (B, 1)."""
+        return self.convolution(x).mean(dim=(2, 3))
+
+
+@EVERY
+def test_explain_takes_what_its_about_names(method):
+    """Network and requests, then each setting by its name, with a description and a default."""
+    module, _ = load("explainers", {"method": method})
+    settings = module.ABOUT["settings"]
+    assert [*inspect.signature(module.explain).parameters] == ["network", "requests", *settings]
+    assert all(setting["description"] for setting in settings.values())
+    assert ("background" in module.ABOUT["needs"]) == ("background" in settings)
+
+
+@EVERY_KIND
+def test_attributions_are_finite_and_as_large_as_the_input(method, kind):
+    """One attribution per request, of one or all channels, not zero everywhere."""
+    found = explain(method, networks(kind), [request(place, kind) for place in range(4)])
+    assert len(found) == 4
+    for attribution in found:
+        assert attribution.values.shape in {(3, 32, 32), (1, 32, 32)}
+        assert attribution.values.isfinite().all()
+        assert not attribution.values.requires_grad
+        assert (attribution.gain == attribution.gain) == about("explainers", method)["complete"]
+    assert max(attribution.values.abs().max() for attribution in found) > 0
+    if not about("explainers", method)["signed"]:
+        assert min(attribution.values.min() for attribution in found) >= 0
+
+
+@EVERY_KIND
+def test_company_changes_no_bit(method, kind):
+    """A map is the same to the last bit alone, among others, and in any order.
+
+    In how many shards a data set is explained is therefore of no matter.
+    """
+    network = networks(kind)
+
+    def ask(order) -> dict:
+        requests = (request(place, kind) for place in order)
+        return dict(zip(order, explain(method, network, requests), strict=True))
+
+    together = ask(range(7))
+    for order in ([6, 2, 5, 1], [4], [3, 4, 5, 6]):
+        for place, found in ask(order).items():
+            torch.testing.assert_close(found.values, together[place].values, rtol=0, atol=0)
+            assert found.gain == pytest.approx(together[place].gain, rel=0, abs=0, nan_ok=True)
+
+
+@EVERY_KIND
+def test_batch_size_moves_maps_by_rounding(method, kind):
+    """Batches of 1, 3 and 64 give the same maps, up to rounding near the kink of a ReLU."""
+    network = networks(kind)
+    answers = []
+    for size in (3, 1, 64):
+        asked = (request(place, kind) for place in range(3))
+        found = explain(method, network, asked, batch_size=size, tolerance=None)
+        answers.append(torch.stack([attribution.values for attribution in found]))
+    for other in answers[1:]:
+        assert (other - answers[0]).abs().max() <= 1e-3 * answers[0].abs().max()
+
+
+@EVERY
+def test_a_complete_method_is_exact_on_a_linear_network(method):
+    """Where a method promises a sum, the values of a linear network sum to its gain."""
+    if not about("explainers", method)["complete"]:
+        pytest.skip("promises no sum")
+    network = frozen(Linear(0.3))
+    (found,) = explain(method, network, [Request(images(1, 3)[0], Label(0), generator())])
+    # The noise of a few copies weighs differently in sum and gain.
+    assert found.completeness_error < 0.02
+    (exact,) = explain(
+        method, network, [Request(images(1, 3)[0], Label(0), generator())], noise_std=0.0
+    )
+    assert exact.completeness_error < 1e-4
+
+
+@EVERY
+def test_a_constant_network_is_attributed_nothing(method):
+    """Where no pixel matters, the attribution is zero and nothing is undefined."""
+    requests = [Request(images(1, 3)[0], Label(0), generator())]
+    (found,) = explain(method, frozen(Linear(0.0)), requests)
+    assert not found.values.any()
