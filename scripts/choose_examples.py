@@ -49,38 +49,33 @@ def main(
     arrays,
     table,
 ):
-    known, explained = read_rows(samples), pd.concat(map(read_rows, targets))
-    explained = explained.drop_duplicates("target_id").set_index("target_id")
-    unit = "image_id" if of == "masks" else "target_id"
+    known, unit = read_rows(samples), "image_id" if of == "masks" else "target_id"
+    explained = pd.concat(map(read_rows, targets)).drop_duplicates("target_id")
     values = wide(read_scores(scores), unit)
-    choice = (
-        choose_images(values, spec, headline)
-        if of == "masks"
-        else choose_targets(values, spec, first_paths(map_paths), explained)
-    )
-    chosen = describe(choice, unit, explained, known)
-    log.info("%d %s chosen", len(chosen), "images" if of == "masks" else "predictions")
-    attributions = {
-        path: read_maps(*files) for path, *files in zip(map_paths, maps, map_rows, strict=True)
-    }
-    if of == "maps":
+    if of == "masks":
+        ranks = choose_images(values, spec, headline)
+    else:
         mask_paths = [SEGMENTATION_MASK]
-    files = zip(mask_paths, masks, mask_rows, strict=True)
+        ranks = choose_targets(values, spec, first_paths(map_paths), explained)
+    chosen = describe(ranks, unit, explained, known)
+    log.info("%d %s chosen", len(chosen), "images" if of == "masks" else "predictions")
+    files = zip(map_paths, maps, map_rows, strict=True)
+    attributions = {path: read_maps(*pair) for path, *pair in files}
+    drawn = zip(mask_paths, masks, mask_rows, strict=True)
     true, pictures = read_masks(truth, outlines, known), read_array(images)
     side = pictures.shape[1:3]
     outlined = [true.of(row, k) for row, k in zip(chosen.row, chosen.channel, strict=True)]
-    facts = chosen.drop(columns=["row", "channel"])
-    facts = facts.assign(
+    facts = chosen.drop(columns=["row", "channel"]).assign(
         study=study, dataset=dataset, completeness_error=completeness(chosen, attributions)
     )
-    keyed = values.reindex(choice.index).reset_index(drop=True)
+    keyed = values.reindex(ranks.index).reset_index(drop=True)
     keyed.columns = [":".join(column) for column in keyed.columns]
     examples = Examples(
         table=facts.join(keyed),
         images=stack([display_image(pictures[row], display) for row in chosen.row], (*side, 3)),
         truth=stack([np.zeros(side) if mask is None else mask for mask in outlined], side),
         maps={path: viewed(chosen, stored, view, side) for path, stored in attributions.items()},
-        masks={path: masks_of(chosen, *pair, side) for path, *pair in files},
+        masks={path: masks_of(chosen, *pair, side) for path, *pair in drawn},
     )
     write_examples(examples, arrays, table)
 
@@ -124,13 +119,13 @@ def choose_images(values, spec, headline):
 
 def choose_targets(values, spec, paths, explained):
     """Ranks of confident errors and of the worst, the middle and the best refined maps."""
-    choices = []
+    correct, choices = explained.set_index("target_id").correct == 1, []
     for place, path in enumerate(paths):
         confidence = column(values, CONFIDENCE, path).dropna()
         predicted = confidence.index
         places, ranks = choose_predictions(
             column(values, spec["rank"], path)[predicted].to_numpy(),
-            (explained.correct[predicted] == 1).to_numpy(),
+            correct[predicted].to_numpy(),
             confidence.to_numpy(),
             spec["count"] // len(paths),
         )
@@ -143,8 +138,7 @@ def choose_targets(values, spec, paths, explained):
 
 def describe(choice, unit, explained, known):
     """Row, channel and facts of each chosen image or target."""
-    targets = explained.reset_index()
-    targets = targets.drop_duplicates(unit).set_index(unit, drop=False).reindex(choice.index)
+    targets = explained.drop_duplicates(unit).set_index(unit, drop=False).reindex(choice.index)
     images = targets.image_id if unit == "target_id" else choice.index
     rows = pd.Index(known.image_id).get_indexer(images)
     return pd.DataFrame(

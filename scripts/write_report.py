@@ -61,7 +61,7 @@ def show_table(table, tests, name, spec):
     """One table as it is printed, with its comparisons."""
     described = (spec["tables"][name], spec["titles"], spec["names"])
     lines = comparisons(table, tests, *described, spec["directions"])
-    lines += within_rows(tests, spec["titles"])
+    lines += within_rows(tests, spec["titles"], spec["names"])
     return {**arrange(table, *described), "comparisons": lines}
 
 

@@ -48,7 +48,7 @@ def distributions(
     figure, axes = plt.subplots(
         1, len(datasets), figsize=size, sharey=True, squeeze=False, layout="constrained"
     )
-    per_image = scores.groupby(["dataset", "segmenter", "image_id"], sort=False).value.mean()
+    per_image = scores.groupby(["dataset", "segmenter", "image_id"]).value.mean()
     means = table.set_index(["dataset", "segmenter"])
     for ax, (dataset, title) in zip(axes[0], datasets.items(), strict=True):
         for place, segmenter in enumerate(segmenters):

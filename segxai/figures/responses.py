@@ -1,5 +1,7 @@
 """Figure kind `responses`: how scores respond to known doses of damage to the segmentation."""
 
+from textwrap import fill
+
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -43,7 +45,7 @@ def responses(
     figure, axes = curve_grid(len(lines), len(rows), 40, 10)
     kinds = list(dict.fromkeys(table.kind[table.radius > 0]))
     for line, (dataset, panel, statistic) in zip(axes, lines, strict=True):
-        line[0].set_ylabel(panel)
+        line[0].set_ylabel(fill(panel, 24))
         of_panel = table[(table.dataset == dataset) & (table.column == panel)]
         for ax, ((network, explainer), name) in zip(line, rows.items(), strict=True):
             chosen = (of_panel.network == network) & (of_panel.explainer == explainer)

@@ -104,7 +104,7 @@ def comparisons(
     names: dict,
     directions: dict[str, str],
 ) -> list[tuple[str, str]]:
-    """Compare the best row of each data set with the next one, by the first printed value.
+    """Compare the best row of each data set with the next, by the first printed value with a test.
 
     Parameters
     ----------
@@ -121,17 +121,20 @@ def comparisons(
         Title of the data set, and a line about it.
     """
     table, lines = first_split(table, spec), []
-    table = table[(table.column == next(iter(value_titles(spec).values()))) & table.value.notna()]
-    for dataset, part in table.groupby("dataset", sort=False):
-        column = part.iloc[0]
-        direction = directions.get(column.statistic) or directions.get(column.metric, "none")
-        if direction == "none":
-            continue
+    shown = table[(table.column != "") & table.value.notna()]
+    tested = shown[shown.metric.isin(tests.metric[tests.first_segmenter != tests.second_segmenter])]
+    # What was tested says more than what stands first.
+    columns = [*tested.column, *shown.column]
+    for dataset, part in shown[shown.column.isin(columns[:1])].groupby("dataset", sort=False):
+        line = part.iloc[0]
+        direction = directions.get(line.statistic) or directions.get(line.metric, "none")
         part = part.sort_values("value", ascending=direction == "lower", kind="stable")
         best, *others = part.to_dict("records")
-        name = row_title(best, spec["rows"], names)
-        unit = best["unit"]
-        text = f"{column.column}: {name} {'leads with' if others else 'reaches'} "
+        # Of equal rows none is the best.
+        if direction == "none" or (others and others[0]["value"] == best["value"]):
+            continue
+        name, unit = row_title(best, spec["rows"], names), best["unit"]
+        text = f"{line.column}: {name} {'leads with' if others else 'reaches'} "
         text += f"{in_unit(best['value'], unit)} ({interval(best, unit)}; n = {best['n']:,.0f})"
         if others:
             text += f"; next is {row_title(others[0], spec['rows'], names)}, "
@@ -166,15 +169,15 @@ def difference(best: dict, other: dict, tests: pd.DataFrame) -> str:
     return f"with {in_unit(other['value'], unit)} ({interval(other, unit)})"
 
 
-def within_rows(tests: pd.DataFrame, titles: dict[str, str]) -> list[tuple[str, str]]:
+def within_rows(tests: pd.DataFrame, titles: dict[str, str], names: dict) -> list[tuple[str, str]]:
     """Count what the tests of two parts of one row show: two views, or two kinds of predictions.
 
     Parameters
     ----------
     tests
         Of one table; mean_difference or effect says which side is higher.
-    titles
-        Printed name of each data set.
+    titles, names
+        As of :func:`arrange`; `names` may have those of metrics, by ``metric``.
 
     Returns
     -------
@@ -188,17 +191,16 @@ def within_rows(tests: pd.DataFrame, titles: dict[str, str]) -> list[tuple[str, 
     tests = tests[np.array(same_row, dtype=bool)]
     parts = ["dataset", "metric", *(f"{s}_{k}" for k in ("view", "where") for s in SIDES)]
     lines = []
-    for (dataset, metric, *names), part in tests.groupby(parts, sort=False):
-        first, second = ([n for n in pair if n] for pair in (names[::2], names[1::2]))
-        first, second = (
-            [n for n in a if n not in b] for a, b in ((first, second), (second, first))
-        )
+    for (dataset, metric, *sides), part in tests.groupby(parts, sort=False):
+        # What the two sides differ in: the view, or which predictions.
+        first, second = next(pair for pair in (sides[:2], sides[2:]) if pair[0] != pair[1])
         shown = part.p_holm < SIGNIFICANT
         higher = (part.mean_difference > 0) | (part.effect > 0.5)
         counts = {"higher": shown & higher, "lower": shown & ~higher, "no difference shown": ~shown}
-        counted = ", ".join(f"{word} in {rows.sum()}" for word, rows in counts.items())
-        text = f"{metric.replace('_', ' ')} of {first[0]} against {second[0]}: "
-        lines.append((titles[dataset], f"{text}{counted} of {len(part)} rows."))
+        counted = [f"{word} in {rows.sum()}" for word, rows in counts.items() if rows.any()]
+        title = names.get("metric", {}).get(metric, metric)
+        text = f"{title}, {first} against {second}: {', '.join(counted)} of {len(part)} rows."
+        lines.append((titles[dataset], text))
     return lines
 
 

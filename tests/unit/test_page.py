@@ -139,13 +139,14 @@ def test_best_row_is_compared_with_the_next():
 
 
 def test_comparison_says_where_nothing_is_shown_or_tested():
-    """A high p is no difference; without a test the next row's own number stands there."""
+    """A high p is no difference; without a test the next row's own number; no best of equals."""
     test = toy_study.make_tests()["variants"]
     ((_, line),) = compared("variants", test.assign(p_holm=0.2))
     assert line.endswith("p = 0.200, no difference shown.")
     ((_, line),) = compared("variants", test.iloc[:0])
     assert line.endswith("next is Method A, with 40.0 (39.0 to 41.0).")
     assert compared("variants", test, value=np.nan) == []
+    assert compared("variants", test, value=1.0) == []
 
 
 def test_tests_within_rows_are_counted():
@@ -156,19 +157,11 @@ def test_tests_within_rows_are_counted():
     ranks = views | {"second_view": "segx", "mean_difference": np.nan, "effect": 0.3}
     ranks |= {"first_where": "correct", "second_where": "incorrect"}
     tests = pd.DataFrame([pair, views, views | {"p_holm": 0.5}, ranks])
-    assert within_rows(tests, SPEC["titles"]) == [
-        (
-            "Toy",
-            "dice of segx against relevance: higher in 1, lower in 0, "
-            "no difference shown in 1 of 2 rows.",
-        ),
-        (
-            "Toy",
-            "dice of correct against incorrect: higher in 0, lower in 1, "
-            "no difference shown in 0 of 1 rows.",
-        ),
+    assert within_rows(tests, *DESCRIBED) == [
+        ("Toy", "dice, segx against relevance: higher in 1, no difference shown in 1 of 2 rows."),
+        ("Toy", "dice, correct against incorrect: lower in 1 of 1 rows."),
     ]
-    assert within_rows(tests[:1], SPEC["titles"]) == []
+    assert within_rows(tests[:1], *DESCRIBED) == []
 
 
 def test_lower_is_better_where_the_statistic_says_so():
