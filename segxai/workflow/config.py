@@ -132,7 +132,7 @@ def selection_problem(config: dict) -> str | None:
                     f"Config key {where} selects '{name}', but {section} has only {known}"
                     f"{_nearest(name, config[section])}."
                 )
-    checks = (_segmenter_problem, _network_problem, _study_problem, _name_problem)
+    checks = (_display_problem, _segmenter_problem, _network_problem, _study_problem, _name_problem)
     return next(filter(None, (check(config) for check in checks)), None)
 
 
@@ -163,6 +163,18 @@ def _selections(config: dict):
 def _keys(value: object) -> list[str]:
     """Keys of a mapping; none of anything else."""
     return list(value) if isinstance(value, dict) else []
+
+
+def _display_problem(config: dict) -> str | None:
+    """Name the first data set that shows a channel which it does not have."""
+    for name, dataset in config["datasets"].items():
+        channels = dataset["channels"]
+        if max(dataset["display"]) >= len(channels):
+            return (
+                f"Config key datasets.{name}.display got {_shown(dataset['display'])}, but the "
+                f"channels are {', '.join(channels)}: it must name 0 to {len(channels) - 1}."
+            )
+    return None
 
 
 def _segmenter_problem(config: dict) -> str | None:

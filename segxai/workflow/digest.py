@@ -107,11 +107,10 @@ class Walk:
         self.modules: set[str] = set()
 
     def whole(self, module: str) -> None:
-        """Reach all of a module but its ``ABOUT``, which no code of the job reads."""
+        """Reach all of a module."""
         self.load(module)
         for part in self.source(module).parts:
-            if part.names != ["ABOUT"]:
-                self.reach(module, part)
+            self.reach(module, part)
 
     def load(self, module: str) -> None:
         """Import a module: its packages, what it imports, and what it does when imported."""

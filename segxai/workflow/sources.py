@@ -21,6 +21,8 @@ SPEECH = {"debug", "info", "warning", "error", "exception", "critical", "log", "
 # Calls that only make text or numbers of what they get.
 PURE = {"str", "repr", "len", "sorted", "map", "list", "min", "max", "sum", "type"}
 PURE |= {"get", "join", "format", "strip", "rstrip", "removesuffix", "split", "lower", "replace"}
+# What a method's ABOUT only tells people, or the configuration.
+TOLD = {"title", "cites", "settings", "undefined"}
 # Decorators that leave nothing behind outside of what they decorate.
 HARMLESS = {"dataclass", "cache", "lru_cache", "contextmanager", "no_grad", "inference_mode"}
 
@@ -181,7 +183,7 @@ def _is_skipped(node: ast.stmt, script: bool) -> bool:
 
 
 class _Bare(ast.NodeTransformer):
-    """Takes away docstrings, and annotations but those of a class's fields."""
+    """Takes away docstrings, annotations but those of a class's fields, and what ABOUT tells."""
 
     def __init__(self):
         self.fields = set()
@@ -206,6 +208,15 @@ class _Bare(ast.NodeTransformer):
     def visit_AnnAssign(self, node):
         if id(node) not in self.fields:
             node.annotation = ast.Constant(None)
+        return self.generic_visit(node)
+
+    def visit_Assign(self, node):
+        if ast.unparse(node.targets[0]) == "ABOUT" and isinstance(node.value, ast.Dict):
+            pairs = zip(node.value.keys, node.value.values, strict=True)
+            kept = [pair for pair in pairs if getattr(pair[0], "value", None) not in TOLD]
+            node.value.keys, node.value.values = (
+                map(list, zip(*kept, strict=True)) if kept else ([], [])
+            )
         return self.generic_visit(node)
 
     @staticmethod

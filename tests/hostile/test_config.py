@@ -100,7 +100,7 @@ VALUES = {
     f"{LESIONS}/analysis_size": [0, 31, -64, 10**6, 64.0, "64", None, [64, 64]],
     f"{LESIONS}/classes": [[], ["lesion"], ["a", "a"], "lesion", [1, 2], None],
     f"{LESIONS}/channels": [[], "grey", [1], ["a", "a"]],
-    f"{LESIONS}/display": [[0], [0, 1, -1], "rgb"],
+    f"{LESIONS}/display": [[0], [0, 1, -1], "rgb", [0, 1, 3]],
     f"{LESIONS}/patches": [{}, {"grid": 4}, 4, {"grid": 0, "negative_below": 0.1}],
     f"{LESIONS}/patches/negative_below": [-0.1, 1.1, NAN, "1 %"],
     f"{LESIONS}/split/validation": [0, -1, 0.2, "20 %", None],

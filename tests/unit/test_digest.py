@@ -46,7 +46,9 @@ FILES = {
     ),
     "segxai/unrelated.py": "answer = 42\n",
     "segxai/explainers/__init__.py": "",
-    "segxai/explainers/ig.py": "ABOUT = {'title': 'IG'}\n\n\ndef explain(x):\n    return x\n",
+    "segxai/explainers/ig.py": (
+        "ABOUT = {'title': 'IG', 'signed': True}\n\n\ndef explain(x):\n    return x\n"
+    ),
     "segxai/explainers/cam.py": "ABOUT = {'title': 'CAM'}\n\n\ndef explain(x):\n    return -x\n",
 }
 
@@ -110,6 +112,7 @@ def test_only_what_is_named_is_reached(digest_with, tmp_path):
         ("segxai/kernels.py", "x / sigma", "x / sigma**2"),
         ("segxai/kernels.py", "def gauss", "@register\ndef gauss"),
         ("segxai/explainers/ig.py", "return x", "return 2 * x"),
+        ("segxai/explainers/ig.py", "True", "False"),
         ("segxai/log.py", "refuse(remedy, name)", "print(remedy, name)"),
     ],
 )
@@ -304,7 +307,8 @@ def test_rewording_every_error_changes_no_digest(checkout):
     assert changed > 20
     for name, remedy in (("files", "delete it and run"), ("log", "free some disk space")):
         path = root / f"segxai/job/{name}.py"
-        assert remedy in (text := path.read_text())
+        text = path.read_text()
+        assert remedy in text
         path.write_text(text.replace(remedy, f"please {remedy}"))
     assert digests(root) == before
 
