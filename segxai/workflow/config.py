@@ -257,11 +257,30 @@ def _declared_problem(config: dict, study: dict, path: str) -> str | None:
                     names = ", ".join(known) or "nothing"
                     hint = _nearest(other, known)
                     return f"{path}.{key}.{name} names '{other}', but there is only {names}{hint}."
+    measured = _measured(config, study)
+    for name, spec in study["tables"].items():
+        for value in values(spec):
+            metric = value.get("metric")
+            if metric is not None and metric not in measured:
+                return (
+                    f"{path}.tables.{name}.values names metric '{metric}', but its scores have "
+                    f"only {', '.join(measured)}{_nearest(metric, measured)}."
+                )
     if study["segmentation"] is None and _reads_segmentation(config, study):
         return f"{path}.segmentation is null, but its scores need one: name a segmenter."
     if study["headline"] and study["headline"] not in study["segmenters"]:
         return f"{path}.headline got '{study['headline']}', which is not among its segmenters."
     return None
+
+
+def _measured(config: dict, study: dict) -> list[str]:
+    """Names of the values that a study's scores hold; a metric may give several."""
+    names = {}
+    for scores in study["scores"].values():
+        for measure in values({"values": scores["measure"]}):
+            said = about("metrics", config["metrics"][measure["metric"]]["method"])
+            names |= dict.fromkeys(said.get("names", [measure["metric"]]))
+    return list(names)
 
 
 def _reads_segmentation(config: dict, study: dict) -> bool:

@@ -87,6 +87,7 @@ VALUES = {
     f"{MASKS}/tables/explainseg_ablation/scores": [["overlaps"], [], "overlap"],
     f"{MASKS}/tables/explainseg_ablation/rows": [["row"], [], None],
     f"{MASKS}/tables/explainseg_ablation/segmenters": [{"role": ["variant"]}, {"roles": ["x"]}],
+    f"{MASKS}/tables/explainseg_ablation/values": [[{"metric": "iuo"}], [{"metrics": "iou"}], None],
     f"{MASKS}/figures/explainseg_distributions/tables": [["no such"], "explainseg_ablation"],
     f"{MASKS}/figures/explainseg_training/kind": ["pie", None],
     f"{MAPS}/segmentation": ["no such", None, ["unet"]],
