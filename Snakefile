@@ -1,4 +1,4 @@
-"""segxai: from raw public images to every table and figure of ExplainSeg and SegX."""
+"""segxai: from raw public images to every table and figure of its studies."""
 
 from pathlib import Path
 
@@ -7,7 +7,11 @@ from snakemake.utils import min_version
 min_version("9.25")
 
 
-for definition in sorted(Path(workflow.basedir, "config/datasets").glob("*.yaml")):
+for definition in [
+    file
+    for part in ("datasets", "studies")
+    for file in sorted(Path(workflow.basedir, "config", part).glob("*.yaml"))
+]:
 
     configfile: str(definition)
 
@@ -19,20 +23,19 @@ report: "report/workflow.rst"
 
 
 include: "rules/common.smk"
-include: "rules/wildcards.smk"
+include: "rules/inputs.smk"
 include: "rules/data.smk"
-include: "rules/models.smk"
+include: "rules/networks.smk"
 include: "rules/explain.smk"
 include: "rules/segment.smk"
-include: "rules/baselines.smk"
-include: "rules/segx.smk"
-include: "rules/segx_tables.smk"
-include: "rules/summary.smk"
-include: "rules/evaluate.smk"
-include: "rules/instances.smk"
+include: "rules/score.smk"
+include: "rules/study.smk"
 include: "rules/figures.smk"
-include: "rules/segx_figures.smk"
-include: "rules/report.smk"
+include: "rules/page.smk"
+
+
+onstart:
+    results.write(config, Path("results"))
 
 
 onerror:
@@ -45,12 +48,35 @@ rule all:
     default_target: True
     input:
         "results/report.html",
-        collect(
-            "results/tables/{table}.csv",
-            table=["dataset_summary", *TABLES, *INSTANCE_TABLES, *SEGX_TABLES, "claims"],
-        ),
-        collect(
-            "results/figures/{figure}.{suffix}",
-            figure=[*(f"explainseg_{name}" for name in FIGURES), *SEGX_FIGURES],
-            suffix=["png", "pdf"],
-        ),
+        rules.tables.input,
+        rules.figures.input,
+
+
+rule maps:
+    """The attributions of every explainer that a selected study names."""
+    input:
+        studies.map_files(config),
+
+
+rule masks:
+    """The masks of every segmenter that a selected study names."""
+    input:
+        studies.mask_files(config),
+
+
+rule scores:
+    """The score files of every selected study."""
+    input:
+        studies.score_files(config),
+
+
+rule tables:
+    """Every table of the selected studies, the data summary and the verdicts."""
+    input:
+        collect("results/tables/{table}.csv", table=[*TABLES, "dataset_summary", "claims"]),
+
+
+rule figures:
+    """Every figure of the selected studies."""
+    input:
+        collect("results/figures/{figure}.{suffix}", figure=FIGURES, suffix=["png", "pdf"]),

@@ -1,3 +1,6 @@
+"""Data sets: results/raw/{dataset}.json, and what lies in results/data/{dataset}."""
+
+
 rule fetch_dataset:
     """Originals from disk, the official archive or a generator.
 
@@ -15,12 +18,12 @@ rule fetch_dataset:
     conda:
         "../envs/data.yaml"
     params:
-        reader=lookup("datasets/{dataset}/reader", within=config),
-        path=lookup("datasets/{dataset}/path", within=config),
-        source=lookup("datasets/{dataset}/source", within=config),
+        reader=dataset("reader"),
+        options=dataset("options"),
+        path=dataset("path"),
+        source=dataset("source"),
         selection=fetched,
-        abnormalities=lookup("datasets/{dataset}/abnormalities", within=config, default=None),
-        code=source_digest("fetch_dataset"),
+        code=read_code("fetch_dataset"),
     script:
         "../scripts/fetch_dataset.py"
 
@@ -32,7 +35,8 @@ rule prepare_dataset:
     output:
         samples="results/data/{dataset}/samples.csv",
         images="results/data/{dataset}/images.npy",
-        masks="results/data/{dataset}/masks.npy",
+        truth="results/data/{dataset}/masks.npy",
+        outlines="results/data/{dataset}/masks.csv",
         rejected="results/data/{dataset}/rejected.csv",
     log:
         "logs/prepare_dataset/{dataset}.log",
@@ -42,16 +46,16 @@ rule prepare_dataset:
         "../envs/data.yaml"
     threads: 2
     params:
-        reader=lookup("datasets/{dataset}/reader", within=config),
-        ground_truth=lookup("datasets/{dataset}/masks", within=config, default=None),
-        abnormalities=lookup("datasets/{dataset}/abnormalities", within=config, default=None),
-        mask_mismatch=lookup("datasets/{dataset}/mask_mismatch", within=config, default="drop"),
-        classes=lookup("datasets/{dataset}/classes", within=config),
-        analysis_size=lookup("datasets/{dataset}/analysis_size", within=config),
-        max_images=lookup("datasets/{dataset}/max_images", within=config),
-        max_rejected=lookup("datasets/{dataset}/max_rejected", within=config),
-        split=lookup("datasets/{dataset}/split", within=config),
-        code=source_digest("prepare_dataset"),
+        reader=dataset("reader"),
+        options=dataset("options"),
+        channels=dataset("channels"),
+        classes=dataset("classes"),
+        mask_mismatch=dataset("mask_mismatch"),
+        analysis_size=dataset("analysis_size"),
+        max_images=dataset("max_images"),
+        max_rejected=dataset("max_rejected"),
+        split=dataset("split"),
+        code=read_code("prepare_dataset"),
     script:
         "../scripts/prepare_dataset.py"
 
@@ -70,18 +74,45 @@ rule prepare_markers:
     conda:
         "../envs/data.yaml"
     params:
-        reader=lookup("datasets/{dataset}/reader", within=config),
-        analysis_size=lookup("datasets/{dataset}/analysis_size", within=config),
-        code=source_digest("prepare_markers"),
+        reader=dataset("reader"),
+        options=dataset("options"),
+        analysis_size=dataset("analysis_size"),
+        code=read_code("prepare_markers"),
     script:
         "../scripts/prepare_markers.py"
+
+
+rule prepare_instances:
+    """The number of each true object in its pixels, and how many objects each image has."""
+    input:
+        receipt="results/raw/{dataset}.json",
+        samples="results/data/{dataset}/samples.csv",
+        truth="results/data/{dataset}/masks.npy",
+        outlines="results/data/{dataset}/masks.csv",
+    output:
+        instances="results/data/{dataset}/instances.npy",
+        facts="results/data/{dataset}/instances.csv",
+    log:
+        "logs/prepare_instances/{dataset}.log",
+    benchmark:
+        "benchmarks/prepare_instances/{dataset}.tsv"
+    conda:
+        "../envs/data.yaml"
+    params:
+        reader=dataset("reader"),
+        options=dataset("options"),
+        analysis_size=dataset("analysis_size"),
+        code=read_code("prepare_instances"),
+    script:
+        "../scripts/prepare_instances.py"
 
 
 rule cut_patches:
     """Labelled windows of the images, equally many per class, for the classifier."""
     input:
         samples="results/data/{dataset}/samples.csv",
-        masks="results/data/{dataset}/masks.npy",
+        truth="results/data/{dataset}/masks.npy",
+        outlines="results/data/{dataset}/masks.csv",
     output:
         patches="results/data/{dataset}/patches.csv",
     log:
@@ -91,10 +122,10 @@ rule cut_patches:
     conda:
         "../envs/data.yaml"
     params:
-        classes=lookup("datasets/{dataset}/classes", within=config),
-        grid=lookup("datasets/{dataset}/patches", within=config),
+        classes=dataset("classes"),
+        grid=dataset("patches"),
         seed=lookup("datasets/{dataset}/split/seed", within=config),
-        code=source_digest("cut_patches"),
+        code=digest("cut_patches"),
     script:
         "../scripts/cut_patches.py"
 
@@ -113,6 +144,6 @@ rule measure_statistics:
     conda:
         "../envs/data.yaml"
     params:
-        code=source_digest("measure_statistics"),
+        code=digest("measure_statistics"),
     script:
         "../scripts/measure_statistics.py"

@@ -1,86 +1,156 @@
-"""Explanations: relevance maps and feature maps, cached for everything after them."""
+"""Explanations: results/targets, results/maps (signed attributions), results/features."""
+
+
+rule choose_images:
+    """The images of a data set that the selected studies explain and segment."""
+    input:
+        samples="results/data/{dataset}/samples.csv",
+    output:
+        chosen="results/targets/{dataset}/images.csv",
+    log:
+        "logs/choose_images/{dataset}.log",
+    benchmark:
+        "benchmarks/choose_images/{dataset}.tsv"
+    conda:
+        "../envs/data.yaml"
+    params:
+        selections=lambda wildcards: studies.selections(config, wildcards.dataset),
+        shards=lambda wildcards: studies.n_shards(config, wildcards.dataset),
+        code=digest("choose_images"),
+    script:
+        "../scripts/choose_images.py"
+
+
+rule choose_targets:
+    """The one list of what is explained: each predicted label or region of the chosen images."""
+    input:
+        samples="results/data/{dataset}/samples.csv",
+        predictions="results/predictions/{dataset}/{network}/seed-{seed}.csv",
+    output:
+        targets="results/targets/{dataset}/{network}/seed-{seed}.csv",
+    log:
+        "logs/choose_targets/{dataset}/{network}/seed-{seed}.log",
+    benchmark:
+        "benchmarks/choose_targets/{dataset}/{network}/seed-{seed}.tsv"
+    conda:
+        "../envs/data.yaml"
+    params:
+        classes=dataset("classes"),
+        selections=lambda wildcards: studies.selections(config, *wildcards[:2]),
+        shards=lambda wildcards: studies.n_shards(config, wildcards.dataset),
+        code=digest("choose_targets"),
+    script:
+        "../scripts/choose_targets.py"
 
 
 rule check_precision:
-    """Whether reduced precision or torch.compile keep the maps of the first explained images."""
+    """Whether reduced precision keeps the attributions of the first targets."""
     input:
-        **PREDICTED,
+        samples="results/data/{dataset}/samples.csv",
+        images="results/data/{dataset}/images.npy",
+        statistics="results/data/{dataset}/statistics.json",
+        weights="results/models/{dataset}/{network}/seed-{seed}/weights.safetensors",
+        card="results/models/{dataset}/{network}/seed-{seed}/card.json",
+        targets="results/targets/{dataset}/{network}/seed-{seed}.csv",
     output:
-        "results/precision/{dataset}/{model}/{explainer}/seed-{seed}.json",
+        precision="results/precision/{dataset}/{network}/{explainer}/seed-{seed}.json",
     log:
-        "logs/check_precision/{dataset}/{model}/{explainer}/seed-{seed}.log",
+        "logs/check_precision/{dataset}/{network}/{explainer}/seed-{seed}.log",
     benchmark:
-        "benchmarks/check_precision/{dataset}/{model}/{explainer}/seed-{seed}.tsv"
+        "benchmarks/check_precision/{dataset}/{network}/{explainer}/seed-{seed}.tsv"
     conda:
         "../envs/torch.yaml"
     threads: config["threads"]["explain"]
     resources:
         gpu=1,
     params:
-        model=lookup("models/{model}", within=config),
-        explainer=lookup("explainers/{explainer}", within=config),
+        network=define("networks"),
+        explainer=define("explainers"),
         classes=dataset("classes"),
-        selection=all_selected,
-        grid=windows,
+        channels=dataset("channels"),
         threads=config["threads"]["explain"],
-        code=source_digest("check_precision"),
+        code=code("check_precision", "networks", "explainers"),
     script:
         "../scripts/check_precision.py"
 
 
 rule explain:
-    """Relevance maps of one shard of the explained images, each for its predicted class."""
-    input:
-        **PREDICTED,
-        precision_check=precision_check,
-    output:
-        maps="results/maps/{dataset}/{model}/{explainer}/seed-{seed}/{shard}.npy",
-        rows="results/maps/{dataset}/{model}/{explainer}/seed-{seed}/{shard}.csv",
-    log:
-        "logs/explain/{dataset}/{model}/{explainer}/seed-{seed}/{shard}.log",
-    benchmark:
-        "benchmarks/explain/{dataset}/{model}/{explainer}/seed-{seed}/{shard}.tsv"
-    conda:
-        "../envs/torch.yaml"
-    threads: config["threads"]["explain"]
-    resources:
-        gpu=1,
-    params:
-        model=lookup("models/{model}", within=config),
-        explainer=lookup("explainers/{explainer}", within=config),
-        classes=dataset("classes"),
-        selection=selection,
-        grid=windows,
-        threads=config["threads"]["explain"],
-        code=source_digest("explain"),
-    script:
-        "../scripts/explain.py"
-
-
-rule extract_features:
-    """First principal component of the last block's keys for one shard."""
+    """Signed attributions of one shard of the targets."""
     input:
         samples="results/data/{dataset}/samples.csv",
         images="results/data/{dataset}/images.npy",
         statistics="results/data/{dataset}/statistics.json",
-        weights="results/models/{dataset}/{model}/seed-{seed}/weights.safetensors",
+        weights="results/models/{dataset}/{network}/seed-{seed}/weights.safetensors",
+        card="results/models/{dataset}/{network}/seed-{seed}/card.json",
+        targets="results/targets/{dataset}/{network}/seed-{seed}.csv",
+        precision_check=precision_check,
     output:
-        features="results/features/{dataset}/{model}/seed-{seed}/{shard}.npy",
+        maps=temp("results/maps/{dataset}/{network}/{explainer}/seed-{seed}/{shard}.npy"),
+        rows=temp("results/maps/{dataset}/{network}/{explainer}/seed-{seed}/{shard}.csv"),
     log:
-        "logs/extract_features/{dataset}/{model}/seed-{seed}/{shard}.log",
+        "logs/explain/{dataset}/{network}/{explainer}/seed-{seed}/{shard}.log",
     benchmark:
-        "benchmarks/extract_features/{dataset}/{model}/seed-{seed}/{shard}.tsv"
+        "benchmarks/explain/{dataset}/{network}/{explainer}/seed-{seed}/{shard}.tsv"
     conda:
         "../envs/torch.yaml"
     threads: config["threads"]["explain"]
     resources:
         gpu=1,
     params:
-        model=lookup("models/{model}", within=config),
+        network=define("networks"),
+        explainer=define("explainers"),
         classes=dataset("classes"),
-        selection=selection,
-        grid=windows,
+        channels=dataset("channels"),
         threads=config["threads"]["explain"],
-        code=source_digest("extract_features"),
+        code=code("explain", "networks", "explainers"),
+    script:
+        "../scripts/explain.py"
+
+
+rule gather_maps:
+    """The attributions of all shards in one file, in the order of the targets."""
+    input:
+        arrays=shards("results/maps/{dataset}/{network}/{explainer}/seed-{seed}/{shard}.npy"),
+        tables=shards("results/maps/{dataset}/{network}/{explainer}/seed-{seed}/{shard}.csv"),
+    output:
+        array="results/maps/{dataset}/{network}/{explainer}/seed-{seed}.npy",
+        table="results/maps/{dataset}/{network}/{explainer}/seed-{seed}.csv",
+    log:
+        "logs/gather_maps/{dataset}/{network}/{explainer}/seed-{seed}.log",
+    benchmark:
+        "benchmarks/gather_maps/{dataset}/{network}/{explainer}/seed-{seed}.tsv"
+    conda:
+        "../envs/data.yaml"
+    params:
+        code=digest("gather_shards"),
+    script:
+        "../scripts/gather_shards.py"
+
+
+rule extract_features:
+    """First principal component of the last block's keys of each chosen image."""
+    input:
+        chosen="results/targets/{dataset}/images.csv",
+        images="results/data/{dataset}/images.npy",
+        statistics="results/data/{dataset}/statistics.json",
+        weights="results/models/{dataset}/{network}/seed-{seed}/weights.safetensors",
+        card="results/models/{dataset}/{network}/seed-{seed}/card.json",
+    output:
+        features="results/features/{dataset}/{network}/seed-{seed}.npy",
+    log:
+        "logs/extract_features/{dataset}/{network}/seed-{seed}.log",
+    benchmark:
+        "benchmarks/extract_features/{dataset}/{network}/seed-{seed}.tsv"
+    conda:
+        "../envs/torch.yaml"
+    threads: config["threads"]["explain"]
+    resources:
+        gpu=1,
+    params:
+        network=define("networks"),
+        classes=dataset("classes"),
+        channels=dataset("channels"),
+        threads=config["threads"]["explain"],
+        code=code("extract_features", "networks"),
     script:
         "../scripts/extract_features.py"

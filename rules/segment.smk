@@ -1,136 +1,132 @@
-"""Masks: tuned on validation images, cut from explanations, refined by the CRF; controls."""
+"""Masks: results/masks/{dataset}, under the network and explainer that a mask depends on."""
 
 
 rule tune_segmenter:
-    """Settings of a segmenter: the best of a grid by mean Dice on validation images."""
+    """Settings of a segmenter of maps: the best of a grid by mean Dice on validation images."""
     input:
+        unpack(mapped),
+        unpack(cut_from),
         samples="results/data/{dataset}/samples.csv",
         images="results/data/{dataset}/images.npy",
         truth="results/data/{dataset}/masks.npy",
-        maps=collect(f"{MAPS}/{{shard}}.npy", shard=SHARDS, allow_missing=True),
-        features=feature_maps,
+        outlines="results/data/{dataset}/masks.csv",
     output:
-        settings="results/tuning/{dataset}/{segmenter}/seed-{seed}.json",
-        trials="results/tuning/{dataset}/{segmenter}/seed-{seed}.csv",
+        settings="results/tuning/{dataset}/{network}/{explainer}/{segmenter}/seed-{seed}.json",
+        trials="results/tuning/{dataset}/{network}/{explainer}/{segmenter}/seed-{seed}.csv",
     log:
-        "logs/tune_segmenter/{dataset}/{segmenter}/seed-{seed}.log",
+        "logs/tune_segmenter/{dataset}/{network}/{explainer}/{segmenter}/seed-{seed}.log",
     benchmark:
-        "benchmarks/tune_segmenter/{dataset}/{segmenter}/seed-{seed}.tsv"
-    wildcard_constraints:
-        segmenter="|".join(VARIANTS),
+        "benchmarks/tune_segmenter/{dataset}/{network}/{explainer}/{segmenter}/seed-{seed}.tsv"
     conda:
         "../envs/segment.yaml"
     threads: config["threads"]["segment"]
     params:
-        method=segmenter("method"),
-        defaults=config["segmentation"],
+        segmenter=define("segmenters"),
+        view=view_of,
+        display=dataset("display"),
         grid=config["tuning"]["grid"],
         n_images=config["tuning"]["images"],
-        selection=all_selected,
-        code=source_digest("tune_segmenter"),
+        code=segment_code("tune_segmenter"),
     script:
         "../scripts/tune_segmenter.py"
 
 
-rule segment_relevance:
-    """Coarse masks of one shard, from relevance maps by morphology or Normalized Cut."""
+rule segment_maps:
+    """Masks from attributions, or of such masks by DenseCRF: one per target."""
     input:
-        maps=f"{MAPS}/{{shard}}.npy",
-        features=feature_maps,
-        settings="results/tuning/{dataset}/{segmenter}/seed-{seed}.json",
-    output:
-        masks="results/masks/{dataset}/{segmenter}/seed-{seed}/{shard}.npy",
-    log:
-        "logs/segment_relevance/{dataset}/{segmenter}/seed-{seed}/{shard}.log",
-    benchmark:
-        "benchmarks/segment_relevance/{dataset}/{segmenter}/seed-{seed}/{shard}.tsv"
-    wildcard_constraints:
-        segmenter="|".join(VARIANTS),
-    conda:
-        "../envs/segment.yaml"
-    threads: config["threads"]["segment"]
-    params:
-        method=segmenter("method"),
-        code=source_digest("segment_relevance"),
-    script:
-        "../scripts/segment_relevance.py"
-
-
-rule refine_masks:
-    """Masks of one shard refined by DenseCRF with the original images."""
-    input:
-        samples="results/data/{dataset}/samples.csv",
+        unpack(mapped),
+        unpack(cut_from),
         images="results/data/{dataset}/images.npy",
-        masks="results/masks/{dataset}/{segmenter}/seed-{seed}/{shard}.npy",
-        maps=f"{MAPS}/{{shard}}.npy",
-        features=feature_maps,
-        settings="results/tuning/{dataset}/{segmenter}/seed-{seed}.json",
+        settings="results/tuning/{dataset}/{network}/{explainer}/{segmenter}/seed-{seed}.json",
     output:
-        masks="results/masks/{dataset}/{segmenter}-crf/seed-{seed}/{shard}.npy",
+        masks="results/masks/{dataset}/{network}/{explainer}/{segmenter}/seed-{seed}.npy",
+        facts="results/masks/{dataset}/{network}/{explainer}/{segmenter}/seed-{seed}.csv",
     log:
-        "logs/refine_masks/{dataset}/{segmenter}/seed-{seed}/{shard}.log",
+        "logs/segment_maps/{dataset}/{network}/{explainer}/{segmenter}/seed-{seed}.log",
     benchmark:
-        "benchmarks/refine_masks/{dataset}/{segmenter}/seed-{seed}/{shard}.tsv"
-    wildcard_constraints:
-        segmenter="|".join(VARIANTS),
+        "benchmarks/segment_maps/{dataset}/{network}/{explainer}/{segmenter}/seed-{seed}.tsv"
     conda:
         "../envs/segment.yaml"
     threads: config["threads"]["segment"]
     params:
-        selection=selection,
-        code=source_digest("refine_masks"),
+        segmenter=define("segmenters"),
+        view=view_of,
+        display=dataset("display"),
+        code=segment_code("segment_maps"),
     script:
-        "../scripts/refine_masks.py"
+        "../scripts/segment_maps.py"
+
+
+rule segment_network:
+    """Masks of one shard of the chosen images by a network's keys, levels or output."""
+    input:
+        unpack(asked),
+        images="results/data/{dataset}/images.npy",
+        chosen="results/targets/{dataset}/images.csv",
+    output:
+        masks=temp("results/masks/{dataset}/{network}/{segmenter}/seed-{seed}/{shard}.npy"),
+        facts=temp("results/masks/{dataset}/{network}/{segmenter}/seed-{seed}/{shard}.csv"),
+    log:
+        "logs/segment_network/{dataset}/{network}/{segmenter}/seed-{seed}/{shard}.log",
+    benchmark:
+        "benchmarks/segment_network/{dataset}/{network}/{segmenter}/seed-{seed}/{shard}.tsv"
+    conda:
+        "../envs/torch.yaml"
+    threads: config["threads"]["segment"]
+    resources:
+        gpu=1,
+    params:
+        segmenter=define("segmenters"),
+        network=define("networks"),
+        classes=dataset("classes"),
+        channels=dataset("channels"),
+        display=dataset("display"),
+        torch_threads=config["threads"]["explain"],
+        code=code("segment_network", "networks", "segmenters"),
+    script:
+        "../scripts/segment_network.py"
+
+
+rule gather_masks:
+    """The masks of all shards in one file, in the order of the chosen images."""
+    input:
+        arrays=shards("results/masks/{dataset}/{network}/{segmenter}/seed-{seed}/{shard}.npy"),
+        tables=shards("results/masks/{dataset}/{network}/{segmenter}/seed-{seed}/{shard}.csv"),
+    output:
+        array="results/masks/{dataset}/{network}/{segmenter}/seed-{seed}.npy",
+        table="results/masks/{dataset}/{network}/{segmenter}/seed-{seed}.csv",
+    log:
+        "logs/gather_masks/{dataset}/{network}/{segmenter}/seed-{seed}.log",
+    benchmark:
+        "benchmarks/gather_masks/{dataset}/{network}/{segmenter}/seed-{seed}.tsv"
+    conda:
+        "../envs/data.yaml"
+    params:
+        code=digest("gather_shards"),
+    script:
+        "../scripts/gather_shards.py"
 
 
 rule segment_control:
-    """Masks of a control that sees no explanation."""
+    """Masks of the chosen images by a control that sees no network."""
     input:
         samples="results/data/{dataset}/samples.csv",
         images="results/data/{dataset}/images.npy",
         truth="results/data/{dataset}/masks.npy",
+        outlines="results/data/{dataset}/masks.csv",
+        chosen="results/targets/{dataset}/images.csv",
     output:
-        masks="results/masks/{dataset}/{segmenter}/seed-{seed}/{shard}.npy",
+        masks="results/masks/{dataset}/{segmenter}/seed-{seed}.npy",
+        facts="results/masks/{dataset}/{segmenter}/seed-{seed}.csv",
     log:
-        "logs/segment_control/{dataset}/{segmenter}/seed-{seed}/{shard}.log",
+        "logs/segment_control/{dataset}/{segmenter}/seed-{seed}.log",
     benchmark:
-        "benchmarks/segment_control/{dataset}/{segmenter}/seed-{seed}/{shard}.tsv"
-    wildcard_constraints:
-        segmenter="|".join(CONTROLS),
+        "benchmarks/segment_control/{dataset}/{segmenter}/seed-{seed}.tsv"
     conda:
         "../envs/segment.yaml"
     params:
-        method=segmenter("method"),
-        selection=selection,
-        code=source_digest("segment_control"),
+        segmenter=define("segmenters"),
+        display=dataset("display"),
+        code=code("segment_control", "segmenters"),
     script:
         "../scripts/segment_control.py"
-
-
-rule segment_network:
-    """Masks of one shard by the U-Net, with its confidence in each."""
-    input:
-        samples="results/data/{dataset}/samples.csv",
-        images="results/data/{dataset}/images.npy",
-        statistics="results/data/{dataset}/statistics.json",
-        weights=f"results/models/{{dataset}}/{UNET}/seed-{{seed}}/weights.safetensors",
-        card=f"results/models/{{dataset}}/{UNET}/seed-{{seed}}/card.json",
-    output:
-        masks=f"results/masks/{{dataset}}/{UNET}/seed-{{seed}}/{{shard}}.npy",
-        facts=f"results/masks/{{dataset}}/{UNET}/seed-{{seed}}/{{shard}}.csv",
-    log:
-        "logs/segment_network/{dataset}/seed-{seed}/{shard}.log",
-    benchmark:
-        "benchmarks/segment_network/{dataset}/seed-{seed}/{shard}.tsv"
-    conda:
-        "../envs/torch.yaml"
-    threads: config["threads"]["explain"]
-    resources:
-        gpu=1,
-    params:
-        model=config["models"][UNET],
-        selection=selection,
-        threads=config["threads"]["explain"],
-        code=source_digest("segment_network"),
-    script:
-        "../scripts/segment_network.py"

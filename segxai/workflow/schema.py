@@ -330,6 +330,7 @@ CELL = mapping(
     },
     required=[],
 )
+EXAMPLE = mapping(VALUE | {"title": TEXT, "short": TEXT}, required=["metric", "title"])
 SCORES = mapping(
     {
         "of": key({"enum": ["maps", "masks"]}, "What is measured"),
@@ -408,8 +409,10 @@ STUDY = mapping(
             mapping(
                 {
                     "count": key(COUNT, "Images in the report's browser"),
-                    "scores": key(several(TEXT), "Families of scores shown beside them"),
+                    "scores": key(listed(TEXT, minItems=1), "Families of scores beside them"),
                     "rank": key(MEASURE, "What orders them"),
+                    "confidence": optional(MEASURE, None, "What makes an error a confident one"),
+                    "values": key(listed(EXAMPLE, minItems=1), "Numbers shown beside them"),
                 }
             ),
             None,
@@ -437,6 +440,11 @@ STUDY = mapping(
                         "table": optional(TEXT, None, "Table that is drawn"),
                         "mark": optional(TEXT, None, "Table with the point that is marked"),
                         "scores": optional(TEXT, None, "Family of scores that is drawn"),
+                        "confidences": optional(
+                            {"type": ["object", "null"], "additionalProperties": TEXT},
+                            None,
+                            "Metrics that are drawn, with their printed names; null for all",
+                        ),
                         "metric": optional(TEXT, None, "Metric that is drawn"),
                     }
                 ),

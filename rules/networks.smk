@@ -1,0 +1,60 @@
+"""Networks: results/models/{dataset}/{network}/seed-{seed}, and what they predict."""
+
+
+rule train_network:
+    """Train a classifier on labels or a segmenter on masks; keep the epoch of least loss."""
+    input:
+        unpack(learnt_from),
+        samples="results/data/{dataset}/samples.csv",
+        images="results/data/{dataset}/images.npy",
+        statistics="results/data/{dataset}/statistics.json",
+    output:
+        weights="results/models/{dataset}/{network}/seed-{seed}/weights.safetensors",
+        history="results/models/{dataset}/{network}/seed-{seed}/history.csv",
+        card="results/models/{dataset}/{network}/seed-{seed}/card.json",
+    log:
+        "logs/train_network/{dataset}/{network}/seed-{seed}.log",
+    benchmark:
+        "benchmarks/train_network/{dataset}/{network}/seed-{seed}.tsv"
+    conda:
+        "../envs/torch.yaml"
+    threads: config["threads"]["train"]
+    resources:
+        gpu=1,
+    params:
+        network=network,
+        classes=dataset("classes"),
+        channels=dataset("channels"),
+        threads=config["threads"]["train"],
+        code=code("train_network", "networks"),
+    script:
+        "../scripts/train_network.py"
+
+
+rule predict:
+    """Class probabilities of a classifier for whole images, or regions of a segmenter."""
+    input:
+        samples="results/data/{dataset}/samples.csv",
+        images="results/data/{dataset}/images.npy",
+        statistics="results/data/{dataset}/statistics.json",
+        weights="results/models/{dataset}/{network}/seed-{seed}/weights.safetensors",
+        card="results/models/{dataset}/{network}/seed-{seed}/card.json",
+    output:
+        predictions="results/predictions/{dataset}/{network}/seed-{seed}.csv",
+    log:
+        "logs/predict/{dataset}/{network}/seed-{seed}.log",
+    benchmark:
+        "benchmarks/predict/{dataset}/{network}/seed-{seed}.tsv"
+    conda:
+        "../envs/torch.yaml"
+    threads: config["threads"]["explain"]
+    resources:
+        gpu=1,
+    params:
+        network=define("networks"),
+        classes=dataset("classes"),
+        channels=dataset("channels"),
+        threads=config["threads"]["explain"],
+        code=code("predict", "networks"),
+    script:
+        "../scripts/predict.py"

@@ -1,0 +1,35 @@
+"""What people read: one page with every table, figure and number of the run."""
+
+
+rule write_report:
+    """One self-contained page: what was run, what came out, and the images behind it."""
+    input:
+        tables=collect("results/tables/{table}.csv", table=TABLES),
+        tests=collect("results/tables/{table}_tests.csv", table=TABLES),
+        claims="results/tables/claims.csv",
+        summary="results/tables/dataset_summary.csv",
+        arrays=[file for name in STUDIES for file in shown.example_files(config, name)["arrays"]],
+        examples=[
+            file for name in STUDIES for file in shown.example_files(config, name)["examples"]
+        ],
+        figures=collect("results/figures/{figure}.png", figure=FIGURES),
+        captions=[
+            local(str(file)) for file in sorted(Path(workflow.basedir, "report").glob("*.rst"))
+        ],
+        texts=[
+            local(f"{workflow.basedir}/segxai/page/page.{suffix}")
+            for suffix in ("html.j2", "css", "js")
+        ],
+    output:
+        page="results/report.html",
+    log:
+        "logs/write_report.log",
+    benchmark:
+        "benchmarks/write_report.tsv"
+    conda:
+        "../envs/report.yaml"
+    params:
+        spec=shown.page(config),
+        code=digest("write_report"),
+    script:
+        "../scripts/write_report.py"

@@ -1,0 +1,65 @@
+"""Scores: results/scores/{family}/{dataset}, one tidy row per target or image and measure."""
+
+
+rule score_maps:
+    """What one family of metrics measures of each explained target."""
+    input:
+        unpack(compared),
+        samples="results/data/{dataset}/samples.csv",
+        targets="results/targets/{dataset}/{network}/seed-{seed}.csv",
+        maps="results/maps/{dataset}/{network}/{explainer}/seed-{seed}.npy",
+        rows="results/maps/{dataset}/{network}/{explainer}/seed-{seed}.csv",
+        truth="results/data/{dataset}/masks.npy",
+        outlines="results/data/{dataset}/masks.csv",
+        predictions="results/predictions/{dataset}/{network}/seed-{seed}.csv",
+    output:
+        scores="results/scores/{family}/{dataset}/{network}/{explainer}/seed-{seed}.csv",
+    log:
+        "logs/score_maps/{family}/{dataset}/{network}/{explainer}/seed-{seed}.log",
+    benchmark:
+        "benchmarks/score_maps/{family}/{dataset}/{network}/{explainer}/seed-{seed}.tsv"
+    wildcard_constraints:
+        family="|".join(families("maps")),
+    conda:
+        "../envs/segment.yaml"
+    threads: config["threads"]["segment"]
+    params:
+        requests=requested,
+        keys=lambda wildcards: {k: wildcards[k] for k in ("dataset", "network", "explainer")},
+        classes=dataset("classes"),
+        scope=scope_of,
+        labels=labels_of,
+        code=score_code("score_maps"),
+    script:
+        "../scripts/score_maps.py"
+
+
+rule score_masks:
+    """What one family of metrics measures of each mask of a segmenter."""
+    input:
+        unpack(masks_compared),
+        samples="results/data/{dataset}/samples.csv",
+        truth="results/data/{dataset}/masks.npy",
+        outlines="results/data/{dataset}/masks.csv",
+        masks="results/masks/{dataset}/{path}/seed-{seed}.npy",
+        facts="results/masks/{dataset}/{path}/seed-{seed}.csv",
+    output:
+        scores="results/scores/{family}/{dataset}/{path}/seed-{seed}.csv",
+    log:
+        "logs/score_masks/{family}/{dataset}/{path}/seed-{seed}.log",
+    benchmark:
+        "benchmarks/score_masks/{family}/{dataset}/{path}/seed-{seed}.tsv"
+    wildcard_constraints:
+        family="|".join(families("masks")),
+        path="|".join(MASKS),
+    conda:
+        "../envs/segment.yaml"
+    params:
+        requests=requested,
+        keys=lambda wildcards: {
+            "dataset": wildcards.dataset,
+            **studies.keys(config, wildcards.path),
+        },
+        code=score_code("score_masks"),
+    script:
+        "../scripts/score_masks.py"

@@ -1,0 +1,110 @@
+"""Tables of the studies: results/tables, with intervals, tests and published numbers."""
+
+
+rule make_table:
+    """A declared table of a study: its tidy form, its printed forms, and its tests."""
+    input:
+        scores=lambda wildcards: studies.table_files(config, wildcards.table)["scores"],
+        predictions=lambda wildcards: studies.table_files(config, wildcards.table)["predictions"],
+        samples=lambda wildcards: studies.table_files(config, wildcards.table)["samples"],
+        published=PUBLISHED,
+    output:
+        csv=report("results/tables/{table}.csv", **printed("table")),
+        md="results/tables/{table}.md",
+        tex="results/tables/{table}.tex",
+        tests=report("results/tables/{table}_tests.csv", **printed("tests")),
+    log:
+        "logs/make_table/{table}.log",
+    benchmark:
+        "benchmarks/make_table/{table}.tsv"
+    wildcard_constraints:
+        table="|".join(TABLES),
+    conda:
+        "../envs/report.yaml"
+    params:
+        spec=lambda wildcards: TABLES[wildcards.table],
+        titles=titles,
+        names=lambda wildcards: shown.names(config, study_with(wildcards)),
+        segmenters=lambda wildcards: {
+            name: config["segmenters"][name] for name in TABLES[wildcards.table]["segmenters"]
+        },
+        selections=own_selections,
+        statistics=config["statistics"],
+        code=digest("make_table"),
+    script:
+        "../scripts/make_table.py"
+
+
+rule make_dataset_summary:
+    """Images, groups, classes, subsets, mask areas and rejected files of every data set."""
+    input:
+        receipts=collect("results/raw/{dataset}.json", dataset=DATASETS),
+        samples=collect("results/data/{dataset}/samples.csv", dataset=DATASETS),
+        rejected=collect("results/data/{dataset}/rejected.csv", dataset=DATASETS),
+        patches=collect("results/data/{dataset}/patches.csv", dataset=DATASETS),
+        published=local(f"{workflow.basedir}/config/published/counts.csv"),
+        official=local(f"{workflow.basedir}/config/official_counts.csv"),
+    output:
+        csv=report(
+            "results/tables/dataset_summary.csv",
+            caption="../report/dataset_summary.rst",
+            category="Data",
+        ),
+        md="results/tables/dataset_summary.md",
+        tex="results/tables/dataset_summary.tex",
+    log:
+        "logs/make_dataset_summary.log",
+    benchmark:
+        "benchmarks/make_dataset_summary.tsv"
+    conda:
+        "../envs/report.yaml"
+    params:
+        definitions={
+            name: {
+                key: config["datasets"][name][key]
+                for key in ("title", "analysis_size", "classes", "patches", "licence", "citation")
+            }
+            for name in DATASETS
+        },
+        code=digest("make_dataset_summary"),
+    script:
+        "../scripts/make_dataset_summary.py"
+
+
+rule check_claims:
+    """Every published number beside ours: reproduced, differs, or not comparable and why."""
+    input:
+        tables=collect("results/tables/{table}.csv", table=TABLES),
+        summary="results/tables/dataset_summary.csv",
+        samples=collect("results/data/{dataset}/samples.csv", dataset=DATASETS),
+        rejected=collect("results/data/{dataset}/rejected.csv", dataset=DATASETS),
+        published=PUBLISHED,
+        counts=local(f"{workflow.basedir}/config/published/counts.csv"),
+        known_networks=local(f"{workflow.basedir}/config/published/networks.csv"),
+    output:
+        verdicts=report(
+            "results/tables/claims.csv", caption="../report/claims.rst", category="Published"
+        ),
+    log:
+        "logs/check_claims.log",
+    benchmark:
+        "benchmarks/check_claims.tsv"
+    conda:
+        "../envs/report.yaml"
+    params:
+        max_images={name: config["datasets"][name]["max_images"] for name in DATASETS},
+        selections={
+            study: {
+                name: studies.selections({**config, "run": [study]}, name)
+                for name in STUDIES[study]["datasets"]
+            }
+            for study in STUDIES
+        },
+        networks={
+            name: config["networks"][name]
+            for study in STUDIES.values()
+            for name in shown.names(config, study)["network"]
+        },
+        code=digest("check_claims"),
+    script:
+        "../scripts/check_claims.py"

@@ -1,0 +1,38 @@
+"""The layout of a results folder: the configuration that made it, and folders of other layouts."""
+
+from pathlib import Path
+
+# Raised when files under results/ change their meaning.
+LAYOUT = 2
+CONFIG = "config.yaml"
+# Folders whose files another layout would read as something else.
+DERIVED = ("data", "models", "targets", "maps", "masks", "scores", "tables")
+
+
+def problem(folder: Path) -> str | None:
+    """Say in one sentence why results in a folder cannot be continued; None if they can.
+
+    Results of another layout are refused: their files have the same names and hold other things.
+    """
+    used = next((folder / name for name in DERIVED if (folder / name).is_dir()), None)
+    if used is None:
+        return None
+    mark = folder / CONFIG
+    if mark.is_file() and mark.read_text(encoding="utf-8").startswith(f"layout: {LAYOUT}\n"):
+        return None
+    return (
+        f"{used}: was made by another version of segxai, whose files have another layout; move "
+        f"{folder} away (the downloads in {folder}/raw may be moved back), or choose another "
+        "folder by --directory."
+    )
+
+
+def write(config: dict, folder: Path) -> None:
+    """Write the resolved configuration of a run, which is also the mark of its layout."""
+    import yaml
+
+    folder.mkdir(parents=True, exist_ok=True)
+    text = yaml.safe_dump({"layout": LAYOUT, **config}, sort_keys=False, allow_unicode=True)
+    temporary = folder / f".{CONFIG}.new"
+    temporary.write_text(text, encoding="utf-8")
+    temporary.replace(folder / CONFIG)
