@@ -23,13 +23,13 @@ ABOUT = {
         "layer": {
             "enum": ["features", "convolution"],
             "default": "convolution",
-            "description": "The last feature map, or the last convolution before the head (SegX).",
+            "description": "The last feature map, or the last convolution before the head (SegX)",
         },
         "batch_size": {
             "type": "integer",
             "minimum": 1,
             "default": 50,
-            "description": "Inputs per pass; bounds memory.",
+            "description": "Inputs per pass; bounds memory",
         },
     },
 }

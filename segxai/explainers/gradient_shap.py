@@ -22,19 +22,19 @@ ABOUT = {
             "type": "integer",
             "minimum": 1,
             "default": 50,
-            "description": "Validation images, drawn by seed, that an image is compared with.",
+            "description": "Validation images, drawn by seed, that an image is compared with",
         },
         "samples": {
             "type": "integer",
             "minimum": 1,
             "default": 50,
-            "description": "Pairs of a background image and a position on the way from it.",
+            "description": "Pairs of a background image and a position on the way from it",
         },
         "batch_size": {
             "type": "integer",
             "minimum": 1,
             "default": 50,
-            "description": "Inputs per pass; bounds memory.",
+            "description": "Inputs per pass; bounds memory",
         },
     },
 }

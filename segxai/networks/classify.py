@@ -96,7 +96,7 @@ def train_classifier(
     if unfreeze_blocks == 0 and views:
         forward = model.get_classifier()
         epochs = _cached_epochs(model, training, normalise, settings, generator)
-        features = [(_features(model, normalise(x)), y) for x, y in validation.batches(size)]
+        features = [(last_features(model, normalise(x)), y) for x, y in validation.batches(size)]
     else:
         forward = model
         epochs = _augmented_epochs(training, normalise, settings, generator)
@@ -149,10 +149,10 @@ def _cached_epochs(model, training, normalise, settings, generator) -> Iterator:
     views, draws = settings["cached_views"], settings["augmentation"]
     cache = []
     for _ in progress(range(views), views, "augmented views through the frozen body"):
-        parts = [
-            (_features(model, normalise(augment(x, x.shape[1], generator=generator, **draws))), y)
-            for x, y in training.batches(settings["batch_size"])
-        ]
+        parts = []
+        for x, y in training.batches(settings["batch_size"]):
+            x = normalise(augment(x, x.shape[1], generator=generator, **draws))
+            parts.append((last_features(model, x), y))
         cache.append([torch.cat(part) for part in zip(*parts, strict=True)])
     while True:
         for features, labels in cache:
@@ -161,8 +161,8 @@ def _cached_epochs(model, training, normalise, settings, generator) -> Iterator:
 
 
 @torch.no_grad()
-def _features(model: nn.Module, x: torch.Tensor) -> torch.Tensor:
-    """What the head sees of inputs (B, C, H, W)."""
+def last_features(model: nn.Module, x: torch.Tensor) -> torch.Tensor:
+    """What the head sees of inputs (B, C, H, W): features (B, d)."""
     # A class token is a view: without the copy a cache of them keeps all other tokens alive.
     return model.forward_head(model.forward_features(x), pre_logits=True).clone()
 

@@ -14,18 +14,18 @@ ABOUT = {
     "settings": {
         "architecture": {
             "type": "string",
-            "description": "Name of the model in timm, which may say of which pretraining.",
+            "description": "Name of the model in timm, which may say of which pretraining",
         },
         "arguments": {
             "type": "object",
             "default": {},
-            "description": "Further arguments of `timm.create_model`.",
+            "description": "Further arguments of `timm.create_model`",
         },
         "head_features": {
             "type": ["integer", "null"],
             "minimum": 1,
             "default": None,
-            "description": "Hidden features of a head Linear–ReLU–Linear; null for one Linear.",
+            "description": "Hidden features of a head Linear–ReLU–Linear; null for one Linear",
         },
     },
 }

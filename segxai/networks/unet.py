@@ -18,7 +18,7 @@ ABOUT = {
             "type": "integer",
             "minimum": 1,
             "default": 32,
-            "description": "Features of the first of five levels; each deeper one doubles them.",
+            "description": "Features of the first of five levels; each deeper one doubles them",
         },
     },
 }

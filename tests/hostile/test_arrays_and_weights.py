@@ -10,16 +10,14 @@ import numpy as np
 import pytest
 import safetensors.torch
 import torch
-from segxai.job.cache import finished_images, image_cache
 
 from segxai.images.arrays import npy_rows, read_array
 from segxai.job.files import atomic_path, read_facts, read_rows
 from segxai.networks.inputs import channel_statistics
-from segxai.networks.network import Classifier, build_classifier
+from segxai.networks.network import Network, build_network
 from segxai.networks.saving import save_weights
-from segxai.networks.unet import build_unet, load_unet
 from segxai.networks.weights import read_state_dict
-from tests.hostile.refusal import files_below, refused
+from tests.hostile.refusal import refused
 
 FRESH = "delete (it|the file) and run again"
 
@@ -148,23 +146,6 @@ def test_own_files_that_were_spoilt_are_named(tmp_path, case):
     if content is not None:
         path.write_bytes(content)
     refused(partial(read, path), f"^{path}: {problem}", "run again|restore")
-
-
-@pytest.mark.parametrize(
-    "lines",
-    [b"", b"\0\0\0\n", b'{"rows": 1}\n', b"[]\n", b"5\n", b'{"rows": "a", "facts": []}\n', b"{\n"],
-)
-def test_a_journal_that_was_spoilt_is_cut_there(tmp_path, lines):
-    """After a loss of power the whole lines of a journal count, and the others are done again."""
-    journal = tmp_path / "journal"
-    journal.write_bytes(
-        b'"title"\n{"rows": 1, "facts": []}\n' + lines + b'{"rows": 1, "facts": []}\n'
-    )
-    assert len(finished_images(journal, "title", 9)) == (2 if not lines else 1)
-    with image_cache(tmp_path / "a.npy", 2, "key", (3,)) as cache:
-        assert cache.done == 0
-        cache.append([np.zeros(3, np.uint8)])
-    assert files_below(tmp_path) == {"journal", "a.npy"}
 
 
 def torch_file(content) -> bytes:
@@ -308,21 +289,24 @@ def test_unusual_weights_are_read(tmp_path):
         assert state["a"].dtype == torch.float32
 
 
-TINY = ("resnet10t", {"stem_width": 8, "channels": [16, 32, 64, 64]})
+def network(**changes) -> dict:
+    """Define a tiny classifier."""
+    arguments = {"stem_width": 8, "channels": [16, 32, 64, 64]}
+    chosen = {"method": "timm_classifier", "architecture": "resnet10t", "arguments": arguments}
+    chosen |= {"head_features": None, "pretrained": False, "weights": None, "input_size": 32}
+    return chosen | {"normalisation": "pretraining"} | changes
+
+
+UNET = {"method": "unet", "width": 4, "pretrained": False, "weights": None, "input_size": 32}
+UNET |= {"normalisation": "pretraining"}
 
 
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory) -> Path:
     """Return the weights of a tiny network of two classes."""
     path = tmp_path_factory.mktemp("weights") / "tiny.safetensors"
-    save_weights(build_classifier(*TINY, 2, False, None, 0), path)
+    save_weights(build_network(network(), 2, 3, 0), path)
     return path
-
-
-def model(**changes) -> dict:
-    chosen = {"architecture": TINY[0], "arguments": TINY[1], "pretrained": False, "weights": None}
-    chosen |= {"input_size": 32, "normalisation": "pretraining", "head_features": None}
-    return chosen | changes
 
 
 @pytest.mark.parametrize(
@@ -337,27 +321,41 @@ def model(**changes) -> dict:
         ),
         ({"architecture": "resnet99"}, "timm has no 'resnet99'", "the nearest are"),
         ({"architecture": ""}, "timm has no ''", "the nearest are"),
-        ({"arguments": {"depht": 3}}, "models.arguments of resnet10t .*depht", "correct them"),
-        ({"arguments": {"channels": [0]}}, "models.arguments|another shape", "correct|`arguments`"),
-        ({"arguments": {"stem_width": -8}}, "models.arguments of resnet10t", "correct them"),
-        ({"arguments": {"channels": "many"}}, "models.arguments of resnet10t", "correct them"),
+        ({"arguments": {"depht": 3}}, "networks.arguments of resnet10t .*depht", "correct them"),
+        (
+            {"arguments": {"channels": [0]}},
+            "networks.arguments|another shape",
+            "correct|`arguments`",
+        ),
+        ({"arguments": {"stem_width": -8}}, "networks.arguments of resnet10t", "correct them"),
+        ({"arguments": {"channels": "many"}}, "networks.arguments of resnet10t", "correct them"),
     ],
 )
 def test_published_weights_of_another_network_are_refused(tiny, changes, problem, remedy):
     """Weights, architecture and arguments that do not belong together are named."""
-    chosen = model(weights=str(tiny)) | changes
-    refused(partial(Classifier.published, chosen, torch.device("cpu")), problem, remedy)
+    chosen = network(weights=str(tiny)) | changes
+    refused(partial(Network.published, chosen, torch.device("cpu")), problem, remedy)
+
+
+def test_settings_that_a_network_cannot_have_are_refused():
+    """A width below 1, or a download that nobody published, is one sentence about the network."""
+    for changes in ({"width": -1}, {"pretrained": True}):
+        call = partial(build_network, UNET | changes, 1, 3, 0)
+        refused(call, "networks: unet cannot be built", "correct them")
 
 
 def test_trained_weights_of_another_network_are_refused(tiny, tmp_path):
-    """Weights of another number of classes, or of a U-Net, are told by their file."""
+    """Weights of another number of outputs, or of another network, are told by their file."""
     cpu = torch.device("cpu")
-    call = partial(Classifier.load, str(tiny), None, model(), 3, cpu)
-    refused(call, "tiny.safetensors: not weights of resnet10t with 3 classes", FRESH)
-    refused(partial(load_unet, str(tiny), 1, {"width": 4}, cpu), "not weights of a U-Net", FRESH)
-    save_weights(build_unet(2, 0, {"width": 4}), tmp_path / "unet.safetensors")
-    call = partial(load_unet, str(tmp_path / "unet.safetensors"), 3, {"width": 4}, cpu)
-    refused(call, "unet.safetensors: not weights of a U-Net with 3 masks", FRESH)
+    call = partial(Network.load, str(tiny), None, network(), 3, 3, cpu)
+    refused(call, "tiny.safetensors: not weights of timm_classifier with 3 outputs", FRESH)
+    call = partial(Network.load, str(tiny), None, UNET, 1, 3, cpu)
+    refused(call, "tiny.safetensors: not weights of unet", FRESH)
+    path = tmp_path / "unet.safetensors"
+    save_weights(build_network(UNET, 2, 3, 0), path)
+    for outputs, channels in ((3, 3), (2, 1)):
+        call = partial(Network.load, str(path), None, UNET, outputs, channels, cpu)
+        refused(call, f"unet.safetensors: not weights of unet with {outputs} outputs", FRESH)
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", "null"])
@@ -365,5 +363,5 @@ def test_statistics_that_were_spoilt_are_named(tmp_path, content):
     """Statistics of the training images that are not whole are named before they are used."""
     path = tmp_path / "statistics.json"
     path.write_text(content)
-    call = partial(channel_statistics, {"normalisation": "training"}, str(path))
+    call = partial(channel_statistics, {"normalisation": "training"}, str(path), 3)
     refused(call, "statistics.json: is no", FRESH)

@@ -9,50 +9,51 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from segxai.explain.maps import COLUMNS
+from segxai.images.masks import mask_rows
 from segxai.job.parallel import BLAS_THREADS
 
 SIDE = 96
 FEW, MANY = 20, 100
-SELECTION = {"split": None, "count": None, "seed": 1, "shards": 1}
-NETWORK = {
-    "arguments": {"width": 2},
-    "input_size": 16,
-    "normalisation": "training",
-    "training": {
-        **{"cross_entropy_weight": 1.0, "optimiser": "adam", "learning_rate": 0.01},
-        **{"momentum": 0.0, "weight_decay": 0.0, "decay_every": 1, "decay_after": 1},
-        **{"decay_factor": 0.5, "epochs": 1, "patience": None, "batch_size": 4},
-        "augmentation": {"flip": 0.5, "jitter": 0.1, "rotation": 15},
-    },
+FRESH = {"pretrained": False, "weights": None, "normalisation": "training", "input_size": 16}
+TRAINING = {
+    **{"cross_entropy_weight": 1.0, "optimiser": "adam", "learning_rate": 0.01},
+    **{"momentum": 0.0, "weight_decay": 0.0, "decay_every": 1, "decay_after": 1},
+    **{"decay_factor": 0.5, "epochs": 1, "patience": None, "batch_size": 4},
+    "augmentation": {"flip": 0.5, "jitter": 0.1, "rotation": 15},
 }
+UNET = FRESH | {"method": "unet", "width": 2, "scope": "union", "training": TRAINING}
+MORPHOLOGY = {
+    **{"method": "morphology", "equalisation": "none", "dilate": 3, "erode": 3},
+    **{"min_component": 0.005, "max_hole": 0.01},
+}
+MEASURED = [{"segmenter": "", "view": None, "reference": "truth", "metric": {"name": "dice"}}]
+MEASURED[0] |= {"segmenter_definition": None, "metric": {"name": "dice", "method": "dice"}}
 
 
 def study(folder: Path, n: int) -> Path:
-    """Write `n` images with masks, relevance maps and their tables."""
+    """Write `n` images with masks, attributions and their tables."""
     folder.mkdir()
     rng = np.random.default_rng(0)
-    pd.DataFrame(
-        {
-            "image_id": [f"image-{i}" for i in range(n)],
-            "group": "",
-            "split": ["train", "validation"] * (n // 2),
-            "label": "lesion",
-        }
-    ).to_csv(folder / "samples.csv", index=False)
+    names = [f"image-{i}" for i in range(n)]
+    samples = pd.DataFrame({"image_id": names, "group": "", "label": "lesion"})
+    samples = samples.assign(split=["train", "validation"] * (n // 2), mask_pixels=1)
+    samples.to_csv(folder / "samples.csv", index=False)
+    chosen = samples.assign(row=range(n), shard=0)
+    chosen.to_csv(folder / "chosen.csv", index=False)
+    targets = chosen.assign(target_id=samples.image_id + ":lesion", kind="label", channel=0)
+    targets.assign(correct=1).to_csv(folder / "targets.csv", index=False)
     np.save(folder / "images.npy", rng.integers(0, 256, (n, SIDE, SIDE, 3), np.uint8))
-    np.save(folder / "masks.npy", rng.integers(0, 2, (n, SIDE, SIDE), np.uint8))
-    maps = rng.random((n, SIDE, SIDE)).astype(np.float16)
-    np.save(folder / "maps.npy", maps)
-    for shard, part in enumerate(np.split((maps > 0.5).astype(np.uint8), 2)):
-        np.save(folder / f"coarse-{shard}.npy", part)
-    settings = {
-        "smoothing": {"clip_percentile": 99, "sigma": 2},
-        "morphology": {
-            **{"equalisation": "none", "dilate": 3, "erode": 3},
-            **{"min_component": 0.005, "max_hole": 0.01},
-        },
-    }
-    (folder / "settings.json").write_text(json.dumps(settings))
+    masks = rng.integers(0, 2, (n, SIDE, SIDE), np.uint8)
+    with mask_rows(folder / "masks.npy", folder / "masks.csv", SIDE) as append:
+        for row, mask in enumerate(masks):
+            append(row, {0: mask})
+    np.save(folder / "coarse.npy", masks)
+    np.save(folder / "maps.npy", rng.random((n, 2, 24, 24)).astype(np.float16))
+    facts = pd.DataFrame(1.0, index=range(n), columns=COLUMNS)
+    facts = facts.assign(target_id=targets.target_id, image_id=names)
+    facts.to_csv(folder / "maps.csv", index=False)
+    (folder / "settings.json").write_text(json.dumps({"view": {}, "segmenter": {}}))
     (folder / "channels.json").write_text(json.dumps({"mean": [0.5] * 3, "std": [0.2] * 3}))
     return folder
 
@@ -60,29 +61,34 @@ def study(folder: Path, n: int) -> Path:
 def arguments(folder: Path) -> dict[str, dict]:
     """Arguments of each script's main function."""
     tables = {"samples": folder / "samples.csv", "images": folder / "images.npy"}
-    truth = {"truth": folder / "masks.npy"}
-    one_shard = {"selection": SELECTION | {"shard": 0}, "masks": folder / "new.npy"}
+    truth = {"truth": folder / "masks.npy", "outlines": folder / "masks.csv"}
+    written = {"masks": folder / "new.npy", "facts": folder / "new.csv"}
     return {
         "measure_statistics": tables | {"statistics": folder / "statistics.json"},
-        "segment_control": tables | truth | one_shard | {"method": "otsu"},
-        "segment_relevance": {
-            **{"maps": folder / "maps.npy", "features": [], "method": "morphology"},
-            **{"settings": folder / "settings.json", "workers": 1, "masks": folder / "new.npy"},
-        },
+        "segment_control": tables
+        | truth
+        | written
+        | {"chosen": folder / "chosen.csv", "segmenter": {"method": "otsu_grey"}}
+        | {"display": [0, 1, 2]},
+        "segment_maps": written
+        | {"maps": folder / "maps.npy", "rows": folder / "maps.csv", "images": tables["images"]}
+        | {"targets": folder / "targets.csv", "settings": folder / "settings.json"}
+        | {"segmenter": MORPHOLOGY, "view": {"method": "relevance"}}
+        | {"display": [0, 1, 2], "threads": 1},
         "score_masks": truth
-        | {"samples": tables["samples"], "selection": SELECTION, "segmenter": "any", "seed": 1}
-        | {"masks": [folder / f"coarse-{shard}.npy" for shard in range(2)]}
-        | {"scores": folder / "scores.csv"},
-        "train_segmenter": tables
-        | {
-            "masks": truth["truth"],
-            "statistics": folder / "channels.json",
-            "scope": "union",
-            "seed": 1,
-            "threads": 1,
-        }
-        | {name: folder / name for name in ("weights", "history", "card")}
-        | {"model": NETWORK},
+        | {"masks": folder / "coarse.npy", "facts": folder / "maps.csv"}
+        | {"samples": tables["samples"], "targets": folder / "targets.csv", "requests": MEASURED}
+        | {"cell": {"dataset": "a", "network": "", "explainer": "", "segmenter": "b"}}
+        | {"seed": 1, "scores": folder / "scores.csv"},
+        "train_network": tables
+        | truth
+        | {"statistics": folder / "channels.json", "network": UNET, "classes": ["none", "lesion"]}
+        | {"channels": ["red", "green", "blue"], "seed": 1, "threads": 1}
+        | {name: folder / name for name in ("weights", "history", "card")},
+        "gather_shards": {
+            **{"arrays": [folder / "maps.npy"] * 2, "tables": [folder / "maps.csv"] * 2},
+            **{"array": folder / "all.npy", "table": folder / "all.csv"},
+        },
     }
 
 

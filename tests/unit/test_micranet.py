@@ -5,15 +5,16 @@ from functools import partial
 import numpy as np
 import pytest
 import safetensors.torch
-import timm
 import torch
 from torch import nn
 
 from segxai.job.log import InputError
+from segxai.networks.classify import freeze, last_features, train_classifier
 from segxai.networks.inputs import normalise
-from segxai.networks.network import build_classifier
+from segxai.networks.micranet import MicraNet
+from segxai.networks.network import build_network
 from segxai.networks.saving import save_weights
-from segxai.networks.training import Patches, _features, freeze, train_classifier
+from segxai.networks.training import Patches
 from segxai.networks.weights import read_state_dict
 
 SIDES = (32, 32, 16, 16, 8, 8, 4, 4)
@@ -36,7 +37,8 @@ TRAINING = {
 
 def build(weights: str | None = None, seed: int = 0) -> nn.Module:
     """Build MICRA-Net with two classes as the study does."""
-    return build_classifier("micranet", {}, 2, False, weights, seed)
+    definition = {"method": "micranet", "pretrained": False, "weights": weights}
+    return build_network(definition, 2, 3, seed)
 
 
 @pytest.fixture(scope="module")
@@ -55,9 +57,9 @@ def image(seed: int) -> torch.Tensor:
     return torch.randn(1, 3, 32, 32, generator=torch.Generator().manual_seed(seed))
 
 
-def test_timm_builds_the_published_network():
+def test_the_network_is_the_published_one():
     """Eight 3×3 convolutions of 32…256 channels, pooled thrice: 1.17 M body parameters for RGB."""
-    model = timm.create_model("micranet", num_classes=5, in_chans=3)
+    model = MicraNet(5, 3)
     convolutions = [part for part in model.modules() if isinstance(part, nn.Conv2d)]
     assert [part.out_channels for part in convolutions] == [32, 32, 64, 64, 128, 128, 256, 256]
     assert {part.kernel_size for part in convolutions} == {(3, 3)}
@@ -69,7 +71,6 @@ def test_timm_builds_the_published_network():
     head = 256 * 5 + 5
     counted = sum(parameter.numel() for parameter in model.parameters())
     assert counted == 9 * sum(weights) + norms_and_biases + head
-    assert model.pretrained_cfg["classifier"] == "fc"
     assert model.get_classifier().out_features == 5
 
 
@@ -79,7 +80,7 @@ def test_head_sees_the_global_maximum(network):
     pooled = network.forward_head(features, pre_logits=True)
     torch.testing.assert_close(pooled, features.flatten(2).max(dim=2).values)
     torch.testing.assert_close(network(image(1)), network.fc(pooled))
-    torch.testing.assert_close(_features(network, image(1)), pooled)
+    torch.testing.assert_close(last_features(network, image(1)), pooled)
 
 
 def test_dropout_acts_in_training_alone():
@@ -125,7 +126,7 @@ def authors_state(network: nn.Module) -> dict[str, torch.Tensor]:
 
 def test_authors_checkpoint_sees_the_grey_image(tmp_path):
     """Their one-channel weights answer to RGB as they do to its mean over channels."""
-    grey = timm.create_model("micranet", num_classes=3, in_chans=1).eval()
+    grey = MicraNet(3, 1).eval()
     path = tmp_path / "actin.safetensors"
     safetensors.torch.save_file(authors_state(grey), path)
     model = build(str(path)).eval()

@@ -1,36 +1,31 @@
-"""Classifiers: preprocessing, windows, local weights, training."""
+"""Classifiers: preprocessing, local weights, training."""
 
 import pickle
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
 import pytest
 import safetensors.torch
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 
+from segxai.explain.target import Label
 from segxai.job.log import InputError
 from segxai.networks.augment import augment
-from segxai.networks.inputs import (
-    channel_statistics,
-    intensities,
-    join_windows,
-    normalise,
-    split_windows,
-)
-from segxai.networks.network import Classifier, build_classifier, image_probabilities
-from segxai.networks.saving import save_weights
-from segxai.networks.training import (
+from segxai.networks.classify import (
     LOSSES,
-    Patches,
-    _features,
+    class_probabilities,
     classification_scores,
-    fit,
     freeze,
+    last_features,
     train_classifier,
 )
+from segxai.networks.inputs import channel_statistics, intensities, normalise
+from segxai.networks.network import Network, build_network
+from segxai.networks.saving import save_weights
+from segxai.networks.training import Patches, fit
 from segxai.networks.weights import load_backbone, read_state_dict
+from tests.unit.toy_networks import CPU, FRESH, timm_network
 
 ARCHITECTURE = "vit_tiny_patch16_224"
 ARGUMENTS = {"img_size": 32, "patch_size": 8, "embed_dim": 48, "depth": 2, "num_heads": 3}
@@ -53,50 +48,62 @@ TRAINING = {
 
 def tiny(seed: int = 0, **changes):
     """Build a tiny ViT with two classes."""
-    return build_classifier(ARCHITECTURE, ARGUMENTS | changes, 2, False, None, seed)
+    return timm_network(ARCHITECTURE, seed=seed, arguments=ARGUMENTS | changes)
 
 
-@given(grid=st.integers(1, 4), side=st.integers(1, 5))
-def test_windows_join_to_the_image(grid, side):
-    """Splitting into windows and joining them again is the identity."""
-    image = np.random.default_rng(0).integers(0, 256, (grid * side, grid * side, 3), np.uint8)
-    windows = split_windows(image, grid)
-    assert windows.shape == (grid**2, side, side, 3)
-    np.testing.assert_array_equal(join_windows(windows, grid), image)
-
-
-def test_softmax_of_windows_by_hand():
-    """One window is left as it is; of many, any finding counts and class 0 needs all windows."""
-    p = torch.tensor([[0.3, 0.7]], dtype=torch.float64)
-    np.testing.assert_allclose(image_probabilities(p.log(), "cross_entropy"), p[0])
-    many = torch.tensor([[0.9, 0.1], [0.2, 0.8], [0.95, 0.05]], dtype=torch.float64)
-    np.testing.assert_allclose(image_probabilities(many.log(), "cross_entropy"), [0.2, 0.8])
-
-
-def test_sigmoids_of_windows_by_hand():
-    """Labels with a sigmoid each have no class 0: every one counts where any window shows it."""
-    p = torch.tensor([[0.9, 0.1, 0.4], [0.2, 0.8, 0.4]], dtype=torch.float64)
+def test_probabilities_are_a_softmax_or_a_sigmoid_each():
+    """Classes that exclude each other share one; labels that may share an image do not."""
+    p = torch.tensor([[0.3, 0.7], [0.9, 0.1]], dtype=torch.float64)
+    np.testing.assert_allclose(class_probabilities(p.log(), "cross_entropy"), p)
     for loss in ("bce", "paper_code"):
-        np.testing.assert_allclose(image_probabilities(p.logit(), loss), [0.9, 0.8, 0.4])
+        np.testing.assert_allclose(class_probabilities((p / 2).logit(), loss), p / 2)
 
 
 def test_channel_statistics_of_a_pretraining():
-    """Training statistics come from the file, others from timm, ImageNet's where it knows none."""
-    assert channel_statistics(
-        {"architecture": "tf_efficientnet_lite0", "normalisation": "pretraining"}, None
-    ) == {"mean": [0.5] * 3, "std": [0.5] * 3}
-    for architecture in ("unet", "resnet50.tv_in1k"):
-        model = {"architecture": architecture, "normalisation": "pretraining"}
-        assert channel_statistics(model, None)["mean"] == [0.485, 0.456, 0.406]
+    """They come from timm, ImageNet's where it knows none; other channels have their mean."""
+    known = {"architecture": "tf_efficientnet_lite0", "normalisation": "pretraining"}
+    assert channel_statistics(known, None, 3) == {"mean": [0.5] * 3, "std": [0.5] * 3}
+    for definition in ({}, {"architecture": "resnet50.tv_in1k"}):
+        statistics = channel_statistics(definition | {"normalisation": "pretraining"}, None, 3)
+        assert statistics["mean"] == [0.485, 0.456, 0.406]
+    grey = channel_statistics({"normalisation": "pretraining"}, None, 1)
+    assert grey["mean"] == pytest.approx([0.449])
 
 
 def test_channel_statistics_of_the_training_images(tmp_path):
     """Of what the file holds, mean and deviation alone: they are what `normalise` takes."""
     file = tmp_path / "statistics.json"
     file.write_text('{"mean": [0.1, 0.2, 0.3], "std": [0.4, 0.5, 0.6], "n_images": 7}')
-    model = {"architecture": "unet", "normalisation": "training"}
-    channel = channel_statistics(model, str(file))
+    channel = channel_statistics({"normalisation": "training"}, str(file), 3)
     assert normalise(torch.full((1, 3, 1, 1), 0.5), **channel)[0, 0, 0, 0] == pytest.approx(1)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "full"), [(np.uint8, 255), (np.uint16, 65535), (np.float32, 1.0)]
+)
+def test_images_of_every_depth_have_the_same_intensities(dtype, full):
+    """Full range is 1 for whole numbers; floats are intensities already; any number of channels."""
+    values = np.array([0, 0.2, 1, 0.6, 0.4]) * full
+    images = np.broadcast_to(values.astype(dtype), (2, 4, 4, 5))
+    network = Network(torch.nn.Identity(), "classify", 8, [0.5] * 5, [0.25] * 5, CPU)
+    inputs = network.inputs(images)
+    assert inputs.shape == (2, 5, 8, 8)
+    expected = torch.tensor([-2.0, -1.2, 2.0, 0.4, -0.4])
+    torch.testing.assert_close(inputs[1, :, 3, 3], expected, atol=1e-4, rtol=0)
+    torch.testing.assert_close(network.black(), torch.full((1, 5, 8, 8), -2.0))
+
+
+def test_bfloat16_stays_within_its_precision():
+    """A score is the logit of its class; under autocast it is that up to rounding."""
+    module = tiny().eval().requires_grad_(False)
+    network = Network(module, "classify", 32, [0.5] * 3, [0.2] * 3, CPU)
+    x = torch.randn(4, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    targets = [Label(1), Label(0), Label(1), Label(1)]
+    exact = network.score()(x, targets)
+    torch.testing.assert_close(exact, module(x)[range(4), [1, 0, 1, 1]])
+    reduced = replace(network, precision="bfloat16").score()(x, targets)
+    assert reduced.dtype == torch.float32
+    torch.testing.assert_close(reduced, exact, atol=0.03, rtol=0.05)
 
 
 def test_normalised_intensities_of_known_pixels():
@@ -109,12 +116,14 @@ def test_normalised_intensities_of_known_pixels():
 def test_augmentation_is_reproducible_and_stays_in_range():
     """The same generator state gives the same patches, in 0…1; zero strength changes nothing."""
     x = torch.rand(4, 3, 16, 16, generator=torch.Generator().manual_seed(0))
-    first, second = (augment(x, 0.5, 0.2, 15, torch.Generator().manual_seed(3)) for _ in range(2))
+    first, second = (
+        augment(x, 3, 0.5, 0.2, 15, torch.Generator().manual_seed(3)) for _ in range(2)
+    )
     torch.testing.assert_close(first, second, rtol=0, atol=0)
     assert not torch.equal(first, x)
     assert 0 <= first.min() <= first.max() <= 1
-    torch.testing.assert_close(augment(x, 0, 0, 0, torch.Generator()), x)
-    torch.testing.assert_close(augment(x, 1, 0, 0, torch.Generator()), x.flip(-1))
+    torch.testing.assert_close(augment(x, 3, 0, 0, 0, torch.Generator()), x)
+    torch.testing.assert_close(augment(x, 3, 1, 0, 0, torch.Generator()), x.flip(-1))
 
 
 def test_seed_decides_the_initial_weights_and_leaves_the_global_generator_alone():
@@ -178,7 +187,7 @@ def test_training_learns_a_colour_and_keeps_the_best_epoch(blocks, views):
 
 def test_cached_features_keep_nothing_else_alive():
     """The features of a batch own no more memory than they hold."""
-    features = _features(tiny(), torch.rand(4, 3, 32, 32))
+    features = last_features(tiny(), torch.rand(4, 3, 32, 32))
     assert features.untyped_storage().nbytes() == features.numel() * features.element_size()
 
 
@@ -304,9 +313,7 @@ def test_class_indices_train_sigmoids_as_one_hot_labels_do():
 )
 def test_segx_head_has_a_hidden_layer(architecture, width):
     """Linear(·, 256)–ReLU–Linear on the pooled features, where timm has its Linear, and seeded."""
-    model, again = (
-        build_classifier(architecture, {}, 7, False, None, 3, head_features=256) for _ in range(2)
-    )
+    model, again = (timm_network(architecture, 7, seed=3, head_features=256) for _ in range(2))
     head = model.get_classifier()
     shapes = [tuple(parameter.shape) for parameter in head.parameters()]
     assert shapes == [(256, width), (256,), (7, 256), (7,)]
@@ -314,7 +321,7 @@ def test_segx_head_has_a_hidden_layer(architecture, width):
     assert torch.equal(head[2].weight, again.get_classifier()[2].weight)
     with torch.no_grad():
         x = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
-        pooled = _features(model.eval(), x)
+        pooled = last_features(model.eval(), x)
         by_hand = head[2].weight @ (head[0].weight @ pooled[0] + head[0].bias).relu() + head[2].bias
         torch.testing.assert_close(model(x)[0], by_hand, rtol=1e-4, atol=1e-5)
     freeze(model, 0)
@@ -324,23 +331,33 @@ def test_segx_head_has_a_hidden_layer(architecture, width):
 def test_weights_of_the_body_fit_under_another_head(tmp_path):
     """`weights` gives the body, whatever head its file has; a saved deep head is read back."""
     path = tmp_path / "resnet.safetensors"
-    deep = build_classifier("resnet10t", {}, 5, False, None, 1, head_features=8)
+    deep = timm_network("resnet10t", 5, seed=1, head_features=8)
     save_weights(deep, path)
-    plain = build_classifier("resnet10t", {}, 2, False, str(path), 2)
+    plain = timm_network("resnet10t", seed=2, weights=str(path))
     assert torch.equal(plain.conv1[0].weight, deep.conv1[0].weight)
-    statistics = tmp_path / "statistics.json"
-    statistics.write_text('{"mean": [0, 0, 0], "std": [1, 1, 1]}')
-    model = {
-        "architecture": "resnet10t",
-        "arguments": {},
-        "input_size": 32,
-        "normalisation": "training",
-    }
-    cpu = torch.device("cpu")
-    loaded = Classifier.load(path, statistics, model | {"head_features": 8}, 5, cpu)
-    assert torch.equal(loaded.network.fc[2].weight, deep.fc[2].weight)
-    with pytest.raises(InputError, match="not weights of resnet10t"):
-        Classifier.load(path, statistics, model | {"head_features": None}, 5, cpu)
+    definition = {"method": "timm_classifier", "architecture": "resnet10t", "arguments": {}}
+    definition |= {"input_size": 32, "normalisation": "pretraining"} | FRESH
+    loaded = Network.load(path, None, definition | {"head_features": 8}, 5, 3, CPU)
+    assert loaded.task == "classify"
+    assert torch.equal(loaded.module.fc[2].weight, deep.fc[2].weight)
+    with pytest.raises(InputError, match="not weights of timm_classifier with 5 outputs"):
+        Network.load(path, None, definition | {"head_features": None}, 5, 3, CPU)
+
+
+@pytest.mark.parametrize("channels", [1, 4])
+def test_weights_for_rgb_are_adapted_to_other_channels(tmp_path, channels):
+    """As timm does it: summed for one channel, repeated and rescaled for more."""
+    path = tmp_path / "rgb.safetensors"
+    save_weights(timm_network("resnet10t", seed=1), path)
+    definition = {"method": "timm_classifier", "architecture": "resnet10t", "arguments": {}}
+    definition |= {"head_features": None, "pretrained": False, "weights": str(path)}
+    adapted = build_network(definition, 2, channels, seed=2).conv1[0].weight
+    rgb = read_state_dict(path)["conv1.0.weight"]
+    if channels == 1:
+        expected = rgb.sum(dim=1, keepdim=True)
+    else:
+        expected = torch.cat([rgb, rgb[:, :1]], dim=1) * 3 / 4
+    torch.testing.assert_close(adapted, expected)
 
 
 def dino_names(state: dict) -> dict:
@@ -360,7 +377,9 @@ def test_local_weights_are_read_in_every_form(tmp_path, form):
         safetensors.torch.save_file(state, path)
     else:
         torch.save(dino_names(state) if form == "dino" else state, path)
-    model = build_classifier(ARCHITECTURE, ARGUMENTS, 2, True, str(path), seed=2)
+    model = timm_network(
+        ARCHITECTURE, seed=2, arguments=ARGUMENTS, pretrained=True, weights=str(path)
+    )
     assert torch.equal(model.blocks[1].mlp.fc1.weight, source.blocks[1].mlp.fc1.weight)
     assert not torch.equal(model.head.weight, source.head.weight)
 
@@ -369,7 +388,7 @@ def test_position_embeddings_are_resampled_to_the_grid(tmp_path):
     """Weights of another input size fit: their position embeddings are interpolated."""
     path = tmp_path / "large.safetensors"
     safetensors.torch.save_file(tiny(1, img_size=64).state_dict(), path)
-    model = build_classifier(ARCHITECTURE, ARGUMENTS, 2, False, str(path), seed=2)
+    model = timm_network(ARCHITECTURE, seed=2, arguments=ARGUMENTS, weights=str(path))
     assert model.pos_embed.shape == (1, 17, 48)
 
 
@@ -427,14 +446,14 @@ def test_weights_of_another_architecture_are_refused():
 def test_unknown_architecture_and_argument_are_refused():
     """A model that timm does not know, or an argument that it does not take, is one sentence."""
     with pytest.raises(InputError, match="timm has no 'vit_smol'"):
-        build_classifier("vit_smol", {}, 2, False, None, 0)
+        timm_network("vit_smol")
     with pytest.raises(InputError, match="arguments"):
-        build_classifier(ARCHITECTURE, {"image_size": 64}, 2, False, None, 0)
+        timm_network(ARCHITECTURE, arguments={"image_size": 64})
 
 
 def test_default_model_has_dinos_shape():
     """The paper's backbone: ViT-S/16 with 21.7 M parameters, whose download timm knows."""
-    model = build_classifier("vit_small_patch16_224.dino", {}, 2, False, None, 0)
+    model = timm_network("vit_small_patch16_224.dino")
     body = sum(p.numel() for name, p in model.named_parameters() if not name.startswith("head"))
     assert round(body / 1e6, 1) == 21.7
     assert "dino_deitsmall16_pretrain" in model.pretrained_cfg["url"]
@@ -444,9 +463,7 @@ def test_default_model_has_dinos_shape():
 def test_real_vit_weights_load(shared):
     """The real ViT-S/14 file loads whole, its position embedding resampled from 37² to 16²."""
     path = shared / "weights" / "vit_small_patch14_saliency.fp16.safetensors"
-    model = build_classifier(
-        "vit_small_patch14_dinov2", {"img_size": 224}, 2, False, str(path), seed=0
-    )
+    model = timm_network("vit_small_patch14_dinov2", arguments={"img_size": 224}, weights=str(path))
     state = read_state_dict(path)
     assert torch.equal(model.blocks[5].attn.qkv.weight, state["blocks.5.attn.qkv.weight"])
     assert model.pos_embed.shape == (1, 257, 384)

@@ -15,7 +15,7 @@ def attribution(values: torch.Tensor, error: float = 0.0) -> Attribution:
 
 def noise(seed: int) -> torch.Tensor:
     """Draw a positive map, its completeness errors therefore known."""
-    return torch.rand(1, 3, 16, 16, generator=torch.Generator().manual_seed(seed))
+    return torch.rand(3, 16, 16, generator=torch.Generator().manual_seed(seed))
 
 
 def test_rounding_is_kept_and_another_map_is_not():
@@ -43,7 +43,7 @@ def test_completeness_may_not_suffer(error, kept):
 def test_nothing_to_compare_keeps_nothing():
     """Without images, or with a constant map, there is no reason to trust reduced precision."""
     assert not agreement([], []).kept
-    flat = attribution(torch.ones(1, 3, 16, 16))
+    flat = attribution(torch.ones(3, 16, 16))
     assert not agreement([attribution(noise(0))], [flat]).kept
 
 

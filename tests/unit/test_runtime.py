@@ -8,13 +8,11 @@ import sys
 from types import SimpleNamespace
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from segxai.datasets.samples import background_rows, explained_labels, explained_rows, sharded
 from segxai.images.arrays import read_array
 from segxai.job.device import claim_gpu, torch_device, usable_precision
 from segxai.job.files import atomic_path
@@ -52,84 +50,8 @@ def test_image_seed_depends_on_seed_and_name_only():
     assert all(0 <= seed < 2**32 for seed in seeds)
 
 
-def samples(n: int) -> pd.DataFrame:
-    """Rows of a data set of which every fifth image is held out."""
-    split = np.where(np.arange(n) % 5 == 0, "validation", "train")
-    return pd.DataFrame({"image_id": [f"i{k}" for k in range(n)], "split": split, "label": "x"})
-
-
-@given(count=st.integers(10, 60), shards=st.integers(1, 5), seed=st.integers(0, 9))
-def test_explained_rows_are_the_same_for_every_shard_count(count, shards, seed):
-    """The subset has the asked size and validation share, and shards join to the whole."""
-    table = samples(60)
-    whole = explained_rows(table, count, seed)
-    parts = [explained_rows(table, count, seed, k, shards) for k in range(shards)]
-    np.testing.assert_array_equal(np.concatenate(parts), whole)
-    assert len(whole) == len(set(whole)) == count
-    held_out = (table.split[whole] == "validation").sum()
-    assert abs(held_out - count / 5) <= 1
-    np.testing.assert_array_equal(explained_rows(table, None, seed), np.arange(60))
-
-
-def test_only_the_asked_subset_is_explained():
-    """With a split the rows, and a subset drawn from them, are of that split alone, or an error."""
-    table = samples(60)
-    held_out = np.arange(0, 60, 5)
-    np.testing.assert_array_equal(explained_rows(table, None, 1, split="validation"), held_out)
-    some = explained_rows(table, 5, 1, split="validation")
-    assert len(some) == 5
-    assert set(some) < set(held_out)
-    with pytest.raises(InputError, match=r"subset 'test'.*`explained_split: null`"):
-        explained_rows(table, None, 1, split="test")
-
-
-def test_explained_labels_by_hand():
-    """Maps find their image, its place, the class, and whether the image shows it."""
-    table = samples(6).assign(group=list("abcdef"), label_x=[0, 1, 1, 0, 0, 1], label_y=1)
-    facts = pd.DataFrame({"image_id": ["i2", "i2", "i5", "i4"], "target": list("yxxx")})
-    found = explained_labels(table, np.array([2, 4, 5]), facts, ["x", "y"])
-    assert found.row.tolist() == [2, 2, 5, 4]
-    assert found.place.tolist() == [0, 0, 2, 1]
-    assert found.label.tolist() == [1, 0, 0, 0]
-    assert found.present.tolist() == [1, 1, 1, 0]
-    assert found.group.tolist() == list("ccfe")
-    alone = explained_labels(samples(6).assign(group="g"), np.arange(6), facts[:1], ["x", "y"])
-    assert alone.present.tolist() == [0]
-
-
-@given(count=st.integers(1, 30), seed=st.integers(0, 9))
-def test_background_is_a_seeded_part_of_validation(count, seed):
-    """Only validation images, as many as asked for or all there are, the fewer among the more."""
-    table = samples(60)
-    rows = background_rows(table, count, seed)
-    assert len(rows) == min(count, 12)
-    assert (np.diff(rows) > 0).all()
-    assert set(table.split[rows]) == {"validation"}
-    assert set(rows) <= set(background_rows(table, count + 1, seed))
-    others = {tuple(background_rows(table, 4, other)) for other in range(10)}
-    assert len(others) > 5
-
-
-def test_shards_join_and_a_missing_image_is_noticed(tmp_path):
-    """Arrays of all shards are joined in order; another number of images names the file."""
-    files = [tmp_path / f"{k}.npy" for k in range(4)]
-    whole = np.arange(12, dtype=np.uint8).reshape(6, 2)
-    for file, part in zip(files, np.split(whole, [3, 3, 5]), strict=True):
-        np.save(file, part)
-    joined = sharded(np.arange(6), files)
-    assert (joined.shape, len(joined)) == (whole.shape, 6)
-    np.testing.assert_array_equal(list(joined), whole)
-    np.testing.assert_array_equal(joined[np.array([5, 0, 3])], whole[[5, 0, 3]])
-    assert joined[-1].dtype == np.uint8
-    assert joined[np.array([], int)].shape == (0, 2)
-    with pytest.raises(IndexError):
-        joined[6]
-    with pytest.raises(InputError, match=r"0\.npy.*6 images instead of 7"):
-        sharded(np.arange(7), files)
-
-
 def test_broken_arrays_get_one_sentence(tmp_path):
-    """Cut short, pickled, NaN and missing arrays each name the file and what to do."""
+    """Cut short, pickled and missing arrays each name the file and what to do."""
     path = tmp_path / "maps.npy"
     np.save(path, np.ones((40, 40), np.float16))
     path.write_bytes(path.read_bytes()[:500])
@@ -137,9 +59,6 @@ def test_broken_arrays_get_one_sentence(tmp_path):
         read_array(path)
     np.save(path, np.array([{"a": 1}], dtype=object), allow_pickle=True)
     with pytest.raises(InputError, match="not a readable array"):
-        read_array(path)
-    np.save(path, np.array([1.0, np.nan], np.float16))
-    with pytest.raises(InputError, match="NaN"):
         read_array(path)
     with pytest.raises(InputError, match=r"absent\.npy"):
         read_array(tmp_path / "absent.npy")

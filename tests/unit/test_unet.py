@@ -16,16 +16,12 @@ from segxai.job.log import InputError
 from segxai.metrics.overlap import dice
 from segxai.networks.augment import augment
 from segxai.networks.inputs import normalise
+from segxai.networks.network import Network, build_network
 from segxai.networks.saving import save_weights
+from segxai.networks.segment import segmentation_loss, train_segmenter
 from segxai.networks.training import Patches
-from segxai.networks.unet import (
-    UNet,
-    build_unet,
-    load_unet,
-    mask_probabilities,
-    segmentation_loss,
-    train_segmenter,
-)
+from segxai.networks.unet import UNet
+from tests.unit.toy_networks import FRESH, unet
 
 CPU = torch.device("cpu")
 TRAINING = {
@@ -59,7 +55,7 @@ def logits_of(p: torch.Tensor) -> torch.Tensor:
 
 def test_five_levels_of_32_features():
     """Nine pairs of 3×3 convolutions, 32…512 and back, 7.76 M parameters for one mask."""
-    model = UNet(1)
+    model = UNet(1, 3, 32)
     convolutions = [part for part in model.modules() if isinstance(part, nn.Conv2d)]
     *pairs, head = [part.out_channels for part in convolutions]
     assert pairs[::2] == pairs[1::2] == [32, 64, 128, 256, 512, 256, 128, 64, 32]
@@ -73,7 +69,7 @@ def test_five_levels_of_32_features():
 
 def test_masks_are_as_large_as_images():
     """Any multiple of 16 will do, also oblong; any other size is named with its key."""
-    model = UNet(3).eval()
+    model = UNet(3, 3, 32).eval()
     with torch.no_grad():
         assert model(torch.zeros(2, 3, 32, 48)).shape == (2, 3, 32, 48)
     with pytest.raises(InputError, match=r"input_size.*40.*multiple of 16"):
@@ -82,7 +78,7 @@ def test_masks_are_as_large_as_images():
 
 def test_skip_connections_carry_detail():
     """A pixel's logit answers to that very pixel although the bottom sees 16×16 cells alone."""
-    model = build_unet(1, 0, {}).eval().requires_grad_(False)
+    model = unet(1, width=32, seed=0).eval().requires_grad_(False)
     for upsampler in model.upsamplers:
         upsampler.weight.zero_()
     x = torch.rand(1, 3, 32, 32, generator=torch.Generator().manual_seed(0)).requires_grad_()
@@ -96,7 +92,7 @@ def test_skip_connections_carry_detail():
 def test_seed_decides_the_weights():
     """One seed, one network; the global random state is untouched."""
     state = torch.random.get_rng_state()
-    a, b, c = build_unet(1, 1, {}), build_unet(1, 1, {}), build_unet(1, 2, {})
+    a, b, c = unet(1, width=32, seed=1), unet(1, width=32, seed=1), unet(1, width=32, seed=2)
     assert torch.equal(state, torch.random.get_rng_state())
     assert torch.equal(a.head.weight, b.head.weight)
     assert not torch.equal(a.head.weight, c.head.weight)
@@ -145,11 +141,12 @@ def test_four_phantoms_are_learnt_by_heart(weight, n_masks):
     images, lesions = phantoms(4)
     masks = np.concatenate([lesions, np.ones_like(lesions)], axis=1)[:, :n_masks]
     both = Patches(images, masks, 32, CPU)
-    model = build_unet(n_masks, 0, {})
+    model = unet(n_masks, width=32)
     settings = TRAINING | {"cross_entropy_weight": weight}
     history = train_segmenter(model, both, both, TO_INPUT, settings, seed=0)
     x, _ = next(both.batches(4))
-    found = mask_probabilities(model, TO_INPUT(x), (32, 32)) > 0.5
+    with torch.no_grad():
+        found = model(TO_INPUT(x)) > 0
     scores = dice(found.numpy(), masks)
     assert scores.mean(axis=0).min() > 0.95
     best = history.loc[history.validation_loss.idxmin()]
@@ -164,7 +161,7 @@ def test_best_epoch_is_kept_whatever_the_batches():
         Patches(images[:4], masks[:4], 32, CPU),
         Patches(images[4:], masks[4:], 32, CPU),
     )
-    model = build_unet(1, 0, {})
+    model = unet(1, width=32, seed=0)
     settings = TRAINING | {"epochs": 4, "batch_size": 2}
     history = train_segmenter(model, train, held_out, TO_INPUT, settings, seed=0)
     x, y = next(held_out.batches(3))
@@ -186,7 +183,7 @@ def test_training_is_reproducible():
     for earlier_draws in (1, 2):
         torch.manual_seed(earlier_draws)
         histories.append(
-            train_segmenter(build_unet(1, 3, {}), both, both, TO_INPUT, settings, seed=4)
+            train_segmenter(unet(1, width=32, seed=3), both, both, TO_INPUT, settings, seed=4)
         )
     assert histories[0].equals(histories[1])
 
@@ -196,10 +193,10 @@ def test_masks_move_with_their_images():
     mask = torch.zeros(6, 1, 32, 32)
     mask[:, :, 4:12, 18:28] = 1.0
     both = torch.cat([mask.expand(-1, 3, -1, -1), mask], dim=1)
-    moved = augment(both, 0.5, 0.0, 45, torch.Generator().manual_seed(0))
+    moved = augment(both, 3, 0.5, 0.0, 45, torch.Generator().manual_seed(0))
     torch.testing.assert_close(moved[:, 3:], moved[:, :1])
     assert (moved[:, 3:] != mask).any()
-    jittered = augment(both, 0.5, 0.4, 45, torch.Generator().manual_seed(0))
+    jittered = augment(both, 3, 0.5, 0.4, 45, torch.Generator().manual_seed(0))
     torch.testing.assert_close(jittered[:, 3:], moved[:, 3:], rtol=0, atol=0)
     assert not torch.equal(jittered[:, :3], moved[:, :3])
 
@@ -213,21 +210,16 @@ def test_masks_of_another_size_are_resized():
         both = Patches(images, labels, 32, CPU)
         settings = TRAINING | {"epochs": 2}
         histories.append(
-            train_segmenter(build_unet(1, 0, {}), both, both, TO_INPUT, settings, seed=0)
+            train_segmenter(unet(1, width=32, seed=0), both, both, TO_INPUT, settings, seed=0)
         )
     assert histories[0].equals(histories[1])
-    x, _ = next(both.batches(4))
-    assert mask_probabilities(build_unet(1, 0, {}).eval(), TO_INPUT(x), (50, 60)).shape[2:] == (
-        50,
-        60,
-    )
 
 
 def test_validation_without_any_mask_has_no_dice():
     """Where all masks, true and found, are empty, Dice is undefined and training goes on."""
     images, masks = phantoms(2)
     empty = Patches(images, np.zeros_like(masks), 32, CPU)
-    model = build_unet(1, 0, {})
+    model = unet(1, width=32, seed=0)
     nn.init.constant_(model.head.bias, -20.0)
     history = train_segmenter(model, empty, empty, TO_INPUT, TRAINING | {"epochs": 1}, seed=0)
     assert history.validation_dice.isna().all()
@@ -235,18 +227,30 @@ def test_validation_without_any_mask_has_no_dice():
 
 
 def test_weights_survive_a_round_trip(tmp_path):
-    """What the study saves gives the same masks when loaded; another network is refused."""
+    """What the study saves gives the same logits when loaded; another network is refused."""
     path = tmp_path / "unet.safetensors"
-    model = build_unet(2, 0, {})
+    model = unet(2)
     save_weights(model, path)
-    loaded = load_unet(path, 2, {}, CPU)
+    definition = {"method": "unet", "width": 4, "input_size": 32, "normalisation": "pretraining"}
+    loaded = Network.load(path, None, definition | FRESH, 2, 3, CPU)
+    assert loaded.task == "segment"
     x = torch.rand(1, 3, 32, 32, generator=torch.Generator().manual_seed(0))
-    expected = mask_probabilities(model.eval(), x, (32, 32))
-    torch.testing.assert_close(mask_probabilities(loaded, x, (32, 32)), expected, rtol=0, atol=0)
-    assert not loaded.training
-    assert not any(p.requires_grad for p in loaded.parameters())
-    with pytest.raises(InputError, match=r"unet\.safetensors.*U-Net with 1 masks"):
-        load_unet(path, 1, {}, CPU)
+    torch.testing.assert_close(loaded.outputs(x), model.eval()(x), rtol=0, atol=0)
+    assert not loaded.module.training
+    assert not any(p.requires_grad for p in loaded.module.parameters())
+    with pytest.raises(InputError, match=r"unet\.safetensors.*unet with 1 outputs"):
+        Network.load(path, None, definition | FRESH, 1, 3, CPU)
     safetensors.torch.save_file({"a": torch.ones(1)}, path)
     with pytest.raises(InputError, match="not weights"):
-        load_unet(path, 2, {}, CPU)
+        Network.load(path, None, definition | FRESH, 2, 3, CPU)
+
+
+def test_local_weights_give_the_body(tmp_path):
+    """`weights` loads all but the head, also from a U-Net of another number of masks."""
+    path = tmp_path / "unet.safetensors"
+    source = unet(2, seed=1)
+    save_weights(source, path)
+    definition = {"method": "unet", "width": 4, "pretrained": False, "weights": str(path)}
+    model = build_network(definition, 1, 3, seed=2)
+    assert torch.equal(model.encoders[4][0].weight, source.encoders[4][0].weight)
+    assert model.head.weight.shape == (1, 4, 1, 1)
