@@ -40,23 +40,18 @@ def main(
     started = time.perf_counter()
     device = torch_device(threads)
     pixels, table = read_array(images), read_rows(samples)
-    settings, size = network["training"], network["input_size"]
-    known = channel_statistics(network, statistics, len(channels))
     if network_task(network) == "classify":
-        windows, loss = read_rows(patches), settings["loss"]
-        parts = [windows[windows.split == split] for split in (TRAIN, VALIDATION)]
-        subsets = [labelled(pixels, table, part, classes, loss, size, device) for part in parts]
-        outputs = len(classes)
         train = partial(train_classifier, unfreeze_blocks=network["unfreeze_blocks"])
+        windows, outputs = read_rows(patches), len(classes)
+        give = partial(labelled, pixels, table, windows, classes, network["training"]["loss"])
     else:
         masks, per_class = read_masks(truth, outlines, table), network["scope"] == "per_class"
-        parts = [np.flatnonzero(table.split == split) for split in (TRAIN, VALIDATION)]
-        subsets = [outlined(pixels, masks, part, per_class, size, device) for part in parts]
-        outputs = subsets[0].labels.shape[1]
-        train = train_segmenter
+        train, outputs = train_segmenter, masks.shape[1] if per_class and masks.per_class else 1
+        give = partial(outlined, pixels, table, masks, per_class)
+    subsets = [give(split, network["input_size"], device) for split in (TRAIN, VALIDATION)]
     module = build_network(network, outputs, len(channels), seed).to(device)
-    scale = partial(normalise, **known)
-    epochs = train(module, *subsets, normalise=scale, settings=settings, seed=seed)
+    scale = partial(normalise, **channel_statistics(network, statistics, len(channels)))
+    epochs = train(module, *subsets, normalise=scale, settings=network["training"], seed=seed)
     facts = {
         **network,
         "classes": classes,
@@ -69,8 +64,9 @@ def main(
     save_model(module, epochs, facts, weights, history, card)
 
 
-def labelled(pixels, samples, windows, classes, loss, size, device) -> Patches:
-    """Give the `windows` of images with their classes: an index, or 0 and 1 for each class."""
+def labelled(pixels, samples, windows, classes, loss, split, size, device) -> Patches:
+    """Give the windows of a split with their classes: an index, or 0 and 1 for each class."""
+    windows = windows[windows.split == split]
     rows = pd.Index(samples.image_id).get_indexer(windows.image_id)
     height, width = windows.height.iloc[0], windows.width.iloc[0]
 
@@ -90,8 +86,9 @@ def labelled(pixels, samples, windows, classes, loss, size, device) -> Patches:
     return Patches(LazyRows((len(rows), height, width, pixels.shape[3]), cut), labels, size, device)
 
 
-def outlined(pixels, masks, rows, per_class, size, device) -> Patches:
-    """Give the images of some rows with their masks: of all findings, or one for each class."""
+def outlined(pixels, samples, masks, per_class, split, size, device) -> Patches:
+    """Give the images of a split with their masks: of all findings, or one for each class."""
+    rows = np.flatnonzero(samples.split == split)
 
     def read(chosen):
         read_one = masks.__getitem__ if per_class else masks.union
