@@ -43,15 +43,6 @@ onerror:
         print(sentence, file=sys.stderr)
 
 
-rule all:
-    """Every table, every figure, and the page that shows them."""
-    default_target: True
-    input:
-        "results/report.html",
-        rules.tables.input,
-        rules.figures.input,
-
-
 rule maps:
     """The attributions of every explainer that a selected study names."""
     input:
@@ -80,3 +71,12 @@ rule figures:
     """Every figure of the selected studies."""
     input:
         collect("results/figures/{figure}.{suffix}", figure=FIGURES, suffix=["png", "pdf"]),
+
+
+rule all:
+    """Every table, every figure, and the page that shows them."""
+    default_target: True
+    input:
+        "results/report.html",
+        rules.tables.input,
+        rules.figures.input,

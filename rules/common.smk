@@ -43,7 +43,12 @@ wildcard_constraints:
 
 def define(kind):
     """Definition of what a wildcard names: one of `networks` by `network`, and so on."""
-    return lambda wildcards: config[kind][wildcards[kind.removesuffix("s")]]
+    return lambda wildcards: untitled(config[kind][wildcards[kind.removesuffix("s")]])
+
+
+def untitled(definition):
+    """A definition without what only tables and figures need: another title reruns no job."""
+    return {key: value for key, value in definition.items() if key not in ("title", "role")}
 
 
 def dataset(key):
@@ -53,7 +58,7 @@ def dataset(key):
 
 def network(wildcards):
     """Definition of the wildcard's network, trained as the wildcard's data set asks."""
-    chosen = config["networks"][wildcards.network]
+    chosen = define("networks")(wildcards)
     own = chosen["by_dataset"].get(wildcards.dataset, {})
     return chosen | {"training": chosen["training"] and chosen["training"] | own}
 

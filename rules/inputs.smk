@@ -43,7 +43,7 @@ def view_of(wildcards):
     """Definition of the view that the wildcard's segmenter cuts, or whose cut it refines."""
     chosen = define("segmenters")(wildcards)
     cut = config["segmenters"][chosen["of"]] if chosen["of"] else chosen
-    return config["views"][cut["view"]]
+    return untitled(config["views"][cut["view"]])
 
 
 def mapped(wildcards):

@@ -25,7 +25,7 @@ rule score_maps:
     threads: config["threads"]["segment"]
     params:
         requests=requested,
-        keys=lambda wildcards: {k: wildcards[k] for k in ("dataset", "network", "explainer")},
+        cell=lambda wildcards: {k: wildcards[k] for k in ("dataset", "network", "explainer")},
         classes=dataset("classes"),
         scope=scope_of,
         labels=labels_of,
@@ -56,7 +56,7 @@ rule score_masks:
         "../envs/segment.yaml"
     params:
         requests=requested,
-        keys=lambda wildcards: {
+        cell=lambda wildcards: {
             "dataset": wildcards.dataset,
             **studies.keys(config, wildcards.path),
         },

@@ -31,7 +31,7 @@ def main(
     truth,
     outlines,
     requests,
-    keys,
+    cell,
     seed,
     classes,
     scores,
@@ -69,7 +69,7 @@ def main(
     )
     work = partial(measure_map, plan=plan(requests))
     measured = list(map_images(work, items, len(table), threads, "maps scored"))
-    result = tidy(table[KNOWN].assign(seed=seed, **keys), measured)
+    result = tidy(table[KNOWN].assign(seed=seed, **cell), measured)
     write_table(scores, result)
     log_means(result)
     undefined = result.value.isna().sum()

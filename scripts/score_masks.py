@@ -23,7 +23,7 @@ def main(
     truth,
     outlines,
     requests,
-    keys,
+    cell,
     seed,
     scores,
     targets=None,
@@ -47,7 +47,7 @@ def main(
             instances=None if objects is None else objects[row],
         )
         measured.append(measure_mask(case, asked))
-    result = tidy(known[KNOWN].assign(seed=seed, **keys), measured)
+    result = tidy(known[KNOWN].assign(seed=seed, **cell), measured)
     write_table(scores, result)
     log_means(result)
     warn_of_guessed_objects(instance_facts, known.row)

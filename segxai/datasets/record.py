@@ -81,7 +81,9 @@ class Record:
     @property
     def labels(self) -> set[str]:
         """The classes that the image shows."""
-        return {self.label} if self.findings is None else {finding.label for finding in self.findings}
+        if self.findings is None:
+            return {self.label}
+        return {finding.label for finding in self.findings}
 
     @property
     def mask_paths(self) -> tuple[Path, ...]:

@@ -13,6 +13,7 @@ from segxai.job.log import InputError, reason
 # Columns of this study's tables that are text, also where they look like numbers.
 TEXT_COLUMNS = dict.fromkeys(
     [
+        "paper",
         "study",
         "table",
         "dataset",
@@ -36,7 +37,6 @@ TEXT_COLUMNS = dict.fromkeys(
         "region",
         "class",
         "rank",
-        "damage",
     ],
     str,
 )
