@@ -177,7 +177,7 @@ def within_rows(tests: pd.DataFrame, titles: dict[str, str], names: dict) -> lis
     tests
         Of one table; mean_difference or effect says which side is higher.
     titles, names
-        As of :func:`arrange`; `names` may have those of metrics, by ``metric``.
+        As of :func:`arrange`; `names` may have those of metrics and views.
 
     Returns
     -------
@@ -199,6 +199,7 @@ def within_rows(tests: pd.DataFrame, titles: dict[str, str], names: dict) -> lis
         counts = {"higher": shown & higher, "lower": shown & ~higher, "no difference shown": ~shown}
         counted = [f"{word} in {rows.sum()}" for word, rows in counts.items() if rows.any()]
         title = names.get("metric", {}).get(metric, metric)
+        first, second = (names.get("view", {}).get(side, side) for side in (first, second))
         text = f"{title}, {first} against {second}: {', '.join(counted)} of {len(part)} rows."
         lines.append((titles[dataset], text))
     return lines

@@ -156,7 +156,10 @@ def page(config: dict) -> dict:
                 "unit": units[0],
                 "values": studies.values(study["examples"]),
             }
-    printed: dict[str, dict[str, str]] = {}
+    printed = {
+        kind: {name: definition["title"] for name, definition in config[f"{kind}s"].items()}
+        for kind in ("metric", "view")
+    }
     for study in studies.selected(config).values():
         for kind, of_kind in names(config, study).items():
             printed[kind] = printed.get(kind, {}) | of_kind
