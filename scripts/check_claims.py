@@ -12,18 +12,9 @@ from segxai.stats.tables import COLUMNS, TEXT
 
 
 def main(
-    tables,
-    summary,
-    published,
-    counts,
-    known_networks,
-    samples,
-    rejected,
-    max_images,
-    selections,
-    networks,
-    verdicts,
-):
+    tables, summary, published, counts, known_networks, samples, rejected, max_images, selections,
+    networks, verdicts,
+):  # fmt: skip
     held = read_rows(summary)
     images = dict(zip(max_images, map(read_rows, samples), strict=True))
     lost = dict(zip(max_images, map(read_rows, rejected), strict=True))

@@ -17,19 +17,9 @@ from segxai.workflow.plugins import load
 
 
 def main(
-    samples,
-    images,
-    statistics,
-    weights,
-    card,
-    targets,
-    network,
-    explainer,
-    channels,
-    seed,
-    threads,
-    precision,
-):
+    samples, images, statistics, weights, card, targets, network, explainer, channels, seed,
+    threads, precision,
+):  # fmt: skip
     device = torch_device(threads)
     table, pixels = read_rows(samples), read_array(images)
     # Of each image the first target.

@@ -27,28 +27,9 @@ CONFIDENCE = {"metric": "maximum_probability"}
 
 
 def main(
-    samples,
-    images,
-    truth,
-    outlines,
-    targets,
-    maps,
-    map_rows,
-    map_paths,
-    masks,
-    mask_rows,
-    mask_paths,
-    scores,
-    study,
-    dataset,
-    of,
-    spec,
-    headline,
-    view,
-    display,
-    arrays,
-    table,
-):
+    samples, images, truth, outlines, targets, maps, map_rows, map_paths, masks, mask_rows,
+    mask_paths, scores, study, dataset, of, spec, headline, view, display, arrays, table,
+):  # fmt: skip
     known, unit = read_rows(samples), "image_id" if of == "masks" else "target_id"
     explained = pd.concat(map(read_rows, targets)).drop_duplicates("target_id")
     values = wide(read_scores(scores), unit)

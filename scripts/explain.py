@@ -20,22 +20,10 @@ from segxai.workflow.plugins import load
 
 
 def main(
-    samples,
-    images,
-    statistics,
-    weights,
-    card,
-    targets,
-    network,
-    explainer,
-    channels,
-    seed,
-    shard,
-    threads,
-    maps,
-    rows,
+    samples, images, statistics, weights, card, targets, network, explainer, channels, seed, shard,
+    threads, maps, rows,
     precision_check=None,
-):
+):  # fmt: skip
     device = torch_device(threads)
     table, pixels = read_rows(samples), read_array(images)
     asked = read_rows(targets)

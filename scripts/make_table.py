@@ -21,22 +21,9 @@ from segxai.stats.tables import (
 
 
 def main(
-    scores,
-    predictions,
-    samples,
-    published,
-    table,
-    spec,
-    titles,
-    names,
-    segmenters,
-    statistics,
-    selections,
-    csv,
-    md,
-    tex,
-    tests,
-):
+    scores, predictions, samples, published, table, spec, titles, names, segmenters, statistics,
+    selections, csv, md, tex, tests,
+):  # fmt: skip
     samples = dict(zip(spec["datasets"], map(read_rows, samples), strict=True))
     images = {
         name: set(known.image_id.iloc[chosen_rows(known, selections[name])])

@@ -19,23 +19,10 @@ BATCH = 16  # loaded pairs that wait in memory, per thread
 
 
 def main(
-    receipt,
-    reader,
-    classes,
-    analysis_size,
-    max_images,
-    max_rejected,
-    split,
-    threads,
-    samples,
-    images,
-    truth,
-    outlines,
-    rejected,
-    options=None,
-    channels=RGB,
-    mask_mismatch="drop",
-):
+    receipt, reader, classes, analysis_size, max_images, max_rejected, split, threads, samples,
+    images, truth, outlines, rejected,
+    options=None, channels=RGB, mask_mismatch="drop",
+):  # fmt: skip
     folder = Path(read_facts(receipt)["folder"])
     records = read_records(reader, folder, options)
     columns = label_columns(records, classes)

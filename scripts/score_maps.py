@@ -24,25 +24,10 @@ from segxai.metrics.scoring import (
 
 
 def main(
-    targets,
-    samples,
-    maps,
-    rows,
-    truth,
-    outlines,
-    requests,
-    cell,
-    seed,
-    classes,
-    scores,
-    threads,
-    scope="union",
-    segmentation=None,
-    segmentation_rows=None,
-    markers=None,
-    predictions=None,
+    targets, samples, maps, rows, truth, outlines, requests, cell, seed, classes, scores, threads,
+    scope="union", segmentation=None, segmentation_rows=None, markers=None, predictions=None,
     labels=None,
-):
+):  # fmt: skip
     table = read_rows(targets)
     if labels is not None:
         table = table[table.label.isin(labels)]

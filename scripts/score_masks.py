@@ -5,31 +5,13 @@ from segxai.images.masks import read_masks
 from segxai.job.files import read_rows, write_table
 from segxai.job.log import log, run
 from segxai.metrics.case import Case
-from segxai.metrics.scoring import (
-    KNOWN,
-    known_union,
-    log_means,
-    measure_mask,
-    places,
-    plan,
-    tidy,
-)
+from segxai.metrics.scoring import KNOWN, known_union, log_means, measure_mask, places, plan, tidy
 
 
 def main(
-    masks,
-    facts,
-    samples,
-    truth,
-    outlines,
-    requests,
-    cell,
-    seed,
-    scores,
-    targets=None,
-    instances=None,
-    instance_facts=None,
-):
+    masks, facts, samples, truth, outlines, requests, cell, seed, scores,
+    targets=None, instances=None, instance_facts=None,
+):  # fmt: skip
     images, table = read_rows(samples), read_rows(facts)
     # A mask is of one target, or of all that an image shows.
     key = "target_id" if "target_id" in table else "image_id"

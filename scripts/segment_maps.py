@@ -11,21 +11,9 @@ from segxai.workflow.plugins import load
 
 
 def main(
-    maps,
-    rows,
-    targets,
-    images,
-    segmenter,
-    view,
-    display,
-    settings,
-    threads,
-    masks,
-    facts,
-    features=None,
-    chosen=None,
-    coarse=None,
-):
+    maps, rows, targets, images, segmenter, view, display, settings, threads, masks, facts,
+    features=None, chosen=None, coarse=None,
+):  # fmt: skip
     explained = read_explained(maps, rows, targets, images, display, features, chosen, coarse)
     tuned = read_facts(settings)
     view_module, view_settings = load("views", view | tuned["view"])

@@ -16,23 +16,10 @@ from segxai.workflow.plugins import load
 
 
 def main(
-    images,
-    chosen,
-    segmenter,
-    network,
-    classes,
-    channels,
-    display,
-    shard,
-    torch_threads,
-    threads,
-    masks,
-    facts,
-    weights=None,
-    statistics=None,
-    card=None,
-    predictions=None,
-):
+    images, chosen, segmenter, network, classes, channels, display, shard, torch_threads, threads,
+    masks, facts,
+    weights=None, statistics=None, card=None, predictions=None,
+):  # fmt: skip
     # The workers that cut load this file too, and have no use for torch.
     from segxai.segmenters.network_inputs import load_network
 

@@ -22,21 +22,9 @@ from segxai.networks.training import Patches
 
 
 def main(
-    samples,
-    images,
-    statistics,
-    network,
-    classes,
-    channels,
-    seed,
-    threads,
-    weights,
-    history,
-    card,
-    patches=None,
-    truth=None,
-    outlines=None,
-):
+    samples, images, statistics, network, classes, channels, seed, threads, weights, history, card,
+    patches=None, truth=None, outlines=None,
+):  # fmt: skip
     started = time.perf_counter()
     device = torch_device(threads)
     pixels, table = read_array(images), read_rows(samples)

@@ -16,26 +16,10 @@ from segxai.workflow.plugins import load
 
 
 def main(
-    maps,
-    rows,
-    targets,
-    samples,
-    images,
-    truth,
-    outlines,
-    segmenter,
-    view,
-    grid,
-    n_images,
-    display,
-    threads,
-    settings,
-    trials,
-    features=None,
-    chosen=None,
-    coarse=None,
-    coarse_settings=None,
-):
+    maps, rows, targets, samples, images, truth, outlines, segmenter, view, grid, n_images, display,
+    threads, settings, trials,
+    features=None, chosen=None, coarse=None, coarse_settings=None,
+):  # fmt: skip
     explained = read_explained(maps, rows, targets, images, display, features, chosen, coarse)
     items = validation_items(explained, read_rows(samples), truth, outlines, n_images)
     view_module, view_settings = load("views", view)

@@ -19,16 +19,12 @@ from segxai.job.files import read_table
 from segxai.job.log import InputError, reason
 
 ABOUT = {
-    "title": "CBIS-DDSM",
-    "cites": "doi:10.1038/sdata.2017.177",
+    "title": "CBIS-DDSM", "cites": "doi:10.1038/sdata.2017.177",
     "settings": {
-        "abnormalities": {
-            "enum": ["mass", "calc", "both"],
-            "default": "mass",
-            "description": "Which lesions: masses, calcifications, or both",
-        },
+        "abnormalities": {"enum": ["mass", "calc", "both"], "default": "mass",
+                          "description": "Which lesions: masses, calcifications, or both"},
     },
-}
+}  # fmt: skip
 
 ABNORMALITIES = {"mass": ["mass"], "calc": ["calc"], "both": ["mass", "calc"]}
 LABELS = {"BENIGN": "benign", "BENIGN_WITHOUT_CALLBACK": "benign", "MALIGNANT": "malignant"}

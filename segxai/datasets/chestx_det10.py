@@ -18,16 +18,14 @@ from segxai.job.files import read_json
 from segxai.job.log import InputError, reason
 
 ABOUT = {
-    "title": "ChestX-Det10",
-    "cites": "arXiv:2006.10550",
+    "title": "ChestX-Det10", "cites": "arXiv:2006.10550",
     "settings": {
         "masks": {
-            "enum": ["boxes", "polygons"],
-            "default": "boxes",
+            "enum": ["boxes", "polygons"], "default": "boxes",
             "description": "Outlines: the boxes of ChestX-Det10 or the polygons of ChestX-Det",
         },
     },
-}
+}  # fmt: skip
 
 CLASSES = (
     "Atelectasis",

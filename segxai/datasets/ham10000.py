@@ -14,11 +14,7 @@ from segxai.datasets.record import Record, index_files, require_unique
 from segxai.job.files import read_table
 from segxai.job.log import InputError
 
-ABOUT = {
-    "title": "HAM10000",
-    "cites": "doi:10.1038/sdata.2018.161",
-    "settings": {},
-}
+ABOUT = {"title": "HAM10000", "cites": "doi:10.1038/sdata.2018.161", "settings": {}}
 
 DIAGNOSES = ("akiec", "bcc", "bkl", "df", "mel", "nv", "vasc")
 IMAGE_FOLDERS = r"images|ham10000_images(_part_[12])?"

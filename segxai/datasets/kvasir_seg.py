@@ -10,11 +10,7 @@ from pathlib import Path
 
 from segxai.datasets.record import Record, find_root, pair_by_name
 
-ABOUT = {
-    "title": "Kvasir-SEG",
-    "cites": "doi:10.1007/978-3-030-37734-2_37",
-    "settings": {},
-}
+ABOUT = {"title": "Kvasir-SEG", "cites": "doi:10.1007/978-3-030-37734-2_37", "settings": {}}
 
 
 def read(folder: Path) -> list[Record]:

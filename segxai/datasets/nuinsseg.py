@@ -15,11 +15,7 @@ from pathlib import Path
 from segxai.datasets.record import Record, require_unique
 from segxai.job.log import InputError
 
-ABOUT = {
-    "title": "NuInsSeg",
-    "cites": "doi:10.1038/s41597-024-03117-2",
-    "settings": {},
-}
+ABOUT = {"title": "NuInsSeg", "cites": "doi:10.1038/s41597-024-03117-2", "settings": {}}
 
 TISSUES = (
     "human bladder",

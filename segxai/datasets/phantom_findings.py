@@ -12,50 +12,27 @@ from segxai.job.files import atomic_path, read_table
 from segxai.job.log import InputError
 
 ABOUT = {
-    "title": "Phantom findings",
-    "cites": "",
-    "settings": {},
+    "title": "Phantom findings", "cites": "", "settings": {},
     "source": {
-        "images": {
-            "type": "integer",
-            "minimum": 1,
-            "maximum": 1000000,
-            "description": "Number of images made",
-        },
-        "size": {
-            "type": "integer",
-            "minimum": 32,
-            "maximum": 8192,
-            "description": "Side of the images made, in px",
-        },
-        "seed": {
-            "type": "integer",
-            "minimum": 0,
-            "maximum": 4294967295,
-            "default": 0,
-            "description": "Seed of the images made",
-        },
+        "images": {"type": "integer", "minimum": 1, "maximum": 1000000,
+                   "description": "Number of images made"},
+        "size": {"type": "integer", "minimum": 32, "maximum": 8192,
+                 "description": "Side of the images made, in px"},
+        "seed": {"type": "integer", "minimum": 0, "maximum": 4294967295, "default": 0,
+                 "description": "Seed of the images made"},
         "shortcut": {
             "type": ["object", "null"],
             "properties": {
-                "class": {
-                    "enum": ["nodule", "cyst", "opacity", "fibrosis"],
-                    "description": "Class that the marker predicts",
-                },
-                "share": {
-                    "type": "number",
-                    "minimum": 0,
-                    "maximum": 1,
-                    "description": "Share of its images that show the marker",
-                },
+                "class": {"enum": ["nodule", "cyst", "opacity", "fibrosis"],
+                          "description": "Class that the marker predicts"},
+                "share": {"type": "number", "minimum": 0, "maximum": 1,
+                          "description": "Share of its images that show the marker"},
             },
-            "required": ["class", "share"],
-            "additionalProperties": False,
-            "default": None,
+            "required": ["class", "share"], "additionalProperties": False, "default": None,
             "description": "Marker planted in images of one class and in no other; null for none",
         },
     },
-}
+}  # fmt: skip
 
 
 def read(folder: Path) -> list[Record]:

@@ -12,31 +12,16 @@ from segxai.job.files import atomic_path, read_table
 from segxai.job.log import InputError
 
 ABOUT = {
-    "title": "Phantom lesions",
-    "cites": "",
-    "settings": {},
+    "title": "Phantom lesions", "cites": "", "settings": {},
     "source": {
-        "images": {
-            "type": "integer",
-            "minimum": 1,
-            "maximum": 1000000,
-            "description": "Number of images made",
-        },
-        "size": {
-            "type": "integer",
-            "minimum": 32,
-            "maximum": 8192,
-            "description": "Side of the images made, in px",
-        },
-        "seed": {
-            "type": "integer",
-            "minimum": 0,
-            "maximum": 4294967295,
-            "default": 0,
-            "description": "Seed of the images made",
-        },
+        "images": {"type": "integer", "minimum": 1, "maximum": 1000000,
+                   "description": "Number of images made"},
+        "size": {"type": "integer", "minimum": 32, "maximum": 8192,
+                 "description": "Side of the images made, in px"},
+        "seed": {"type": "integer", "minimum": 0, "maximum": 4294967295, "default": 0,
+                 "description": "Seed of the images made"},
     },
-}
+}  # fmt: skip
 
 
 def read(folder: Path) -> list[Record]:

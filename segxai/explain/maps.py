@@ -25,6 +25,8 @@ class StoredMap(NamedTuple):
 
     signed: np.ndarray
     magnitude: np.ndarray
+    # By identity, so that what was made of a map can be remembered.
+    __eq__, __hash__ = object.__eq__, object.__hash__
 
 
 def pack(signed: np.ndarray, magnitude: np.ndarray) -> tuple[np.ndarray, float]:

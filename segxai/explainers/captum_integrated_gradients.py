@@ -9,39 +9,21 @@ from segxai.explain.stream import Attribution, Request
 from segxai.networks.network import Network
 
 ABOUT = {
-    "title": "Integrated Gradients (Captum)",
-    "cites": "arXiv:1703.01365",
-    "needs": ["gradients"],
-    "targets": ["label", "region"],
-    "signed": True,
-    "complete": True,
+    "title": "Integrated Gradients (Captum)", "cites": "arXiv:1703.01365", "needs": ["gradients"],
+    "targets": ["label", "region"], "signed": True, "complete": True,
     "settings": {
-        "steps": {
-            "type": "integer",
-            "minimum": 1,
-            "default": 50,
-            "description": "Gauss–Legendre nodes on the path to each noisy copy",
-        },
-        "noise_samples": {
-            "type": "integer",
-            "minimum": 1,
-            "default": 5,
-            "description": "Noisy copies that maps are averaged over",
-        },
+        "steps": {"type": "integer", "minimum": 1, "default": 50,
+                  "description": "Gauss–Legendre nodes on the path to each noisy copy"},
+        "noise_samples": {"type": "integer", "minimum": 1, "default": 5,
+                          "description": "Noisy copies that maps are averaged over"},
         "noise_std": {
-            "type": "number",
-            "minimum": 0,
-            "default": 0.1,
+            "type": "number", "minimum": 0, "default": 0.1,
             "description": "Standard deviation of the noise, in units of the normalised input",
         },
-        "batch_size": {
-            "type": "integer",
-            "minimum": 1,
-            "default": 10,
-            "description": "Inputs per pass, at least the noisy copies; bounds memory",
-        },
+        "batch_size": {"type": "integer", "minimum": 1, "default": 10,
+                       "description": "Inputs per pass, at least the noisy copies; bounds memory"},
     },
-}
+}  # fmt: skip
 
 
 def explain(
@@ -63,10 +45,7 @@ def explain(
         noisy = x + noise.to(x) * noise_std
         method = IntegratedGradients(lambda v, target=target: score(v, [target] * len(v)))
         copies = method.attribute(
-            noisy,
-            baseline,
-            n_steps=steps,
-            internal_batch_size=max(batch_size, noise_samples),
+            noisy, baseline, n_steps=steps, internal_batch_size=max(batch_size, noise_samples)
         )
         with torch.no_grad():
             end = score(noisy, [target] * noise_samples).double().mean()

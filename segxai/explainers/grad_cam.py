@@ -13,26 +13,18 @@ from segxai.networks.network import Network
 from segxai.networks.weights import head_names
 
 ABOUT = {
-    "title": "Grad-CAM",
-    "cites": "arXiv:1610.02391; arXiv:2002.11434",
-    "needs": ["gradients", "activations"],
-    "targets": ["label", "region"],
-    "signed": False,
+    "title": "Grad-CAM", "cites": "arXiv:1610.02391; arXiv:2002.11434",
+    "needs": ["gradients", "activations"], "targets": ["label", "region"], "signed": False,
     "complete": False,
     "settings": {
         "layer": {
-            "enum": ["features", "convolution"],
-            "default": "convolution",
+            "enum": ["features", "convolution"], "default": "convolution",
             "description": "The last feature map, or the last convolution before the head (SegX)",
         },
-        "batch_size": {
-            "type": "integer",
-            "minimum": 1,
-            "default": 50,
-            "description": "Inputs per pass; bounds memory",
-        },
+        "batch_size": {"type": "integer", "minimum": 1, "default": 50,
+                       "description": "Inputs per pass; bounds memory"},
     },
-}
+}  # fmt: skip
 
 
 def explain(

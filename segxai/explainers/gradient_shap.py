@@ -11,33 +11,20 @@ from segxai.explain.target import evaluate
 from segxai.networks.network import Network
 
 ABOUT = {
-    "title": "Gradient SHAP",
-    "cites": "arXiv:1705.07874; doi:10.1038/s42256-021-00343-w",
-    "needs": ["gradients", "background"],
-    "targets": ["label", "region"],
-    "signed": True,
+    "title": "Gradient SHAP", "cites": "arXiv:1705.07874; doi:10.1038/s42256-021-00343-w",
+    "needs": ["gradients", "background"], "targets": ["label", "region"], "signed": True,
     "complete": True,
     "settings": {
         "background": {
-            "type": "integer",
-            "minimum": 1,
-            "default": 50,
+            "type": "integer", "minimum": 1, "default": 50,
             "description": "Validation images, drawn by seed, that an image is compared with",
         },
-        "samples": {
-            "type": "integer",
-            "minimum": 1,
-            "default": 50,
-            "description": "Pairs of a background image and a position on the way from it",
-        },
-        "batch_size": {
-            "type": "integer",
-            "minimum": 1,
-            "default": 50,
-            "description": "Inputs per pass; bounds memory",
-        },
+        "samples": {"type": "integer", "minimum": 1, "default": 50,
+                    "description": "Pairs of a background image and a position on the way from it"},
+        "batch_size": {"type": "integer", "minimum": 1, "default": 50,
+                       "description": "Inputs per pass; bounds memory"},
     },
-}
+}  # fmt: skip
 
 
 def explain(

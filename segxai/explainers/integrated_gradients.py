@@ -7,67 +7,35 @@ import numpy as np
 import torch
 
 from segxai.explain.nodes import fit_knee, path_nodes, probe_positions
-from segxai.explain.stream import (
-    Attribution,
-    Request,
-    completeness_error,
-    gradients,
-    scores,
-)
+from segxai.explain.stream import Attribution, Request, completeness_error, gradients, scores
 from segxai.networks.network import Network
 
 ABOUT = {
-    "title": "Integrated Gradients",
-    "cites": "arXiv:1703.01365",
-    "needs": ["gradients"],
-    "targets": ["label", "region"],
-    "signed": True,
-    "complete": True,
+    "title": "Integrated Gradients", "cites": "arXiv:1703.01365", "needs": ["gradients"],
+    "targets": ["label", "region"], "signed": True, "complete": True,
     "settings": {
-        "steps": {
-            "type": "integer",
-            "minimum": 1,
-            "default": 6,
-            "description": "Quadrature nodes per noisy copy",
-        },
+        "steps": {"type": "integer", "minimum": 1, "default": 6,
+                  "description": "Quadrature nodes per noisy copy"},
         "noise_samples": {
-            "type": "integer",
-            "minimum": 1,
-            "default": 5,
+            "type": "integer", "minimum": 1, "default": 5,
             "description": "Noisy copies that maps are averaged over (ExplainSeg §3.3)",
         },
         "noise_std": {
-            "type": "number",
-            "minimum": 0,
-            "default": 0.1,
+            "type": "number", "minimum": 0, "default": 0.1,
             "description": "Standard deviation of the noise, in units of the normalised input",
         },
-        "probe": {
-            "type": "integer",
-            "minimum": 1,
-            "default": 8,
-            "description": "Forward passes along the path that the nodes are fitted to",
-        },
+        "probe": {"type": "integer", "minimum": 1, "default": 8,
+                  "description": "Forward passes along the path that the nodes are fitted to"},
         "tolerance": {
-            "type": ["number", "null"],
-            "exclusiveMinimum": 0,
-            "default": 0.1,
+            "type": ["number", "null"], "exclusiveMinimum": 0, "default": 0.1,
             "description": "Completeness error above which steps are doubled; null for never",
         },
-        "max_steps": {
-            "type": "integer",
-            "minimum": 1,
-            "default": 24,
-            "description": "Steps per copy that doubling may not exceed",
-        },
-        "batch_size": {
-            "type": "integer",
-            "minimum": 1,
-            "default": 10,
-            "description": "Inputs per pass; bounds memory",
-        },
+        "max_steps": {"type": "integer", "minimum": 1, "default": 24,
+                      "description": "Steps per copy that doubling may not exceed"},
+        "batch_size": {"type": "integer", "minimum": 1, "default": 10,
+                       "description": "Inputs per pass; bounds memory"},
     },
-}
+}  # fmt: skip
 
 
 def explain(

@@ -129,12 +129,7 @@ def reason_of(error: requests.RequestException) -> str:
 
 
 def download(
-    url: str,
-    checksum: str,
-    n_bytes: int | None,
-    folder: Path,
-    name: str | None = None,
-    **options,
+    url: str, checksum: str, n_bytes: int | None, folder: Path, name: str | None = None, **options
 ) -> Path:
     """Download a file into `folder`, or take the one that is there, and check its content.
 

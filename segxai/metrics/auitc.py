@@ -7,27 +7,17 @@ from segxai.metrics.salient import checked
 from segxai.views.grey import unit_range
 
 ABOUT = {
-    "title": "AUITC",
-    "cites": "Zhang, Zhu & Luo, SegX, 2025, eqs. 10 and 12",
-    "family": "localisation",
-    "direction": "higher",
-    "range": [0, 1],
+    "title": "AUITC", "cites": "Zhang, Zhu & Luo, SegX, 2025, eqs. 10 and 12",
+    "family": "localisation", "direction": "higher", "range": [0, 1],
     "reads": ["view", "reference"],
     "undefined": "There is no reference, or nothing in it and the map is constant.",
     "settings": {
-        "axis": {
-            "enum": ["value", "quantile"],
-            "default": "value",
-            "description": "Thresholds at equal steps of the map's values, or of its ranks",
-        },
-        "thresholds": {
-            "type": "integer",
-            "minimum": 1,
-            "default": 100,
-            "description": "Number of thresholds",
-        },
+        "axis": {"enum": ["value", "quantile"], "default": "value",
+                 "description": "Thresholds at equal steps of the map's values, or of its ranks"},
+        "thresholds": {"type": "integer", "minimum": 1, "default": 100,
+                       "description": "Number of thresholds"},
     },
-}
+}  # fmt: skip
 
 
 def measure(case, axis, thresholds):

@@ -5,15 +5,10 @@ import numpy as np
 from segxai.metrics.overlap import dice
 
 ABOUT = {
-    "title": "Dice",
-    "cites": "",
-    "family": "overlap",
-    "direction": "higher",
-    "range": [0, 1],
+    "title": "Dice", "cites": "", "family": "overlap", "direction": "higher", "range": [0, 1],
     "reads": ["mask", "reference"],
-    "undefined": "Both masks are empty, or the reference is unknown.",
-    "settings": {},
-}
+    "undefined": "Both masks are empty, or the reference is unknown.", "settings": {},
+}  # fmt: skip
 
 
 def measure(case):

@@ -5,15 +5,10 @@ import numpy as np
 from segxai.stats.selective import label_confidences
 
 ABOUT = {
-    "title": "entropy confidence",
-    "cites": "",
-    "family": "confidence",
-    "direction": "higher",
-    "range": [0, 1],
-    "reads": ["probabilities"],
-    "undefined": "The network gives no probabilities.",
+    "title": "entropy confidence", "cites": "", "family": "confidence", "direction": "higher",
+    "range": [0, 1], "reads": ["probabilities"], "undefined": "The network gives no probabilities.",
     "settings": {},
-}
+}  # fmt: skip
 
 
 def measure(case):

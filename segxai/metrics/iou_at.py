@@ -6,23 +6,16 @@ from segxai.metrics.overlap import binary, iou
 from segxai.metrics.salient import top_fraction
 
 ABOUT = {
-    "title": "IoU@fraction",
-    "cites": "Zhang, Zhu & Luo, SegX, 2025, eqs. 9 and 11",
-    "family": "localisation",
-    "direction": "higher",
-    "range": [0, 1],
+    "title": "IoU@fraction", "cites": "Zhang, Zhu & Luo, SegX, 2025, eqs. 9 and 11",
+    "family": "localisation", "direction": "higher", "range": [0, 1],
     "reads": ["view", "reference"],
     "undefined": "There is no reference, or nothing in it and the map is constant.",
     "settings": {
-        "fraction": {
-            "type": "number",
-            "exclusiveMinimum": 0,
-            "exclusiveMaximum": 1,
-            "default": 0.05,
-            "description": "Share of the image's pixels that is taken as the explanation",
-        }
+        "fraction": {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1,
+                     "default": 0.05,
+                     "description": "Share of the image's pixels that is taken as the explanation"},
     },
-}
+}  # fmt: skip
 
 
 def measure(case, fraction):

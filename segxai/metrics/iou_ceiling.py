@@ -6,28 +6,16 @@ from segxai.metrics.overlap import binary
 from segxai.metrics.salient import pixels_of
 
 ABOUT = {
-    "title": "IoU@fraction, ceiling",
-    "cites": "",
-    "family": "size",
-    "direction": "none",
-    "range": [0, 1],
-    "reads": ["reference"],
-    "undefined": "The reference is empty or unknown.",
+    "title": "IoU@fraction, ceiling", "cites": "", "family": "size", "direction": "none",
+    "range": [0, 1], "reads": ["reference"], "undefined": "The reference is empty or unknown.",
     "settings": {
-        "fraction": {
-            "type": "number",
-            "exclusiveMinimum": 0,
-            "exclusiveMaximum": 1,
-            "default": 0.05,
-            "description": "Share of the image's pixels that is taken as the explanation",
-        },
-        "sparse": {
-            "type": "boolean",
-            "default": False,
-            "description": "Also of maps that are zero almost everywhere, such as SegX's",
-        },
+        "fraction": {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1,
+                     "default": 0.05,
+                     "description": "Share of the image's pixels that is taken as the explanation"},
+        "sparse": {"type": "boolean", "default": False,
+                   "description": "Also of maps that are zero almost everywhere, such as SegX's"},
     },
-}
+}  # fmt: skip
 
 
 def measure(case, fraction, sparse):

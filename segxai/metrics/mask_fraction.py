@@ -3,15 +3,9 @@
 import numpy as np
 
 ABOUT = {
-    "title": "mask area",
-    "cites": "",
-    "family": "size",
-    "direction": "none",
-    "range": [0, 1],
-    "reads": ["mask"],
-    "undefined": "There is no mask.",
-    "settings": {},
-}
+    "title": "mask area", "cites": "", "family": "size", "direction": "none", "range": [0, 1],
+    "reads": ["mask"], "undefined": "There is no mask.", "settings": {},
+}  # fmt: skip
 
 
 def measure(case):

@@ -3,15 +3,10 @@
 import numpy as np
 
 ABOUT = {
-    "title": "probability",
-    "cites": "",
-    "family": "confidence",
-    "direction": "none",
-    "range": [0, 1],
-    "reads": ["probabilities"],
-    "undefined": "The network gives no probabilities.",
+    "title": "probability", "cites": "", "family": "confidence", "direction": "none",
+    "range": [0, 1], "reads": ["probabilities"], "undefined": "The network gives no probabilities.",
     "settings": {},
-}
+}  # fmt: skip
 
 
 def measure(case):

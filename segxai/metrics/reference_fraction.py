@@ -3,15 +3,9 @@
 import numpy as np
 
 ABOUT = {
-    "title": "reference area",
-    "cites": "",
-    "family": "size",
-    "direction": "none",
-    "range": [0, 1],
-    "reads": ["reference"],
-    "undefined": "The reference is unknown.",
-    "settings": {},
-}
+    "title": "reference area", "cites": "", "family": "size", "direction": "none", "range": [0, 1],
+    "reads": ["reference"], "undefined": "The reference is unknown.", "settings": {},
+}  # fmt: skip
 
 
 def measure(case):

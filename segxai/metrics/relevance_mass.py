@@ -5,15 +5,10 @@ import numpy as np
 from segxai.metrics.salient import share_on
 
 ABOUT = {
-    "title": "relevance mass",
-    "cites": "arXiv:2003.07258",
-    "family": "localisation",
-    "direction": "higher",
-    "range": [0, 1],
-    "reads": ["view", "reference"],
-    "undefined": "There is no reference, or the map is zero everywhere.",
-    "settings": {},
-}
+    "title": "relevance mass", "cites": "arXiv:2003.07258", "family": "localisation",
+    "direction": "higher", "range": [0, 1], "reads": ["view", "reference"],
+    "undefined": "There is no reference, or the map is zero everywhere.", "settings": {},
+}  # fmt: skip
 
 
 def measure(case):

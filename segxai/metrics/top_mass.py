@@ -6,23 +6,15 @@ from segxai.metrics.overlap import binary
 from segxai.metrics.salient import share_on, top_fraction
 
 ABOUT = {
-    "title": "top pixels on the reference",
-    "cites": "",
-    "family": "localisation",
-    "direction": "higher",
-    "range": [0, 1],
-    "reads": ["view", "reference"],
+    "title": "top pixels on the reference", "cites": "", "family": "localisation",
+    "direction": "higher", "range": [0, 1], "reads": ["view", "reference"],
     "undefined": "There is no reference, or no pixel is marked since the map is constant.",
     "settings": {
-        "fraction": {
-            "type": "number",
-            "exclusiveMinimum": 0,
-            "exclusiveMaximum": 1,
-            "default": 0.05,
-            "description": "Share of the image's pixels that is taken as the explanation",
-        }
+        "fraction": {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1,
+                     "default": 0.05,
+                     "description": "Share of the image's pixels that is taken as the explanation"},
     },
-}
+}  # fmt: skip
 
 
 def measure(case, fraction):

@@ -8,11 +8,9 @@ import torch
 from torch import nn
 
 ABOUT = {
-    "title": "MICRA-Net",
-    "cites": "doi:10.1038/s42256-022-00472-w",
-    "task": "classify",
+    "title": "MICRA-Net", "cites": "doi:10.1038/s42256-022-00472-w", "task": "classify",
     "settings": {},
-}
+}  # fmt: skip
 
 CHANNELS = (32, 64, 128, 256)
 

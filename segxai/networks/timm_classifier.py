@@ -8,27 +8,20 @@ from torch import nn
 from segxai.job.log import InputError, reason
 
 ABOUT = {
-    "title": "Classifier of timm",
-    "cites": "doi:10.5281/zenodo.4414861",
-    "task": "classify",
+    "title": "Classifier of timm", "cites": "doi:10.5281/zenodo.4414861", "task": "classify",
     "settings": {
         "architecture": {
             "type": "string",
             "description": "Name of the model in timm, which may say of which pretraining",
         },
-        "arguments": {
-            "type": "object",
-            "default": {},
-            "description": "Further arguments of `timm.create_model`",
-        },
+        "arguments": {"type": "object", "default": {},
+                      "description": "Further arguments of `timm.create_model`"},
         "head_features": {
-            "type": ["integer", "null"],
-            "minimum": 1,
-            "default": None,
+            "type": ["integer", "null"], "minimum": 1, "default": None,
             "description": "Hidden features of a head Linear–ReLU–Linear; null for one Linear",
         },
     },
-}
+}  # fmt: skip
 
 
 def build(
@@ -73,11 +66,7 @@ def build(
         )
     try:
         model = timm.create_model(
-            architecture,
-            pretrained=pretrained,
-            num_classes=outputs,
-            in_chans=channels,
-            **arguments,
+            architecture, pretrained=pretrained, num_classes=outputs, in_chans=channels, **arguments
         )
     # Each architecture refuses arguments in its own way.
     except Exception as error:

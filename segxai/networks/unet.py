@@ -10,18 +10,14 @@ from torch.nn import functional as F
 from segxai.job.log import InputError
 
 ABOUT = {
-    "title": "U-Net",
-    "cites": "arXiv:1505.04597",
-    "task": "segment",
+    "title": "U-Net", "cites": "arXiv:1505.04597", "task": "segment",
     "settings": {
         "width": {
-            "type": "integer",
-            "minimum": 1,
-            "default": 32,
+            "type": "integer", "minimum": 1, "default": 32,
             "description": "Features of the first of five levels; each deeper one doubles them",
         },
     },
-}
+}  # fmt: skip
 
 LEVELS = 5
 

@@ -6,12 +6,9 @@ import numpy as np
 from skimage.draw import disk
 
 ABOUT = {
-    "title": "Centred disc",
-    "cites": "",
-    "reads": ["training", "image"],
-    "facts": [],
+    "title": "Centred disc", "cites": "", "reads": ["training", "image"], "facts": [],
     "settings": {},
-}
+}  # fmt: skip
 
 
 def prepare(training: Iterable[tuple[np.ndarray, np.ndarray]]) -> float:

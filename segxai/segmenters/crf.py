@@ -9,54 +9,26 @@ from segxai.views.grey import pixels
 ABOUT = {
     "title": "Dense CRF",
     "cites": "Krähenbühl & Koltun, NIPS 2011, arXiv:1210.5644; ExplainSeg §3.6, eq. 5",
-    "reads": ["mask", "view", "image"],
-    "facts": [],
+    "reads": ["mask", "view", "image"], "facts": [],
     "settings": {
         "mask_weight": {
-            "type": "number",
-            "minimum": 0,
-            "maximum": 1,
-            "default": 0.7,
+            "type": "number", "minimum": 0, "maximum": 1, "default": 0.7,
             "description": "Share of the coarse mask in the unary; the rest is relevance",
         },
-        "iterations": {
-            "type": "integer",
-            "minimum": 0,
-            "default": 10,
-            "description": "Mean-field steps",
-        },
-        "gaussian_sxy": {
-            "type": "number",
-            "exclusiveMinimum": 0,
-            "default": 3,
-            "description": "Spatial deviation of the smoothness kernel in px at 224",
-        },
-        "gaussian_compat": {
-            "type": "number",
-            "minimum": 0,
-            "default": 7,
-            "description": "Weight of the smoothness kernel",
-        },
-        "bilateral_sxy": {
-            "type": "number",
-            "exclusiveMinimum": 0,
-            "default": 50,
-            "description": "Spatial deviation of the appearance kernel in px at 224",
-        },
-        "bilateral_srgb": {
-            "type": "number",
-            "exclusiveMinimum": 0,
-            "default": 5,
-            "description": "Colour deviation of the appearance kernel on 0–255",
-        },
-        "bilateral_compat": {
-            "type": "number",
-            "minimum": 0,
-            "default": 10,
-            "description": "Weight of the appearance kernel",
-        },
+        "iterations": {"type": "integer", "minimum": 0, "default": 10,
+                       "description": "Mean-field steps"},
+        "gaussian_sxy": {"type": "number", "exclusiveMinimum": 0, "default": 3,
+                         "description": "Spatial deviation of the smoothness kernel in px at 224"},
+        "gaussian_compat": {"type": "number", "minimum": 0, "default": 7,
+                            "description": "Weight of the smoothness kernel"},
+        "bilateral_sxy": {"type": "number", "exclusiveMinimum": 0, "default": 50,
+                          "description": "Spatial deviation of the appearance kernel in px at 224"},
+        "bilateral_srgb": {"type": "number", "exclusiveMinimum": 0, "default": 5,
+                           "description": "Colour deviation of the appearance kernel on 0–255"},
+        "bilateral_compat": {"type": "number", "minimum": 0, "default": 10,
+                             "description": "Weight of the appearance kernel"},
     },
-}
+}  # fmt: skip
 
 
 def segment(

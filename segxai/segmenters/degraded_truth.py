@@ -8,22 +8,14 @@ from segxai.metrics.overlap import binary
 from segxai.views.grey import pixels
 
 ABOUT = {
-    "title": "Degraded truth",
-    "cites": "",
-    "reads": ["truth"],
-    "facts": [],
+    "title": "Degraded truth", "cites": "", "reads": ["truth"], "facts": [],
     "settings": {
-        "kind": {
-            "enum": ["erode", "dilate", "shift"],
-            "description": "What is done to the true mask",
-        },
-        "radius": {
-            "type": "number",
-            "minimum": 0,
-            "description": "Radius of the disc, or distance of the shift, in px at 224",
-        },
+        "kind": {"enum": ["erode", "dilate", "shift"],
+                 "description": "What is done to the true mask"},
+        "radius": {"type": "number", "minimum": 0,
+                   "description": "Radius of the disc, or distance of the shift, in px at 224"},
     },
-}
+}  # fmt: skip
 
 
 def segment(truth: np.ndarray, seed: int, kind: str, radius: float) -> np.ndarray:

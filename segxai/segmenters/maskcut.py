@@ -12,26 +12,15 @@ from segxai.segmenters.tokens import Cut, NoPartition, cut_facts, cut_tokens, no
 from segxai.views.grey import REFERENCE_SIDE
 
 ABOUT = {
-    "title": "MaskCut",
-    "cites": "Wang et al., CVPR 2023, arXiv:2301.11320",
-    "reads": ["keys", "image"],
-    "facts": ["objects", "eigengap", "dense", "problem"],
+    "title": "MaskCut", "cites": "Wang et al., CVPR 2023, arXiv:2301.11320",
+    "reads": ["keys", "image"], "facts": ["objects", "eigengap", "dense", "problem"],
     "settings": {
-        "tau": {
-            "type": "number",
-            "minimum": -1,
-            "maximum": 1,
-            "default": 0.15,
-            "description": "Cosine similarity above which tokens are joined",
-        },
-        "max_objects": {
-            "type": "integer",
-            "minimum": 1,
-            "default": 3,
-            "description": "Number of cuts",
-        },
+        "tau": {"type": "number", "minimum": -1, "maximum": 1, "default": 0.15,
+                "description": "Cosine similarity above which tokens are joined"},
+        "max_objects": {"type": "integer", "minimum": 1, "default": 3,
+                        "description": "Number of cuts"},
     },
-}
+}  # fmt: skip
 
 # A later object is dropped where it overlaps the one before by more, or covers no more of the grid.
 MAX_OVERLAP, MIN_AREA = 0.5, 0.01

@@ -12,24 +12,14 @@ from segxai.views.grey import pixels, unit_range
 ABOUT = {
     "title": "MICRA-Net",
     "cites": "Bilodeau et al., Nature Machine Intelligence 4, 2022, doi:10.1038/s42256-022-00472-w",
-    "reads": ["levels"],
-    "facts": [],
+    "reads": ["levels"], "facts": [],
     "settings": {
-        "sigma": {
-            "type": "number",
-            "minimum": 0,
-            "default": 1,
-            "description": "Gaussian smoothing of the component in px at 224",
-        },
-        "quantile": {
-            "type": "number",
-            "minimum": 0,
-            "maximum": 1,
-            "default": 0.8,
-            "description": "Share of the image that stays background",
-        },
+        "sigma": {"type": "number", "minimum": 0, "default": 1,
+                  "description": "Gaussian smoothing of the component in px at 224"},
+        "quantile": {"type": "number", "minimum": 0, "maximum": 1, "default": 0.8,
+                     "description": "Share of the image that stays background"},
     },
-}
+}  # fmt: skip
 
 
 def segment(maps: Sequence[np.ndarray], sigma: float, quantile: float) -> np.ndarray:

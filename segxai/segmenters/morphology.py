@@ -8,44 +8,20 @@ from skimage.segmentation import clear_border
 from segxai.views.grey import above_otsu, equalise, pixels
 
 ABOUT = {
-    "title": "Morphology",
-    "cites": "ExplainSeg §3.5",
-    "reads": ["view"],
-    "facts": [],
+    "title": "Morphology", "cites": "ExplainSeg §3.5", "reads": ["view"], "facts": [],
     "settings": {
-        "equalisation": {
-            "enum": ["histogram", "adaptive", "none"],
-            "default": "histogram",
-            "description": "Equalisation of the grey map before its threshold",
-        },
-        "dilate": {
-            "type": "number",
-            "minimum": 0,
-            "default": 5,
-            "description": "Radius of the dilating disc in px at 224",
-        },
-        "erode": {
-            "type": "number",
-            "minimum": 0,
-            "default": 3,
-            "description": "Radius of the eroding disc in px at 224",
-        },
-        "min_component": {
-            "type": "number",
-            "minimum": 0,
-            "maximum": 1,
-            "default": 0.005,
-            "description": "Smallest component kept as a fraction of the image",
-        },
-        "max_hole": {
-            "type": "number",
-            "minimum": 0,
-            "maximum": 1,
-            "default": 0.01,
-            "description": "Largest hole filled as a fraction of the image",
-        },
+        "equalisation": {"enum": ["histogram", "adaptive", "none"], "default": "histogram",
+                         "description": "Equalisation of the grey map before its threshold"},
+        "dilate": {"type": "number", "minimum": 0, "default": 5,
+                   "description": "Radius of the dilating disc in px at 224"},
+        "erode": {"type": "number", "minimum": 0, "default": 3,
+                  "description": "Radius of the eroding disc in px at 224"},
+        "min_component": {"type": "number", "minimum": 0, "maximum": 1, "default": 0.005,
+                          "description": "Smallest component kept as a fraction of the image"},
+        "max_hole": {"type": "number", "minimum": 0, "maximum": 1, "default": 0.01,
+                     "description": "Largest hole filled as a fraction of the image"},
     },
-}
+}  # fmt: skip
 
 
 def segment(

@@ -6,32 +6,21 @@ from skimage.transform import resize
 from segxai.segmenters.spectral import normalized_cut
 
 ABOUT = {
-    "title": "Normalized Cut",
-    "cites": "Shi & Malik, PAMI 22:888, 2000; ExplainSeg §3.5, eqs. 2–4",
-    "reads": ["view"],
-    "facts": [],
+    "title": "Normalized Cut", "cites": "Shi & Malik, PAMI 22:888, 2000; ExplainSeg §3.5, eqs. 2–4",
+    "reads": ["view"], "facts": [],
     "settings": {
-        "grid": {
-            "type": "integer",
-            "minimum": 2,
-            "maximum": 100,
-            "default": 28,
-            "description": "Cells per side",
-        },
+        "grid": {"type": "integer", "minimum": 2, "maximum": 100, "default": 28,
+                 "description": "Cells per side"},
         "sigma_relevance": {
-            "type": "number",
-            "exclusiveMinimum": 0,
-            "default": 0.3,
+            "type": "number", "exclusiveMinimum": 0, "default": 0.3,
             "description": "Scale of relevance differences as a fraction of their range",
         },
         "sigma_distance": {
-            "type": ["number", "null"],
-            "exclusiveMinimum": 0,
-            "default": None,
+            "type": ["number", "null"], "exclusiveMinimum": 0, "default": None,
             "description": "Scale of distances as a fraction of the side; null drops the term",
         },
     },
-}
+}  # fmt: skip
 
 
 def segment(
@@ -89,7 +78,8 @@ def relevance_affinity(
     ndarray of shape (h·w, h·w), float64
     """
     r = cells.ravel() / (np.ptp(cells) * sigma_relevance)
-    exponent = (r[:, None] - r) ** 2
+    exponent = r[:, None] - r
+    exponent *= exponent
     if sigma_distance is not None:
         axes = (np.arange(side) / (max(cells.shape) * sigma_distance) for side in cells.shape)
         y, x = ((axis[:, None] - axis) ** 2 for axis in axes)

@@ -9,12 +9,9 @@ from segxai.metrics.overlap import dice
 from segxai.views.grey import above_otsu
 
 ABOUT = {
-    "title": "Otsu on grey",
-    "cites": "Otsu, IEEE Trans. SMC 9:62, 1979",
-    "reads": ["training", "image"],
-    "facts": [],
-    "settings": {},
-}
+    "title": "Otsu on grey", "cites": "Otsu, IEEE Trans. SMC 9:62, 1979",
+    "reads": ["training", "image"], "facts": [], "settings": {},
+}  # fmt: skip
 
 
 def prepare(training: Iterable[tuple[np.ndarray, np.ndarray]]) -> bool:

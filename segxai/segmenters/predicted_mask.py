@@ -5,12 +5,9 @@ import numpy as np
 from segxai.stats.selective import segmentation_confidence
 
 ABOUT = {
-    "title": "Predicted mask",
-    "cites": "",
-    "reads": ["network"],
-    "facts": ["mask_fraction", "confidence"],
-    "settings": {},
-}
+    "title": "Predicted mask", "cites": "", "reads": ["network"],
+    "facts": ["mask_fraction", "confidence"], "settings": {},
+}  # fmt: skip
 
 
 def segment(probability: np.ndarray) -> tuple[np.ndarray, dict]:

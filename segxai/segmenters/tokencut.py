@@ -6,20 +6,13 @@ from skimage.transform import resize
 from segxai.segmenters.tokens import NoPartition, cut_facts, cut_tokens, no_cut
 
 ABOUT = {
-    "title": "TokenCut",
-    "cites": "Wang et al., CVPR 2022, arXiv:2202.11539",
-    "reads": ["keys", "image"],
-    "facts": ["objects", "eigengap", "dense", "problem"],
+    "title": "TokenCut", "cites": "Wang et al., CVPR 2022, arXiv:2202.11539",
+    "reads": ["keys", "image"], "facts": ["objects", "eigengap", "dense", "problem"],
     "settings": {
-        "tau": {
-            "type": "number",
-            "minimum": -1,
-            "maximum": 1,
-            "default": 0.2,
-            "description": "Cosine similarity above which tokens are joined",
-        },
+        "tau": {"type": "number", "minimum": -1, "maximum": 1, "default": 0.2,
+                "description": "Cosine similarity above which tokens are joined"},
     },
-}
+}  # fmt: skip
 
 
 def segment(keys: np.ndarray, image: np.ndarray, tau: float) -> tuple[np.ndarray, dict]:

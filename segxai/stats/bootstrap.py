@@ -8,11 +8,7 @@ import pandas as pd
 
 
 def bootstrap_mean(
-    values: np.ndarray,
-    groups: np.ndarray,
-    resamples: int,
-    confidence: float,
-    seed: int,
+    values: np.ndarray, groups: np.ndarray, resamples: int, confidence: float, seed: int
 ) -> tuple[float, float, float]:
     """Mean with its percentile bootstrap interval, resampling whole groups of images.
 

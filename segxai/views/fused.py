@@ -4,28 +4,18 @@ import numpy as np
 from skimage.transform import resize
 
 from segxai.explain.maps import StoredMap
-from segxai.views.grey import peak_one, smooth, unit_range
+from segxai.views import smoothed
+from segxai.views.grey import unit_range
 
 ABOUT = {
-    "title": "Smoothed relevance × features",
-    "cites": "",
-    "reads": ["features"],
+    "title": "Smoothed relevance × features", "cites": "", "reads": ["features"],
     "settings": {
-        "clip_percentile": {
-            "type": "number",
-            "exclusiveMinimum": 0,
-            "maximum": 100,
-            "default": 99,
-            "description": "Percentile at which the map is clipped",
-        },
-        "sigma": {
-            "type": "number",
-            "minimum": 0,
-            "default": 8,
-            "description": "Gaussian smoothing in px at 224",
-        },
+        "clip_percentile": {"type": "number", "exclusiveMinimum": 0, "maximum": 100, "default": 99,
+                            "description": "Percentile at which the map is clipped"},
+        "sigma": {"type": "number", "minimum": 0, "default": 8,
+                  "description": "Gaussian smoothing in px at 224"},
     },
-}
+}  # fmt: skip
 
 
 def view(
@@ -52,7 +42,8 @@ def view(
     -------
     ndarray of shape (H, W), float64 in 0…1
     """
-    return fuse(smooth(peak_one(stored.magnitude, shape), clip_percentile, sigma), features)
+    grey = smoothed.view(stored, shape, clip_percentile=clip_percentile, sigma=sigma)
+    return fuse(grey, features)
 
 
 def fuse(relevance: np.ndarray, component: np.ndarray) -> np.ndarray:

@@ -1,5 +1,7 @@
 """Relevance: where an attribution is large, whatever its sign. The papers' "original" map."""
 
+from functools import lru_cache
+
 import numpy as np
 
 from segxai.explain.maps import StoredMap
@@ -8,6 +10,7 @@ from segxai.views.grey import peak_one
 ABOUT = {"title": "Relevance", "cites": "", "reads": [], "settings": {}}
 
 
+@lru_cache(maxsize=1)  # several views and settings are made of the same map
 def view(stored: StoredMap, shape: tuple[int, int]) -> np.ndarray:
     r"""Sum of the magnitudes of an attribution over its channels.
 
@@ -26,4 +29,6 @@ def view(stored: StoredMap, shape: tuple[int, int]) -> np.ndarray:
     ndarray of shape (H, W), float32 in 0…1
         Scaled to maximum 1; all zero for an attribution of zeros.
     """
-    return peak_one(stored.magnitude, shape)
+    relevance = peak_one(stored.magnitude, shape)
+    relevance.flags.writeable = False
+    return relevance

@@ -4,15 +4,14 @@ import numpy as np
 
 from segxai.explain.maps import StoredMap
 from segxai.metrics.overlap import binary
-from segxai.views.grey import peak_one
+from segxai.views import relevance
 
 ABOUT = {
     "title": "SegX",
     "cites": "Zhang, Zhu & Luo, SegX: Improving Interpretability of Clinical Image Diagnosis with "
-    "Segmentation-based Enhancement, 2025",
-    "reads": ["segmentation"],
-    "settings": {},
-}
+             "Segmentation-based Enhancement, 2025",
+    "reads": ["segmentation"], "settings": {},
+}  # fmt: skip
 
 
 def view(stored: StoredMap, shape: tuple[int, int], *, segmentation: np.ndarray) -> np.ndarray:
@@ -38,4 +37,4 @@ def view(stored: StoredMap, shape: tuple[int, int], *, segmentation: np.ndarray)
     ValueError
         If the segmentation is not a mask, or not of that shape.
     """
-    return peak_one(stored.magnitude, shape) * binary(segmentation, "segmentation")
+    return relevance.view(stored, shape) * binary(segmentation, "segmentation")

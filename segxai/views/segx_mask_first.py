@@ -4,15 +4,14 @@ import numpy as np
 
 from segxai.explain.maps import StoredMap
 from segxai.metrics.overlap import binary
-from segxai.views.grey import peak_one
+from segxai.views import relevance
 
 ABOUT = {
     "title": "SegX, threshold first",
     "cites": "Zhang, Zhu & Luo, SegX: Improving Interpretability of Clinical Image Diagnosis with "
-    "Segmentation-based Enhancement, 2025",
-    "reads": ["segmentation"],
-    "settings": {},
-}
+             "Segmentation-based Enhancement, 2025",
+    "reads": ["segmentation"], "settings": {},
+}  # fmt: skip
 
 
 def view(
@@ -29,4 +28,4 @@ def view(
     within : ndarray of shape (H, W), bool
         The segmentation, which every thresholding of the map is met with.
     """
-    return peak_one(stored.magnitude, shape), binary(segmentation, "segmentation")
+    return relevance.view(stored, shape), binary(segmentation, "segmentation")

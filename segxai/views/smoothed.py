@@ -3,28 +3,18 @@
 import numpy as np
 
 from segxai.explain.maps import StoredMap
-from segxai.views.grey import peak_one, smooth
+from segxai.views import relevance
+from segxai.views.grey import smooth
 
 ABOUT = {
-    "title": "Smoothed relevance",
-    "cites": "",
-    "reads": [],
+    "title": "Smoothed relevance", "cites": "", "reads": [],
     "settings": {
-        "clip_percentile": {
-            "type": "number",
-            "exclusiveMinimum": 0,
-            "maximum": 100,
-            "default": 99,
-            "description": "Percentile at which the map is clipped",
-        },
-        "sigma": {
-            "type": "number",
-            "minimum": 0,
-            "default": 8,
-            "description": "Gaussian smoothing in px at 224",
-        },
+        "clip_percentile": {"type": "number", "exclusiveMinimum": 0, "maximum": 100, "default": 99,
+                            "description": "Percentile at which the map is clipped"},
+        "sigma": {"type": "number", "minimum": 0, "default": 8,
+                  "description": "Gaussian smoothing in px at 224"},
     },
-}
+}  # fmt: skip
 
 
 def view(
@@ -44,4 +34,4 @@ def view(
     -------
     ndarray of shape (H, W), float64 in 0…1
     """
-    return smooth(peak_one(stored.magnitude, shape), clip_percentile, sigma)
+    return smooth(relevance.view(stored, shape), clip_percentile, sigma)
