@@ -63,7 +63,7 @@ def cut_from(wildcards):
     of = define("segmenters")(wildcards)["of"]
     if not of:
         return {}
-    cell = "{dataset}/{network}/{explainer}".format(**wildcards) + f"/{of}/seed-{wildcards.seed}"
+    cell = "{dataset}/{network}/{explainer}/{of}/seed-{seed}".format(of=of, **wildcards)
     return {"coarse": f"results/masks/{cell}.npy", "coarse_settings": f"results/tuning/{cell}.json"}
 
 
