@@ -13,7 +13,7 @@ COMPILE := $(UV) pip compile --universal --python-version 3.11 --generate-hashes
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help env slurm demo test survival lint format lock reproduce clean
+.PHONY: help env slurm demo test survival lint format docs lock reproduce clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -41,7 +41,7 @@ slurm: env ## add Snakemake's Slurm plugin to .venv (docs/clusters.md)
 demo: env ## run the whole study on built-in phantoms, on the CPU, in minutes
 # Its networks are small: several jobs share what one of the full study has for itself.
 	$(BIN)/snakemake --cores $(CORES) --resources gpu=4 \
-		--configfile config/demo.yaml --directory demo
+		--configfile config/overlays/demo.yaml --directory demo
 	@echo "The report is $(CURDIR)/demo/results/report.html"
 
 test: lint ## run the linters, then the unit, hostile, workflow and demo tests
@@ -62,6 +62,10 @@ format: env ## put every file into the house style
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 	$(BIN)/snakefmt $(RULES)
+
+docs: env ## write config/README.md anew from the schema and the methods
+	$(BIN)/python -m segxai.workflow.manual > config/.README.new
+	mv config/.README.new config/README.md
 
 lock: env ## resolve requirements.in into requirements.lock
 	$(COMPILE) --upgrade requirements.in -o requirements.lock

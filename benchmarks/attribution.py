@@ -2,10 +2,10 @@
 
     .venv/bin/python benchmarks/attribution.py runs/kvasir --images 20 --references 3
 
-The same network, images, noise and target class for all, one image after the other, so that a busy
-machine slows all alike. Ours is as config/config.yaml has it; "coarser" has fewer nodes and is
-about as complete as Captum's default. The reference is Captum's with 300 steps per noisy copy:
-1,500 passes an image, hence the few. Agreement with Captum's default is given for all images.
+The same network, images, noise and targets for all, one image after the other, so that a busy
+machine slows all alike. "ours" has the defaults of `integrated_gradients`; "coarser" has fewer
+nodes and is about as complete as Captum's default. The reference is Captum's with 300 steps per
+noisy copy: 1,500 passes an image, hence the few. Agreement with Captum's default is given for all images.
 """
 
 import argparse
@@ -13,7 +13,9 @@ import resource
 import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 from functools import cache
+from importlib import import_module
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -27,31 +29,28 @@ from torch.utils.flop_counter import FlopCounterMode
 # A script's own folder is on the path, the checkout is not.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from segxai.explain.stream import Request
-from segxai.explainers.captum_integrated_gradients import captum_gradients
-from segxai.explainers.integrated_gradients import integrated_gradients
+from segxai.explain.stream import target_requests
+from segxai.explain.target import Label
+from segxai.explainers import captum_integrated_gradients, integrated_gradients
 from segxai.images.arrays import read_array
 from segxai.job.device import torch_device
-from segxai.job.files import read_rows
-from segxai.job.seeds import image_seed
-from segxai.networks.network import Classifier
+from segxai.job.files import read_facts, read_rows
+from segxai.networks.network import Network
 
-CONFIG = Path(__file__).resolve().parents[1] / "config"
-CLASSES = ["background", "polyp"]
-OURS = yaml.safe_load((CONFIG / "config.yaml").read_text())["explainers"]["integrated-gradients"]
-NOISE = {key: OURS[key] for key in ("noise_samples", "noise_std")}
-STEPS = {key: OURS[key] for key in ("steps", "probe", "tolerance", "max_steps", "batch_size")}
-CAPTUM = (captum_gradients, {"steps": 50, "batch_size": 50, **NOISE})
-COARSER = {"steps": 4, "tolerance": 0.4, "max_steps": 16}
-ENGINES = {
-    "captum": CAPTUM,
-    "ours": (integrated_gradients, STEPS | NOISE),
-    "coarser": (integrated_gradients, STEPS | NOISE | COARSER),
+OURS = {
+    name: setting["default"] for name, setting in integrated_gradients.ABOUT["settings"].items()
 }
-REFERENCE = (captum_gradients, {"steps": 300, "batch_size": 50, **NOISE})
+NOISE = {key: OURS[key] for key in ("noise_samples", "noise_std")}
+COARSER = {"steps": 4, "tolerance": 0.4, "max_steps": 16}
+METHODS = {
+    "captum": (captum_integrated_gradients, {"steps": 50, "batch_size": 50, **NOISE}),
+    "ours": (integrated_gradients, OURS),
+    "coarser": (integrated_gradients, OURS | COARSER),
+}
+REFERENCE = (captum_integrated_gradients, {"steps": 300, "batch_size": 50, **NOISE})
 COLUMNS = [
-    "engine",
-    "image_id",
+    "method",
+    "target_id",
     "seconds",
     "error",
     "gradients",
@@ -63,53 +62,55 @@ COLUMNS = [
 
 @cache
 def study(folder: Path, threads: int) -> tuple:
-    """Classifier, samples, pixels and predicted classes of a run of config/kvasir-subset.yaml."""
-    name = "kvasir-seg/vit-small-saliency/seed-1"
-    model = yaml.safe_load((CONFIG / "kvasir-subset.yaml").read_text())["models"]
-    results, data = folder / "results", folder / "results/data/kvasir-seg"
-    classifier = Classifier.load(
-        str(results / "models" / name / "weights.safetensors"),
+    """Network, pixels and targets of the first data set and network of a run's ExplainSeg."""
+    results = folder / "results"
+    config = yaml.safe_load((results / "config.yaml").read_text())
+    chosen = config["studies"]["explainseg"]
+    dataset, name = chosen["datasets"][0], chosen["networks"][0]
+    data, model = results / "data" / dataset, results / f"models/{dataset}/{name}/seed-1"
+    network = Network.load(
+        str(model / "weights.safetensors"),
         str(data / "statistics.json"),
-        model["vit-small-saliency"],
-        len(CLASSES),
+        config["networks"][name],
+        read_facts(model / "card.json")["outputs"],
+        len(config["datasets"][dataset]["channels"]),
         torch_device(threads),
     )
-    predictions = read_rows(results / f"predictions/{name}.csv").query("predicted == 1")
-    targets = predictions.set_index("image_id")["class"]
-    return classifier, read_rows(data / "samples.csv"), read_array(data / "images.npy"), targets
+    targets = read_rows(results / f"targets/{dataset}/{name}/seed-1.csv")
+    return network, read_array(data / "images.npy"), targets
 
 
-def attribute(folder, threads, row, precision, engine, settings) -> tuple:
-    """Explain one image: its attribution, and the seconds that took."""
-    classifier, samples, pixels, targets = study(folder, threads)
-    name = samples.image_id[row]
-    generator = torch.Generator().manual_seed(image_seed(1, name))
-    target = CLASSES.index(targets[name])
-    requests = [Request(classifier.inputs(pixels[row]), target, generator)]
+def attribute(folder, threads, row, precision, method, settings) -> tuple:
+    """Explain one target: its attribution, and the seconds that took."""
+    network, pixels, targets = study(folder, threads)
+    network = replace(network, precision=precision)
+    requests = list(target_requests(network, pixels, targets.iloc[[row]], seed=1))
     start = time.perf_counter()
-    (found,) = engine(classifier.scores(precision), requests, classifier.black(), **settings)
-    values = found.values.cpu()
-    return found, values.abs().sum(dim=1).flatten().numpy(), time.perf_counter() - start
+    (attribution,) = method.explain(network, requests, **settings)
+    values = attribution.values.cpu()
+    seconds = time.perf_counter() - start
+    return attribution, values.abs().sum(dim=0).flatten().numpy(), seconds
 
 
-def peak_memory(folder, threads, row, precision, engine, settings) -> float:
-    """MiB that explaining one image needs beside the network; asked of a process of its own."""
-    classifier, *_ = study(folder, threads)
-    if classifier.device.type == "cuda":
+def peak_memory(folder, threads, row, precision, method, settings) -> float:
+    """MiB that explaining one target needs beside the network; asked of a process of its own."""
+    network, *_ = study(folder, threads)
+    call = folder, threads, row, precision, import_module(method), settings
+    if network.device.type == "cuda":
         before = torch.cuda.memory_allocated()
-        attribute(folder, threads, row, precision, engine, settings)
+        attribute(*call)
         return (torch.cuda.max_memory_allocated() - before) / 2**20
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    attribute(folder, threads, row, precision, engine, settings)
+    attribute(*call)
     return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 2**10
 
 
 def matmul_share(folder, threads, precision, batch_size, gradients_per_second) -> float:
     """Part of the measured peak of a product of matrices that forward-backward passes reach."""
-    classifier, *_ = study(folder, threads)
+    network = replace(study(folder, threads)[0], precision=precision)
     kind = torch.bfloat16 if precision == "bfloat16" else torch.float32
-    side = 8192 if classifier.device.type == "cuda" else 2048
-    a = torch.randn(side, side, device=classifier.device, dtype=kind)
+    side = 8192 if network.device.type == "cuda" else 2048
+    a = torch.randn(side, side, device=network.device, dtype=kind)
     durations = []
     for _ in range(5):
         start = time.perf_counter()
@@ -117,17 +118,17 @@ def matmul_share(folder, threads, precision, batch_size, gradients_per_second) -
         durations.append(time.perf_counter() - start)
     peak = 2 * side**3 / min(durations)
     # Not a leaf of the graph: the counter's hooks cannot stop at one.
-    points = classifier.black().repeat(batch_size, 1, 1, 1).requires_grad_().clone()
-    target = torch.zeros(batch_size, dtype=torch.long, device=classifier.device)
+    points = network.black().repeat(batch_size, 1, 1, 1).requires_grad_().clone()
     with FlopCounterMode(display=False) as counter:
-        torch.autograd.grad(classifier.scores(precision)(points, target).sum(), points)
+        score = network.score()(points, [Label(0)] * batch_size)
+        torch.autograd.grad(score.sum(), points)
     return counter.get_total_flops() / batch_size * gradients_per_second / peak
 
 
 def arguments() -> argparse.Namespace:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("study", type=Path, help="folder of a run of config/kvasir-subset.yaml")
+    parser.add_argument("study", type=Path, help="folder of a run of the study explainseg")
     parser.add_argument("--images", type=int, default=20)
     parser.add_argument("--references", type=int, default=3, help="images with a reference")
     parser.add_argument("--threads", type=int, default=1)
@@ -137,38 +138,38 @@ def arguments() -> argparse.Namespace:
 
 
 def main() -> None:
-    """Print a row per engine, the mean over images."""
+    """Print a row per method, the mean over targets."""
     asked = arguments()
     where = asked.study, asked.threads
-    _, samples, *_ = study(*where)
-    images = np.random.default_rng(1).permutation(len(samples))[: asked.images]
+    _, _, targets = study(*where)
+    chosen = np.random.default_rng(1).permutation(len(targets))[: asked.images]
     rows = []
-    for position, row in enumerate(images):
+    for position, row in enumerate(chosen):
         maps, reference = {}, None
         if position < asked.references:
             reference = attribute(*where, row, "float32", *REFERENCE)[1]
-        for name, (engine, settings) in ENGINES.items():
-            precision = "float32" if engine is captum_gradients else asked.precision
-            found, maps[name], seconds = attribute(*where, row, precision, engine, settings)
+        for name, (method, settings) in METHODS.items():
+            precision = "float32" if method is captum_integrated_gradients else asked.precision
+            result, maps[name], seconds = attribute(*where, row, precision, method, settings)
             agreement = [
                 np.nan if other is None else spearmanr(maps[name], other).statistic
                 for other in (maps["captum"], reference)
             ]
-            facts = seconds, found.completeness_error, found.gradients, found.forwards
-            rows.append([name, samples.image_id[row], *facts, *agreement])
+            facts = seconds, result.completeness_error, result.gradients, result.forwards
+            rows.append([name, targets.target_id[row], *facts, *agreement])
             if asked.output:
                 pd.DataFrame(rows, columns=COLUMNS).to_csv(asked.output, index=False)
-    table = pd.DataFrame(rows, columns=COLUMNS).drop(columns="image_id")
-    summary = table.groupby("engine", sort=False).mean()
-    summary.insert(2, "median error", table.groupby("engine")["error"].median())
+    table = pd.DataFrame(rows, columns=COLUMNS).drop(columns="target_id")
+    summary = table.groupby("method", sort=False).mean()
+    summary.insert(2, "median error", table.groupby("method")["error"].median())
     summary.insert(1, "ratio", summary.seconds["captum"] / summary.seconds)
     with ProcessPoolExecutor(1, get_context("spawn"), max_tasks_per_child=1) as pool:
-        for name, call in ENGINES.items():
-            task = pool.submit(peak_memory, *where, images[0], asked.precision, *call)
-            summary.loc[name, "peak MiB"] = task.result()
+        for name, (method, settings) in METHODS.items():
+            call = *where, chosen[0], asked.precision, method.__name__, settings
+            summary.loc[name, "peak MiB"] = pool.submit(peak_memory, *call).result()
     per_second = summary.gradients / summary.seconds
     summary["of matmul peak"] = [
-        matmul_share(*where, asked.precision, STEPS["batch_size"], each) for each in per_second
+        matmul_share(*where, asked.precision, OURS["batch_size"], speed) for speed in per_second
     ]
     print(summary.to_string(float_format="{:.4g}".format))
 

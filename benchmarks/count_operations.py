@@ -18,26 +18,24 @@ from torch.utils.flop_counter import FlopCounterMode
 # A script's own folder is on the path, the checkout is not.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from segxai.networks.network import build_classifier
-from segxai.networks.unet import build_unet
+from segxai.networks.network import build_network
+from segxai.workflow.plugins import resolve
 
-CONFIG = Path(__file__).resolve().parents[1] / "config/config.yaml"
+ROOT = Path(__file__).resolve().parents[1]
 # Networks and what is done with them, with the side of their input in px.
 EXPLAINED = [("vit-small-dino", 224), ("resnet50", 256), ("densenet121", 256)]
 TRAINED = [("micranet", 224), ("resnet50", 256), ("densenet121", 256), ("unet", 256)]
 FORWARD = [("vit-small-dino", 224), ("dino-small-16", 448), ("dino-base-8", 480), ("unet", 256)]
 
 
-def build(model: dict, size: int) -> torch.nn.Module:
+def build(definition: dict, size: int) -> torch.nn.Module:
     """Build a network of the configuration with random weights."""
-    if model["architecture"] == "unet":
-        return build_unet(1, seed=0, arguments=model["arguments"])
+    fresh = definition | {"pretrained": False}
     # Transformers take their own size only, unless told.
-    arguments = model["arguments"] | ({"img_size": size} if "vit" in model["architecture"] else {})
-    heads = {"n_classes": 10, "head_features": model["head_features"]}
-    return build_classifier(
-        model["architecture"], arguments, pretrained=False, weights=None, seed=0, **heads
-    )
+    if "vit" in definition.get("architecture", ""):
+        fresh["arguments"] = definition["arguments"] | {"img_size": size}
+    outputs = 1 if definition["method"] == "unet" else 10
+    return build_network(fresh, outputs, channels=3, seed=0)
 
 
 def count(network: torch.nn.Module, size: int, images: int, of: str) -> tuple[int, int]:
@@ -67,17 +65,17 @@ def count(network: torch.nn.Module, size: int, images: int, of: str) -> tuple[in
 
 def main() -> None:
     """Print one row per network and kind of pass."""
-    models = yaml.safe_load(CONFIG.read_text())["models"]
+    networks = resolve(yaml.safe_load((ROOT / "config/config.yaml").read_text()))["networks"]
     print("pass      network          px  M parameters   GFLOP  MB kept  batch", flush=True)
-    for of, networks in (("explain", EXPLAINED), ("train", TRAINED), ("forward", FORWARD)):
-        for name, size in networks:
-            network = build(models[name], size)
-            (flops, one), (_, two) = (count(network, size, images, of) for images in (1, 2))
-            parameters = sum(each.numel() for each in network.parameters()) / 1e6
-            batch = models[name]["training"]["batch_size"] if of == "train" else ""
+    for of, chosen in (("explain", EXPLAINED), ("train", TRAINED), ("forward", FORWARD)):
+        for name, size in chosen:
+            network = build(networks[name], size)
+            (flops, first), (_, second) = (count(network, size, images, of) for images in (1, 2))
+            parameters = sum(values.numel() for values in network.parameters()) / 1e6
+            batch = networks[name]["training"]["batch_size"] if of == "train" else ""
             print(
                 f"{of:9} {name:15} {size:3} {parameters:13.1f} {flops / 1e9:7.1f} "
-                f"{(two - one) / 1e6:8.1f} {batch:6}",
+                f"{(second - first) / 1e6:8.1f} {batch:6}",
                 flush=True,
             )
 

@@ -29,16 +29,17 @@ SCRIPT = re.compile(r"\.snakemake/scripts/tmp\w+\.(\w+)\.py")
 def overlay(images: int) -> dict:
     """Configuration of the demo with so many phantoms in each of its data sets, all explained."""
     quarter = images // 4
-    dataset = {"source": {"images": images, "size": SIDE}, "explained_images": None}
+    dataset = {"source": {"images": images, "size": SIDE}}
     networks = ("vit-tiny-phantom", "resnet-tiny-phantom", "unet", "micranet")
     return {
         "datasets": {
             "phantom-lesions": dataset | {"split": {"validation": quarter}},
             "phantom-findings": dataset | {"split": {"validation": quarter, "test": quarter}},
         },
-        "models": {name: {"training": {"epochs": 2}} for name in networks},
+        "studies": {"explainseg": {"images": None}, "segx": {"split": None}},
+        "networks": {name: {"training": {"epochs": 2}} for name in networks},
         "explainers": {"integrated-gradients": {"steps": 4, "noise_samples": 2}},
-        "baselines": {name: {"features": {"input_size": 64}} for name in ("tokencut", "maskcut")},
+        "segmenters": {name: {"input_size": 64} for name in ("tokencut", "maskcut")},
         "tuning": {"images": 4},
         "statistics": {"resamples": 200},
     }
@@ -48,8 +49,8 @@ def anonymous_bytes(process: psutil.Process) -> int:
     """Anonymous memory of a process and its children; 0 when it is gone."""
     total = 0
     try:
-        for one in (process, *process.children(recursive=True)):
-            status = Path(f"/proc/{one.pid}/status").read_text()
+        for member in (process, *process.children(recursive=True)):
+            status = Path(f"/proc/{member.pid}/status").read_text()
             total += 1024 * int(re.search(r"RssAnon:\s+(\d+)", status)[1])
     # A process that ends meanwhile has no file, no line or no entry any more.
     except (OSError, TypeError, psutil.Error):
@@ -59,14 +60,14 @@ def anonymous_bytes(process: psutil.Process) -> int:
 
 def peaks(images: int) -> pd.Series:
     """Peak anonymous memory of each script in MB."""
-    found = defaultdict(int)
+    largest = defaultdict(int)
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "memory.yaml")
         file.write_text(yaml.safe_dump(overlay(images)))
         study = psutil.Popen(
             [
                 *(sys.executable, "-m", "snakemake", "--cores", "1", "--directory", folder),
-                *("--configfile", "config/demo.yaml", str(file)),
+                *("--configfile", "config/overlays/demo.yaml", str(file)),
             ],
             cwd=ROOT,
         )
@@ -77,14 +78,14 @@ def peaks(images: int) -> pd.Series:
                 except psutil.Error:
                     continue
                 if script:
-                    found[script[1]] = max(found[script[1]], anonymous_bytes(process))
+                    largest[script[1]] = max(largest[script[1]], anonymous_bytes(process))
             try:
                 study.wait(0.05)
             except psutil.TimeoutExpired:
                 continue
         if study.returncode:
             raise subprocess.CalledProcessError(study.returncode, "snakemake")
-    return pd.Series(found) / 1e6
+    return pd.Series(largest) / 1e6
 
 
 def main(images: int) -> None:

@@ -3,8 +3,8 @@
     .venv/bin/python benchmarks/scale.py [datasets ...]
 
 The first row is the full study of config/config.yaml. Each other row takes so many copies of the
-built-in phantoms (1, 2 and 4 unless said), and of models, explainers, segmenters and seeds as many
-as `SIZE` says, that of the study of docs/scale.md. The last row is what a line through the two
+built-in phantoms (1, 2 and 4 unless said), and of networks, explainers, segmenters and seeds as
+many as `SIZE` says, that of the study of docs/scale.md. The last row is what a line through the two
 largest ones says of 100 data sets. Seconds are those of the processor.
 """
 
@@ -20,54 +20,51 @@ import pandas as pd
 import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
-SIZE = {"models": 20, "explainers": 20, "segmenters": 10, "seeds": 5}
+SIZE = {"networks": 20, "explainers": 20, "segmenters": 10, "seeds": 5}
 TARGET = 100
 
 
 def copies(original: dict, name: str, count: int) -> dict:
-    """Entries of the configuration under new names, each with the name in its row or title."""
-    made = {}
-    for index in range(count):
-        entry = deepcopy(original)
-        for key in ("row", "title"):
-            if key in entry:
-                entry[key] = f"{name} {index}"
-        made[f"{name}-{index}"] = entry
-    return made
+    """Entries of the configuration under new names, each with its name as the title."""
+    return {f"{name}-{i}": deepcopy(original) | {"title": f"{name} {i}"} for i in range(count)}
 
 
 def synthetic_study(datasets: int) -> dict:
     """Overlay of both studies: `datasets` data sets each, with every other dimension at its size.
 
-    ExplainSeg takes one model and one explainer per study: its part has data sets × segmenters ×
-    seeds; that of SegX has data sets × models × explainers × seeds.
+    ExplainSeg has one network and one explainer: its part has data sets × segmenters × seeds;
+    that of SegX has data sets × networks × explainers × seeds.
     """
     config = yaml.safe_load((ROOT / "config/config.yaml").read_text())
-    phantoms = {
-        kind: yaml.safe_load((ROOT / f"config/datasets/phantom-{kind}.yaml").read_text())
-        for kind in ("lesions", "findings")
-    }
-    chosen = {
-        kind: copies(one["datasets"][f"phantom-{kind}"], kind, datasets)
-        for kind, one in phantoms.items()
-    }
-    # A copy of the training card only; no shortcut, whose table is a study of its own.
-    for entry in chosen["findings"].values():
-        del entry["source"]["shortcut"]
-    models = copies(config["models"]["resnet50"], "model", SIZE["models"])
-    explainers = copies(config["explainers"]["gradcam"], "explainer", SIZE["explainers"])
+    phantoms = {}
+    for kind in ("lesions", "findings"):
+        file = yaml.safe_load((ROOT / f"config/datasets/phantom-{kind}.yaml").read_text())
+        entry = file["datasets"][f"phantom-{kind}"] | {"reader": f"phantom_{kind}"}
+        phantoms[kind] = copies(entry, kind, datasets)
+    networks = copies(config["networks"]["resnet50"], "network", SIZE["networks"])
+    explainers = copies({"method": "grad_cam"}, "explainer", SIZE["explainers"])
     variants = copies(config["segmenters"]["xai-ncut"], "variant", SIZE["segmenters"])
+    variants = {name: entry | {"role": "variant"} for name, entry in variants.items()}
+    first = "variant-0"
     return {
         "seeds": list(range(1, SIZE["seeds"] + 1)),
-        "datasets": chosen["lesions"] | chosen["findings"],
-        "models": models,
+        "datasets": phantoms["lesions"] | phantoms["findings"],
+        "networks": networks,
         "explainers": explainers,
         "segmenters": variants,
-        "explainseg": {"datasets": list(chosen["lesions"]), "variants": list(variants)},
-        "segx": {
-            "datasets": list(chosen["findings"]),
-            "models": list(models),
-            "explainers": list(explainers),
+        "studies": {
+            "explainseg": {
+                "datasets": list(phantoms["lesions"]),
+                "segmenters": list(variants),
+                "headline": first,
+                "tables": {"explainseg_baselines": {"segmenters": {"first": first}}},
+                "figures": {"explainseg_examples": {"segmenters": {"last": first}}},
+            },
+            "segx": {
+                "datasets": list(phantoms["findings"]),
+                "networks": list(networks),
+                "explainers": list(explainers),
+            },
         },
     }
 

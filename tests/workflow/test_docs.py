@@ -1,20 +1,21 @@
 """The documentation: links that resolve, names that exist, commands that run."""
 
+import argparse
 import ast
 import re
 import shlex
-import subprocess
-import sys
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 
 from tests.markdown import PAGES, ROOT, anchors, commands, files, links, prose, sections
+from tests.planning import snakemake
 
 DEVIATIONS = sorted((ROOT / "docs").glob("deviations*.md"))
 REPRODUCE = ROOT / "docs/reproduce.md"
-PLANNED = [line for line in commands(REPRODUCE.read_text()) if "bin/snakemake" in line]
+# Files of this page that its commands are configured by; None: config/config.yaml alone.
+OVERLAYS = [None, *(name for name, _, _ in files(REPRODUCE.read_text()))]
 RULES = re.findall(
     r"^(?:use )?rule (?:\w+ as )?(\w+)[: ]",
     "\n".join(path.read_text() for path in [ROOT / "Snakefile", *(ROOT / "rules").glob("*.smk")]),
@@ -52,7 +53,7 @@ def test_addresses_are_well_formed(page):
 def test_files_that_are_named_exist(page):
     """A path in backticks, from the checkout's root, is that of a file."""
     suffixes = "csv|json|md|py|smk|yaml"
-    folders = "config|docs|envs|profiles|rules|scripts|segxai|tests"
+    folders = "benchmarks|config|docs|envs|profiles|rules|scripts|segxai|tests"
     named = re.findall(rf"`((?:{folders})/[\w./-]+\.(?:{suffixes}))`", page.read_text())
     assert [name for name in named if not (ROOT / name).is_file() and name not in WRITTEN] == []
 
@@ -78,27 +79,40 @@ def test_every_deviation_names_what_shows_it(page):
     assert re.findall(r"`test_\w+", prose(page)) == []
 
 
-@pytest.mark.parametrize("command", PLANNED)
-def test_commands_have_their_targets(command, tmp_path):
-    """A command of docs/reproduce.md plans jobs for its targets, by the files printed there."""
-    for name, _, text in files(REPRODUCE.read_text()):
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_text(text)
-    words = shlex.split(command)
-    program = next(place for place, word in enumerate(words) if word.endswith("bin/snakemake"))
-    words = [str(tmp_path / word) if (tmp_path / word).is_file() else word for word in words]
-    if "--directory" in words:
-        place = words.index("--directory") + 1
-        words[place] = str(tmp_path / words[place])
-    else:
-        words[program + 1 : program + 1] = ["--directory", str(tmp_path / "study")]
-    planned = subprocess.run(
-        [sys.executable, "-m", "snakemake", "--dry-run", "--quiet", "rules", *words[program + 1 :]],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-    )
-    assert planned.returncode == 0, planned.stdout + planned.stderr
+def asked_of_snakemake(overlay: str | None) -> tuple[list[str], list[str], list[str]]:
+    """Targets, forced rules and further flags of all commands that one overlay configures."""
+    targets, forced, flags = [], [], []
+    for line in commands(REPRODUCE.read_text()):
+        words = shlex.split(line)
+        if not words[0].endswith("bin/snakemake"):
+            continue
+        parser = argparse.ArgumentParser()
+        for option in ("--cores", "--resources", "--directory", "--configfile"):
+            parser.add_argument(option)
+        parser.add_argument("--forcerun", nargs="*", default=[])
+        parser.add_argument("targets", nargs="*")
+        known, others = parser.parse_known_args(words[1:])
+        # It plans nothing.
+        if known.configfile == overlay and "--unlock" not in others:
+            targets += known.targets or ["all"]
+            forced += known.forcerun
+            flags += others
+    return targets, forced, flags
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_commands_have_their_targets(overlay, tmp_path):
+    """All commands of docs/reproduce.md with one configuration are planned for their targets."""
+    targets, forced, flags = asked_of_snakemake(overlay)
+    assert targets
+    assert set(forced) <= set(RULES)
+    arguments = ["--dry-run", "--quiet", "rules", "--directory", tmp_path / "study", *set(flags)]
+    if overlay:
+        texts = {name: text for name, _, text in files(REPRODUCE.read_text())}
+        (tmp_path / overlay).write_text(texts[overlay])
+        arguments += ["--configfile", tmp_path / overlay]
+    planned = snakemake(*arguments, "--", *dict.fromkeys(targets))
+    assert planned.returncode == 0, planned.stdout
 
 
 def test_make_targets_exist():
@@ -108,29 +122,3 @@ def test_make_targets_exist():
     named = set(re.findall(r"(?:^ *|`)make ([a-z]+)(?=[ `\n])", text, re.M))
     assert len(named) > 3
     assert named <= known
-
-
-def reachable(edges: set[tuple[str, str]]) -> set[tuple[str, str]]:
-    """Pairs of which the second can be reached from the first."""
-    pairs = set(edges)
-    while more := {(a, d) for a, b in pairs for c, d in edges if b == c} - pairs:
-        pairs |= more
-    return pairs
-
-
-def test_picture_of_the_rules_is_the_studys(tmp_path):
-    """docs/images/rules.svg holds the rules that `--rulegraph` gives, in the same order."""
-    (command,) = commands((ROOT / "docs/ARCHITECTURE.md").read_text())
-    words = shlex.split(command.partition(" | ")[0])[1:]
-    words[words.index("--directory") + 1] = str(tmp_path)
-    graph = subprocess.run(
-        [sys.executable, "-m", "snakemake", *words], cwd=ROOT, capture_output=True, text=True
-    ).stdout
-    rules = dict(re.findall(r'(\d+)\[label = "(\w+)"', graph))
-    planned = {(rules[a], rules[b]) for a, b in re.findall(r"(\d+) -> (\d+)", graph)}
-    svg = (ROOT / "docs/images/rules.svg").read_text()
-    names = dict(re.findall(r"<title>(\d+)</title>.*?<text[^>]*>(\w+)</text>", svg, re.S))
-    drawn = {(names[a], names[b]) for a, b in re.findall(r"<title>(\d+)&#45;&gt;(\d+)<", svg)}
-    assert set(rules.values()) >= set(RULES)
-    assert sorted(names.values()) == sorted(rules.values())
-    assert reachable(drawn) == reachable(planned)
