@@ -5,7 +5,8 @@
 The same network, images, noise and targets for all, one image after the other, so that a busy
 machine slows all alike. "ours" has the defaults of `integrated_gradients`; "coarser" has fewer
 nodes and is about as complete as Captum's default. The reference is Captum's with 300 steps per
-noisy copy: 1,500 passes an image, hence the few. Agreement with Captum's default is given for all images.
+noisy copy: 1,500 passes an image, hence the few. Agreement with Captum's default is given for all
+images.
 """
 
 import argparse
