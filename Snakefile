@@ -7,13 +7,10 @@ from snakemake.utils import min_version
 min_version("9.25")
 
 
-for definition in [
-    file
-    for part in ("datasets", "studies")
-    for file in sorted(Path(workflow.basedir, "config", part).glob("*.yaml"))
-]:
+for part in ("datasets", "studies"):
+    for file in sorted(Path(workflow.basedir, "config", part).glob("*.yaml")):
 
-    configfile: str(definition)
+        configfile: str(file)
 
 
 configfile: f"{workflow.basedir}/config/config.yaml"

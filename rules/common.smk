@@ -6,7 +6,7 @@ import time
 from segxai.workflow import results, shown, studies
 from segxai.workflow.config import job_errors, problem_of, repeated_key
 from segxai.workflow.digest import digest
-from segxai.workflow.plugins import about, resolve
+from segxai.workflow.plugins import KINDS, about, resolve
 
 STARTED = time.time()
 
@@ -29,6 +29,9 @@ PUBLISHED = [
 ]
 # What may stand between a data set and a seed in the path of a mask.
 MASKS = {cell["path"] for study in STUDIES.values() for cell in studies.mask_cells(config, study)}
+DEFINED = {
+    kind: {name: studies.untitled(config[kind][name]) for name in config[kind]} for kind in KINDS
+}
 
 
 wildcard_constraints:
@@ -43,17 +46,17 @@ wildcard_constraints:
 
 def define(kind):
     """Definition of what a wildcard names: one of `networks` by `network`, and so on."""
-    return lambda wildcards: untitled(config[kind][wildcards[kind.removesuffix("s")]])
-
-
-def untitled(definition):
-    """A definition without what only tables and figures need: another title reruns no job."""
-    return {key: value for key, value in definition.items() if key not in ("title", "role")}
+    return lambda wildcards: DEFINED[kind][wildcards[kind.removesuffix("s")]]
 
 
 def dataset(key):
     """Value of one key of the wildcard's data set."""
     return lambda wildcards: config["datasets"][wildcards.dataset][key]
+
+
+def of_dataset(*keys):
+    """Params that are keys of the wildcard's data set."""
+    return {key: dataset(key) for key in keys}
 
 
 def network(wildcards):
@@ -65,19 +68,23 @@ def network(wildcards):
 
 def code(script, *kinds):
     """Digest of a script and of the methods that the rule's wildcards name."""
-
-    def of_job(wildcards):
-        return digest(script, **{kind: define(kind)(wildcards)["method"] for kind in kinds})
-
-    return of_job
-
-
-def reads(wildcards):
-    """What the wildcard's data set is read by: its reader, with its options."""
-    chosen = config["datasets"][wildcards.dataset]
-    return {"reader": chosen["reader"], "options": chosen["options"]}
+    return lambda wildcards: digest(
+        script, **{kind: define(kind)(wildcards)["method"] for kind in kinds}
+    )
 
 
 def read_code(script):
     """Digest of a script and of the reader of the wildcard's data set."""
     return lambda wildcards: digest(script, datasets=dataset("reader")(wildcards))
+
+
+# Inputs and params of several rules.
+DATA = "results/data/{dataset}"
+SAMPLES = {"samples": f"{DATA}/samples.csv"}
+TRUTH = {**SAMPLES, "truth": f"{DATA}/masks.npy", "outlines": f"{DATA}/masks.csv"}
+PICTURES = {"images": f"{DATA}/images.npy", "statistics": f"{DATA}/statistics.json"}
+MODEL = "results/models/{dataset}/{network}/seed-{seed}"
+TRAINED = {**PICTURES, "weights": f"{MODEL}/weights.safetensors", "card": f"{MODEL}/card.json"}
+READER = of_dataset("reader", "options")
+IMAGES = of_dataset("classes", "channels")
+NETWORK = {"network": define("networks"), **IMAGES, "threads": config["threads"]["explain"]}

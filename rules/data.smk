@@ -18,10 +18,8 @@ rule fetch_dataset:
     conda:
         "../envs/data.yaml"
     params:
-        reader=dataset("reader"),
-        options=dataset("options"),
-        path=dataset("path"),
-        source=dataset("source"),
+        **READER,
+        **of_dataset("path", "source"),
         selection=fetched,
         code=read_code("fetch_dataset"),
     script:
@@ -46,15 +44,9 @@ rule prepare_dataset:
         "../envs/data.yaml"
     threads: 2
     params:
-        reader=dataset("reader"),
-        options=dataset("options"),
-        channels=dataset("channels"),
-        classes=dataset("classes"),
-        mask_mismatch=dataset("mask_mismatch"),
-        analysis_size=dataset("analysis_size"),
-        max_images=dataset("max_images"),
-        max_rejected=dataset("max_rejected"),
-        split=dataset("split"),
+        **READER,
+        **IMAGES,
+        **of_dataset("mask_mismatch", "analysis_size", "max_images", "max_rejected", "split"),
         code=read_code("prepare_dataset"),
     script:
         "../scripts/prepare_dataset.py"
@@ -74,8 +66,7 @@ rule prepare_markers:
     conda:
         "../envs/data.yaml"
     params:
-        reader=dataset("reader"),
-        options=dataset("options"),
+        **READER,
         analysis_size=dataset("analysis_size"),
         code=read_code("prepare_markers"),
     script:
@@ -85,10 +76,8 @@ rule prepare_markers:
 rule prepare_instances:
     """The number of each true object in its pixels, and how many objects each image has."""
     input:
+        **TRUTH,
         receipt="results/raw/{dataset}.json",
-        samples="results/data/{dataset}/samples.csv",
-        truth="results/data/{dataset}/masks.npy",
-        outlines="results/data/{dataset}/masks.csv",
     output:
         instances="results/data/{dataset}/instances.npy",
         facts="results/data/{dataset}/instances.csv",
@@ -99,8 +88,7 @@ rule prepare_instances:
     conda:
         "../envs/data.yaml"
     params:
-        reader=dataset("reader"),
-        options=dataset("options"),
+        **READER,
         analysis_size=dataset("analysis_size"),
         code=read_code("prepare_instances"),
     script:
@@ -110,9 +98,7 @@ rule prepare_instances:
 rule cut_patches:
     """Labelled windows of the images, equally many per class, for the classifier."""
     input:
-        samples="results/data/{dataset}/samples.csv",
-        truth="results/data/{dataset}/masks.npy",
-        outlines="results/data/{dataset}/masks.csv",
+        **TRUTH,
     output:
         patches="results/data/{dataset}/patches.csv",
     log:

@@ -14,8 +14,8 @@ rule choose_images:
     conda:
         "../envs/data.yaml"
     params:
-        selections=lambda wildcards: studies.selections(config, wildcards.dataset),
-        shards=lambda wildcards: studies.n_shards(config, wildcards.dataset),
+        selections=of_job(studies.selections),
+        shards=of_job(studies.n_shards),
         code=digest("choose_images"),
     script:
         "../scripts/choose_images.py"
@@ -46,11 +46,8 @@ rule choose_targets:
 rule check_precision:
     """Whether reduced precision keeps the attributions of the first targets."""
     input:
+        **TRAINED,
         samples="results/data/{dataset}/samples.csv",
-        images="results/data/{dataset}/images.npy",
-        statistics="results/data/{dataset}/statistics.json",
-        weights="results/models/{dataset}/{network}/seed-{seed}/weights.safetensors",
-        card="results/models/{dataset}/{network}/seed-{seed}/card.json",
         targets="results/targets/{dataset}/{network}/seed-{seed}.csv",
     output:
         precision="results/precision/{dataset}/{network}/{explainer}/seed-{seed}.json",
@@ -64,11 +61,8 @@ rule check_precision:
     resources:
         gpu=1,
     params:
-        network=define("networks"),
+        **NETWORK,
         explainer=define("explainers"),
-        classes=dataset("classes"),
-        channels=dataset("channels"),
-        threads=config["threads"]["explain"],
         code=code("check_precision", "networks", "explainers"),
     script:
         "../scripts/check_precision.py"
@@ -77,11 +71,8 @@ rule check_precision:
 rule explain:
     """Signed attributions of one shard of the targets."""
     input:
+        **TRAINED,
         samples="results/data/{dataset}/samples.csv",
-        images="results/data/{dataset}/images.npy",
-        statistics="results/data/{dataset}/statistics.json",
-        weights="results/models/{dataset}/{network}/seed-{seed}/weights.safetensors",
-        card="results/models/{dataset}/{network}/seed-{seed}/card.json",
         targets="results/targets/{dataset}/{network}/seed-{seed}.csv",
         precision_check=precision_check,
     output:
@@ -97,11 +88,8 @@ rule explain:
     resources:
         gpu=1,
     params:
-        network=define("networks"),
+        **NETWORK,
         explainer=define("explainers"),
-        classes=dataset("classes"),
-        channels=dataset("channels"),
-        threads=config["threads"]["explain"],
         code=code("explain", "networks", "explainers"),
     script:
         "../scripts/explain.py"
@@ -130,11 +118,8 @@ rule gather_maps:
 rule extract_features:
     """First principal component of the last block's keys of each chosen image."""
     input:
+        **TRAINED,
         chosen="results/targets/{dataset}/images.csv",
-        images="results/data/{dataset}/images.npy",
-        statistics="results/data/{dataset}/statistics.json",
-        weights="results/models/{dataset}/{network}/seed-{seed}/weights.safetensors",
-        card="results/models/{dataset}/{network}/seed-{seed}/card.json",
     output:
         features="results/features/{dataset}/{network}/seed-{seed}.npy",
     log:
@@ -147,10 +132,7 @@ rule extract_features:
     resources:
         gpu=1,
     params:
-        network=define("networks"),
-        classes=dataset("classes"),
-        channels=dataset("channels"),
-        threads=config["threads"]["explain"],
+        **NETWORK,
         code=code("extract_features", "networks"),
     script:
         "../scripts/extract_features.py"

@@ -1,6 +1,11 @@
 """What jobs take as inputs and params where it follows from what their wildcards name."""
 
 
+def pair(kind, stem, *names):
+    """An array and its table by the names of the inputs."""
+    return dict(zip(names, [f"results/{kind}/{stem}.npy", f"results/{kind}/{stem}.csv"]))
+
+
 def series_tables(wildcards):
     """Lists of the series of a data set that lies in a bucket; they come with the workflow."""
     files = dataset("source")(wildcards).get("series", [])
@@ -16,10 +21,9 @@ def fetched(wildcards):
 
 def learnt_from(wildcards):
     """What a network learns from: labelled patches, or masks with their index."""
-    folder = f"results/data/{wildcards.dataset}"
     if about("networks", define("networks")(wildcards)["method"])["task"] == "classify":
-        return {"patches": f"{folder}/patches.csv"}
-    return {"truth": f"{folder}/masks.npy", "outlines": f"{folder}/masks.csv"}
+        return {"patches": f"results/data/{wildcards.dataset}/patches.csv"}
+    return pair("data", f"{wildcards.dataset}/masks", "truth", "outlines")
 
 
 def precision_check(wildcards):
@@ -31,54 +35,47 @@ def precision_check(wildcards):
 
 def shards(pattern):
     """Files of all shards of the wildcard's data set, in order."""
-
-    def of_cell(wildcards):
-        numbers = range(studies.n_shards(config, wildcards.dataset))
-        return collect(pattern, **dict(wildcards.items()), shard=numbers)
-
-    return of_cell
+    return lambda wildcards: collect(
+        pattern,
+        **dict(wildcards.items()),
+        shard=range(studies.n_shards(config, wildcards.dataset)),
+    )
 
 
 def view_of(wildcards):
     """Definition of the view that the wildcard's segmenter cuts, or whose cut it refines."""
     chosen = define("segmenters")(wildcards)
     cut = config["segmenters"][chosen["of"]] if chosen["of"] else chosen
-    return untitled(config["views"][cut["view"]])
-
-
-def mapped(wildcards):
-    """The attributions of a cell, with the features that its segmenter's view fuses them with."""
-    cell = "{dataset}/{network}/{explainer}/seed-{seed}".format(**wildcards)
-    files = {"maps": f"results/maps/{cell}.npy", "rows": f"results/maps/{cell}.csv"}
-    network = "{dataset}/{network}/seed-{seed}".format(**wildcards)
-    files["targets"] = f"results/targets/{network}.csv"
-    if "features" in about("views", view_of(wildcards)["method"])["reads"]:
-        files["features"] = f"results/features/{network}.npy"
-        files["chosen"] = f"results/targets/{wildcards.dataset}/images.csv"
-    return files
+    return DEFINED["views"][cut["view"]]
 
 
 def cut_from(wildcards):
-    """The masks that a segmenter refines, with the settings that they were cut by."""
-    of = define("segmenters")(wildcards)["of"]
-    if not of:
-        return {}
-    cell = "{dataset}/{network}/{explainer}/{of}/seed-{seed}".format(of=of, **wildcards)
-    return {"coarse": f"results/masks/{cell}.npy", "coarse_settings": f"results/tuning/{cell}.json"}
+    """What a segmenter of maps reads beside the images.
+
+    The attributions, the features that its view fuses them with, and the masks that it refines,
+    with the settings that they were cut by.
+    """
+    folder, seed = "{dataset}/{network}".format(**wildcards), f"seed-{wildcards.seed}"
+    files = pair("maps", f"{folder}/{wildcards.explainer}/{seed}", "maps", "rows")
+    files["targets"] = f"results/targets/{folder}/{seed}.csv"
+    if "features" in about("views", view_of(wildcards)["method"])["reads"]:
+        files["features"] = f"results/features/{folder}/{seed}.npy"
+        files["chosen"] = f"results/targets/{wildcards.dataset}/images.csv"
+    if of := define("segmenters")(wildcards)["of"]:
+        cell = f"{folder}/{wildcards.explainer}/{of}/{seed}"
+        files["coarse"] = f"results/masks/{cell}.npy"
+        files["coarse_settings"] = f"results/tuning/{cell}.json"
+    return files
 
 
 def asked(wildcards):
     """What a network needs that was trained here, and its predictions where they are explained."""
     if not define("networks")(wildcards)["training"]:
         return {}
-    cell = "{dataset}/{network}/seed-{seed}".format(**wildcards)
-    files = {
-        "weights": f"results/models/{cell}/weights.safetensors",
-        "card": f"results/models/{cell}/card.json",
-        "statistics": f"results/data/{wildcards.dataset}/statistics.json",
-    }
+    files = {name: file.format(**wildcards) for name, file in TRAINED.items() if name != "images"}
     if "levels" in about("segmenters", define("segmenters")(wildcards)["method"])["reads"]:
-        files["predictions"] = f"results/predictions/{cell}.csv"
+        predictions = "results/predictions/{dataset}/{network}/seed-{seed}.csv"
+        files["predictions"] = predictions.format(**wildcards)
     return files
 
 
@@ -92,29 +89,35 @@ def segment_code(script):
 
 
 def families(kind):
-    """Names of the score files of maps or of masks."""
+    """Names of the score files of maps or of masks, as a pattern."""
     scores = [study["scores"] for study in STUDIES.values()]
-    return {name for some in scores for name, family in some.items() if family["of"] == kind}
+    names = {name for some in scores for name, family in some.items() if family["of"] == kind}
+    return "|".join(sorted(names))
 
 
-def study_of(wildcards):
-    """The study that a family of scores is declared by."""
-    return next(study for study in STUDIES.values() if wildcards.family in study["scores"])
+def path_of(wildcards):
+    """What stands between data set and seed in the name of a score file."""
+    return wildcards.get("path") or f"{wildcards.network}/{wildcards.explainer}"
 
 
 def requested(wildcards):
     """What a score file holds of each target or mask."""
-    path = wildcards.get("path") or f"{wildcards.network}/{wildcards.explainer}"
-    return studies.requests(config, wildcards.family, wildcards.dataset, path)
+    return studies.requests(config, wildcards.family, wildcards.dataset, path_of(wildcards))
+
+
+def study_of(wildcards):
+    """The study that declares a score file; where several do, they agree on what is read here."""
+    cell = (wildcards.family, wildcards.dataset, path_of(wildcards))
+    return next(study for study in STUDIES.values() if studies.scores_of(config, study, *cell))
 
 
 def compared(wildcards):
     """What maps are compared with beside the truth: a segmentation, a planted marker."""
-    study, files = study_of(wildcards), {}
-    if of := study["segmentation"]:
-        path = studies.mask_path(config, study, of, wildcards.network, wildcards.explainer)
-        stem = f"results/masks/{wildcards.dataset}/{path}/seed-{wildcards.seed}"
-        files = {"segmentation": f"{stem}.npy", "segmentation_rows": f"{stem}.csv"}
+    files = {}
+    if of := study_of(wildcards)["segmentation"]:
+        path = studies.mask_path(config, of, wildcards.network, wildcards.explainer)
+        stem = f"{wildcards.dataset}/{path}/seed-{wildcards.seed}"
+        files = pair("masks", stem, "segmentation", "segmentation_rows")
     if any(request["reference"] == "marker" for request in requested(wildcards)):
         files["markers"] = f"results/data/{wildcards.dataset}/markers.npy"
     return files
@@ -128,7 +131,7 @@ def scope_of(wildcards):
 
 def labels_of(wildcards):
     """The only labels that a family is about; None for all."""
-    if study_of(wildcards)["scores"][wildcards.family].get("needs") != "shortcut":
+    if study_of(wildcards)["scores"][wildcards.family]["needs"] != "shortcut":
         return None
     return [dataset("source")(wildcards)["shortcut"]["class"]]
 
@@ -140,8 +143,7 @@ def masks_compared(wildcards):
         cell = f"{wildcards.dataset}/{names['network']}/seed-{wildcards.seed}"
         files["targets"] = f"results/targets/{cell}.csv"
     if any(request["reference"] == "instances" for request in requested(wildcards)):
-        stem = f"results/data/{wildcards.dataset}/instances"
-        files |= {"instances": f"{stem}.npy", "instance_facts": f"{stem}.csv"}
+        files |= pair("data", f"{wildcards.dataset}/instances", "instances", "instance_facts")
     return files
 
 
@@ -150,26 +152,20 @@ def score_code(script):
 
     def of_job(wildcards):
         chosen = requested(wildcards)
+        damaged = [request["segmenter_definition"] for request in chosen if request["segmenter"]]
         return digest(
             script,
             metrics=[request["metric"]["method"] for request in chosen],
             views=[request["view"]["method"] for request in chosen if request["view"]],
             # Only damaged true masks are made by the job itself.
             segmenters=[
-                request["segmenter_definition"]["method"]
-                for request in chosen
-                if request["segmenter"] and "truth" in studies.reads(config, request["segmenter"])
+                made["method"]
+                for made in damaged
+                if "truth" in about("segmenters", made["method"])["reads"]
             ],
         )
 
     return of_job
-
-
-def own_selections(wildcards):
-    """Which images of each data set the study of a table is about."""
-    spec = TABLES[wildcards.table]
-    alone = {**config, "run": [spec["study"]]}
-    return {name: studies.selections(alone, name) for name in spec["datasets"]}
 
 
 def study_with(wildcards):
@@ -178,48 +174,27 @@ def study_with(wildcards):
     return STUDIES[made["study"]]
 
 
-def titles(wildcards):
-    """Printed names of the data sets of a figure or a table."""
-    return shown.titles(config, study_with(wildcards)["datasets"])
-
-
-def pictures(wildcards):
-    """The examples of the study that a figure is declared by."""
-    return shown.example_files(config, FIGURES[wildcards.figure]["study"])
-
-
-def of_kind(kind):
-    """Names of the figures of a kind, as a pattern; one that no name fits if there are none."""
-    return "|".join(name for name, spec in FIGURES.items() if spec["kind"] == kind) or "none^"
-
-
-def drawn(kind):
-    """How Snakemake's own report shows a figure of a kind."""
-    return {
-        "caption": f"../report/{kind}.rst",
-        "category": lambda wildcards: study_with(wildcards)["title"],
-        "labels": {"shows": "{figure}", "as": "figure"},
-    }
-
-
-def printed(caption):
-    """How Snakemake's own report shows a table, or its tests."""
+def printed(wildcard, caption):
+    """How Snakemake's own report shows a table, its tests or a figure."""
     return {
         "caption": f"../report/{caption}.rst",
         "category": lambda wildcards: study_with(wildcards)["title"],
-        "labels": {"shows": "{table}", "as": caption},
+        "labels": {"shows": f"{{{wildcard}}}", "as": wildcard if wildcard == "figure" else caption},
     }
 
 
-def of_example(value):
-    """A param of the examples of a study and a data set, from what the study declares."""
-    return lambda wildcards: value(STUDIES[wildcards.study], wildcards.dataset)
+def drawn(kind):
+    """Files of a figure of a kind; none matches the pattern if no study declares such a figure."""
+    names = "|".join(name for name, spec in FIGURES.items() if spec["kind"] == kind) or "none^"
+    stem = f"results/figures/{{figure,{names}}}"
+    return {"png": report(f"{stem}.png", **printed("figure", kind)), "pdf": f"{stem}.pdf"}
 
 
-example_params = {
-    "map_paths": of_example(lambda s, d: [c["path"] for c in shown.pictured(config, s, d)[0]]),
-    "mask_paths": of_example(lambda s, d: [c["path"] for c in shown.pictured(config, s, d)[1]]),
-    "of": of_example(lambda s, d: shown.examples_of(s)),
-    "spec": of_example(lambda s, d: s["examples"]),
-    "headline": of_example(lambda s, d: shown.headline(config, s)),
-}
+def of_job(make):
+    """What a function makes of the configuration and of the wildcards, in their order."""
+    return lambda wildcards: make(config, *wildcards)
+
+
+def params_of(facts, *names):
+    """Some of the facts about a table, a figure or examples, as params of their names."""
+    return {name: lambda wildcards, name=name: facts(config, *wildcards)[name] for name in names}

@@ -5,9 +5,8 @@ rule train_network:
     """Train a classifier on labels or a segmenter on masks; keep the epoch of least loss."""
     input:
         unpack(learnt_from),
+        **PICTURES,
         samples="results/data/{dataset}/samples.csv",
-        images="results/data/{dataset}/images.npy",
-        statistics="results/data/{dataset}/statistics.json",
     output:
         weights="results/models/{dataset}/{network}/seed-{seed}/weights.safetensors",
         history="results/models/{dataset}/{network}/seed-{seed}/history.csv",
@@ -22,9 +21,8 @@ rule train_network:
     resources:
         gpu=1,
     params:
+        **IMAGES,
         network=network,
-        classes=dataset("classes"),
-        channels=dataset("channels"),
         threads=config["threads"]["train"],
         code=code("train_network", "networks"),
     script:
@@ -34,11 +32,8 @@ rule train_network:
 rule predict:
     """Class probabilities of a classifier for whole images, or regions of a segmenter."""
     input:
+        **TRAINED,
         samples="results/data/{dataset}/samples.csv",
-        images="results/data/{dataset}/images.npy",
-        statistics="results/data/{dataset}/statistics.json",
-        weights="results/models/{dataset}/{network}/seed-{seed}/weights.safetensors",
-        card="results/models/{dataset}/{network}/seed-{seed}/card.json",
     output:
         predictions="results/predictions/{dataset}/{network}/seed-{seed}.csv",
     log:
@@ -51,10 +46,7 @@ rule predict:
     resources:
         gpu=1,
     params:
-        network=define("networks"),
-        classes=dataset("classes"),
-        channels=dataset("channels"),
-        threads=config["threads"]["explain"],
+        **NETWORK,
         code=code("predict", "networks"),
     script:
         "../scripts/predict.py"

@@ -4,14 +4,11 @@
 rule write_report:
     """One self-contained page: what was run, what came out, and the images behind it."""
     input:
+        **shown.example_files(config, *STUDIES),
         tables=collect("results/tables/{table}.csv", table=TABLES),
         tests=collect("results/tables/{table}_tests.csv", table=TABLES),
         claims="results/tables/claims.csv",
         summary="results/tables/dataset_summary.csv",
-        arrays=[file for name in STUDIES for file in shown.example_files(config, name)["arrays"]],
-        examples=[
-            file for name in STUDIES for file in shown.example_files(config, name)["examples"]
-        ],
         figures=collect("results/figures/{figure}.png", figure=FIGURES),
         captions=[
             local(str(file)) for file in sorted(Path(workflow.basedir, "report").glob("*.rst"))

@@ -5,12 +5,10 @@ rule score_maps:
     """What one family of metrics measures of each explained target."""
     input:
         unpack(compared),
-        samples="results/data/{dataset}/samples.csv",
+        **TRUTH,
         targets="results/targets/{dataset}/{network}/seed-{seed}.csv",
         maps="results/maps/{dataset}/{network}/{explainer}/seed-{seed}.npy",
         rows="results/maps/{dataset}/{network}/{explainer}/seed-{seed}.csv",
-        truth="results/data/{dataset}/masks.npy",
-        outlines="results/data/{dataset}/masks.csv",
         predictions="results/predictions/{dataset}/{network}/seed-{seed}.csv",
     output:
         scores="results/scores/{family}/{dataset}/{network}/{explainer}/seed-{seed}.csv",
@@ -19,7 +17,7 @@ rule score_maps:
     benchmark:
         "benchmarks/score_maps/{family}/{dataset}/{network}/{explainer}/seed-{seed}.tsv"
     wildcard_constraints:
-        family="|".join(families("maps")),
+        family=families("maps"),
     conda:
         "../envs/segment.yaml"
     threads: config["threads"]["segment"]
@@ -38,9 +36,7 @@ rule score_masks:
     """What one family of metrics measures of each mask of a segmenter."""
     input:
         unpack(masks_compared),
-        samples="results/data/{dataset}/samples.csv",
-        truth="results/data/{dataset}/masks.npy",
-        outlines="results/data/{dataset}/masks.csv",
+        **TRUTH,
         masks="results/masks/{dataset}/{path}/seed-{seed}.npy",
         facts="results/masks/{dataset}/{path}/seed-{seed}.csv",
     output:
@@ -50,7 +46,7 @@ rule score_masks:
     benchmark:
         "benchmarks/score_masks/{family}/{dataset}/{path}/seed-{seed}.tsv"
     wildcard_constraints:
-        family="|".join(families("masks")),
+        family=families("masks"),
         path="|".join(MASKS),
     conda:
         "../envs/segment.yaml"

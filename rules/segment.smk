@@ -4,12 +4,9 @@
 rule tune_segmenter:
     """Settings of a segmenter of maps: the best of a grid by mean Dice on validation images."""
     input:
-        unpack(mapped),
         unpack(cut_from),
-        samples="results/data/{dataset}/samples.csv",
+        **TRUTH,
         images="results/data/{dataset}/images.npy",
-        truth="results/data/{dataset}/masks.npy",
-        outlines="results/data/{dataset}/masks.csv",
     output:
         settings="results/tuning/{dataset}/{network}/{explainer}/{segmenter}/seed-{seed}.json",
         trials="results/tuning/{dataset}/{network}/{explainer}/{segmenter}/seed-{seed}.csv",
@@ -34,7 +31,6 @@ rule tune_segmenter:
 rule segment_maps:
     """Masks from attributions, or of such masks by DenseCRF: one per target."""
     input:
-        unpack(mapped),
         unpack(cut_from),
         images="results/data/{dataset}/images.npy",
         settings="results/tuning/{dataset}/{network}/{explainer}/{segmenter}/seed-{seed}.json",
@@ -76,10 +72,9 @@ rule segment_network:
     resources:
         gpu=1,
     params:
+        **IMAGES,
         segmenter=define("segmenters"),
         network=define("networks"),
-        classes=dataset("classes"),
-        channels=dataset("channels"),
         display=dataset("display"),
         torch_threads=config["threads"]["explain"],
         code=code("segment_network", "networks", "segmenters"),
@@ -87,7 +82,7 @@ rule segment_network:
         "../scripts/segment_network.py"
 
 
-rule gather_masks:
+use rule gather_maps as gather_masks with:
     """The masks of all shards in one file, in the order of the chosen images."""
     input:
         arrays=shards("results/masks/{dataset}/{network}/{segmenter}/seed-{seed}/{shard}.npy"),
@@ -99,21 +94,13 @@ rule gather_masks:
         "logs/gather_masks/{dataset}/{network}/{segmenter}/seed-{seed}.log",
     benchmark:
         "benchmarks/gather_masks/{dataset}/{network}/{segmenter}/seed-{seed}.tsv"
-    conda:
-        "../envs/data.yaml"
-    params:
-        code=digest("gather_shards"),
-    script:
-        "../scripts/gather_shards.py"
 
 
 rule segment_control:
     """Masks of the chosen images by a control that sees no network."""
     input:
-        samples="results/data/{dataset}/samples.csv",
+        **TRUTH,
         images="results/data/{dataset}/images.npy",
-        truth="results/data/{dataset}/masks.npy",
-        outlines="results/data/{dataset}/masks.csv",
         chosen="results/targets/{dataset}/images.csv",
     output:
         masks="results/masks/{dataset}/{segmenter}/seed-{seed}.npy",

@@ -4,15 +4,13 @@
 rule make_table:
     """A declared table of a study: its tidy form, its printed forms, and its tests."""
     input:
-        scores=lambda wildcards: studies.table_files(config, wildcards.table)["scores"],
-        predictions=lambda wildcards: studies.table_files(config, wildcards.table)["predictions"],
-        samples=lambda wildcards: studies.table_files(config, wildcards.table)["samples"],
+        unpack(of_job(studies.table_files)),
         published=PUBLISHED,
     output:
-        csv=report("results/tables/{table}.csv", **printed("table")),
+        csv=report("results/tables/{table}.csv", **printed("table", "table")),
         md="results/tables/{table}.md",
         tex="results/tables/{table}.tex",
-        tests=report("results/tables/{table}_tests.csv", **printed("tests")),
+        tests=report("results/tables/{table}_tests.csv", **printed("table", "tests")),
     log:
         "logs/make_table/{table}.log",
     benchmark:
@@ -22,13 +20,7 @@ rule make_table:
     conda:
         "../envs/report.yaml"
     params:
-        spec=lambda wildcards: TABLES[wildcards.table],
-        titles=titles,
-        names=lambda wildcards: shown.names(config, study_with(wildcards)),
-        segmenters=lambda wildcards: {
-            name: config["segmenters"][name] for name in TABLES[wildcards.table]["segmenters"]
-        },
-        selections=own_selections,
+        **params_of(shown.table_facts, "spec", "titles", "names", "segmenters", "selections"),
         statistics=config["statistics"],
         code=digest("make_table"),
     script:
@@ -94,11 +86,8 @@ rule check_claims:
     params:
         max_images={name: config["datasets"][name]["max_images"] for name in DATASETS},
         selections={
-            study: {
-                name: studies.selections({**config, "run": [study]}, name)
-                for name in STUDIES[study]["datasets"]
-            }
-            for study in STUDIES
+            name: studies.own_selections(config, name, study["datasets"])
+            for name, study in STUDIES.items()
         },
         networks={
             name: config["networks"][name]

@@ -4,22 +4,14 @@ As in :mod:`segxai.workflow.studies`, all functions read a resolved configuratio
 the first seed.
 """
 
-from itertools import product
-
 from segxai.workflow import studies
 from segxai.workflow.plugins import about
 
 # Roles of the segmenters whose masks are shown image by image.
 PICTURED = ("variant", "baseline")
 # Whether more is better, of numbers that no metric file describes.
-DIRECTIONS = {
-    "auroc": "higher",
-    "aurc": "lower",
-    "augrc": "lower",
-    "error_rate": "lower",
-    "accuracy": "higher",
-    "f1": "higher",
-}
+DIRECTIONS = {"auroc": "higher", "aurc": "lower", "augrc": "lower", "error_rate": "lower"}
+DIRECTIONS |= {"accuracy": "higher", "f1": "higher"}
 
 
 def titles(config: dict, names: list[str]) -> dict[str, str]:
@@ -44,16 +36,6 @@ def names(config: dict, study: dict) -> dict[str, dict[str, str]]:
     }
 
 
-def rows(study: dict) -> list[tuple[str, str]]:
-    """Each network of a study with each explainer."""
-    return list(product(study["networks"], study["explainers"]))
-
-
-def examples_of(study: dict) -> str:
-    """Whether a study's examples are of ``masks`` (images) or of ``maps`` (targets)."""
-    return study["scores"][study["examples"]["scores"][0]]["of"]
-
-
 def pictured(config: dict, study: dict, dataset: str) -> tuple[list[dict], list[dict]]:
     """Cells of the maps and of the masks that a study's examples of a data set show."""
     first = (dataset, config["seeds"][0])
@@ -67,6 +49,11 @@ def pictured(config: dict, study: dict, dataset: str) -> tuple[list[dict], list[
     return maps, [cell for cell in masks if role[cell["segmenter"]] in PICTURED]
 
 
+def examples_of(study: dict) -> str:
+    """Whether a study's examples are of ``masks`` (images) or of ``maps`` (targets)."""
+    return study["scores"][study["examples"]["scores"][0]]["of"]
+
+
 def methods(config: dict, study: dict) -> dict[str, dict[str, str]]:
     """Title and role of each method of a study's examples, by path."""
     maps, masks = pictured(config, study, study["datasets"][0])
@@ -74,21 +61,11 @@ def methods(config: dict, study: dict) -> dict[str, dict[str, str]]:
         of_path = {cell["path"]: config["segmenters"][cell["segmenter"]] for cell in masks}
         return {path: {key: of[key] for key in ("title", "role")} for path, of in of_path.items()}
     said = names(config, study)
-    return {
-        cell["path"]: {
-            "title": " ".join(said[key][cell[key]] for key in ("network", "explainer")),
-            "role": "explainer",
-        }
+    titled = {
+        cell["path"]: " ".join(said[key][cell[key]] for key in ("network", "explainer"))
         for cell in maps
     }
-
-
-def headline(config: dict, study: dict) -> str:
-    """Path of the method that a study's examples are ranked by, or the first one."""
-    for cell in pictured(config, study, study["datasets"][0])[1]:
-        if cell["segmenter"] == study["headline"]:
-            return cell["path"]
-    return next(iter(methods(config, study)))
+    return {path: {"title": title, "role": "explainer"} for path, title in titled.items()}
 
 
 def paths(config: dict, study: dict, segmenters: list[str]) -> list[str]:
@@ -97,37 +74,54 @@ def paths(config: dict, study: dict, segmenters: list[str]) -> list[str]:
     return [cell["path"] for name in segmenters for cell in masks if cell["segmenter"] == name]
 
 
+def headline(config: dict, study: dict) -> str:
+    """Path of the method that a study's examples are ranked by, or the first one."""
+    own = paths(config, study, [study["headline"]])
+    return next(iter([*own, *methods(config, study)]))
+
+
+def example_facts(config: dict, name: str, dataset: str) -> dict:
+    """What a study's examples of a data set are chosen and drawn by."""
+    study = config["studies"][name]
+    maps, masks = pictured(config, study, dataset)
+    return {
+        "map_paths": [cell["path"] for cell in maps],
+        "mask_paths": [cell["path"] for cell in masks],
+        "of": examples_of(study),
+        "spec": study["examples"],
+        "headline": headline(config, study),
+    }
+
+
 def examples(config: dict, name: str, dataset: str) -> dict[str, list[str]]:
     """Files of a study that its examples of a data set are made of, by kind."""
     study, seed = config["studies"][name], config["seeds"][0]
-    maps, masks = pictured(config, study, dataset)
-    drawn = {cell["path"] for cell in masks}
-    scores = [
-        cell["file"]
-        for family in study["examples"]["scores"]
-        for cell in studies.score_cells(config, name, family)
-        if (cell["dataset"], cell["seed"]) == (dataset, seed)
-        and (study["scores"][family]["of"] == "maps" or cell["path"] in drawn)
-    ]
-    stems = {
-        kind: [f"results/{kind}/{dataset}/{cell['path']}/seed-{seed}" for cell in cells]
-        for kind, cells in (("maps", maps), ("masks", masks))
-    }
-    return {
+    facts = example_facts(config, name, dataset)
+    files = {
         "targets": [f"results/targets/{dataset}/{n}/seed-{seed}.csv" for n in study["networks"]],
-        "maps": [f"{stem}.npy" for stem in stems["maps"]],
-        "map_rows": [f"{stem}.csv" for stem in stems["maps"]],
-        "masks": [f"{stem}.npy" for stem in stems["masks"]],
-        "mask_rows": [f"{stem}.csv" for stem in stems["masks"]],
-        "scores": scores,
+        "scores": [
+            cell["file"]
+            for family in study["examples"]["scores"]
+            for cell in studies.score_cells(config, name, family)
+            if (cell["dataset"], cell["seed"]) == (dataset, seed)
+            and (not cell["segmenter"] or cell["path"] in facts["mask_paths"])
+        ],
     }
+    for kind in ("map", "mask"):
+        stems = [f"results/{kind}s/{dataset}/{p}/seed-{seed}" for p in facts[f"{kind}_paths"]]
+        files[f"{kind}s"] = [f"{stem}.npy" for stem in stems]
+        files[f"{kind}_rows"] = [f"{stem}.csv" for stem in stems]
+    return files
 
 
-def example_files(config: dict, name: str) -> dict[str, list[str]]:
-    """Arrays and tables of a study's examples, in the order of its data sets."""
-    study = config["studies"][name]
-    chosen = study["datasets"] if study["examples"] else []
-    stems = [f"results/examples/{name}/{dataset}" for dataset in chosen]
+def example_files(config: dict, *names: str) -> dict[str, list[str]]:
+    """Arrays and tables of the examples of studies, in the order of their data sets."""
+    chosen = [(name, config["studies"][name]) for name in names]
+    stems = [
+        f"results/examples/{name}/{dataset}"
+        for name, study in chosen
+        for dataset in (study["datasets"] if study["examples"] else [])
+    ]
     return {"arrays": [f"{s}.npz" for s in stems], "examples": [f"{s}.csv" for s in stems]}
 
 
@@ -135,17 +129,88 @@ def trained(config: dict, study: dict) -> list[tuple[str, str]]:
     """Data set and network of everything that a study trains, each once."""
     own = [config["segmenters"][name]["network"] for name in studies.stored(config, study)]
     chosen = dict.fromkeys([*study["networks"], *filter(None, own)])
-    return [
-        (dataset, network)
-        for dataset in study["datasets"]
-        for network in chosen
-        if config["networks"][network]["training"]
-    ]
+    trained = [name for name in chosen if config["networks"][name]["training"]]
+    return [(dataset, network) for dataset in study["datasets"] for network in trained]
+
+
+def table_facts(config: dict, table: str) -> dict:
+    """What a table says, by the names of its rule's params."""
+    spec = studies.tables(config)[table]
+    study = config["studies"][spec["study"]]
+    return {
+        "spec": spec,
+        "titles": titles(config, study["datasets"]),
+        "names": names(config, study),
+        "segmenters": {name: config["segmenters"][name] for name in spec["segmenters"]},
+        "selections": studies.own_selections(config, spec["study"], spec["datasets"]),
+    }
+
+
+def figure_files(config: dict, figure: str) -> dict[str, str | list[str]]:
+    """Files that a figure is made of, by the names that its rule gives them."""
+    spec = studies.figures(config)[figure]
+    name, kind = spec["study"], spec["kind"]
+    study = config["studies"][name]
+    if kind in ("mask_examples", "map_examples"):
+        return example_files(config, name)
+    if kind == "distributions":
+        files = [studies.table_files(config, table)["scores"] for table in spec["tables"]]
+        tables = [f"results/tables/{table}.csv" for table in spec["tables"]]
+        return {"scores": sorted(set().union(*files)), "tables": tables}
+    if kind == "risk_coverage":
+        cells = studies.score_cells(config, name, spec["scores"])
+        return {"scores": [cell["file"] for cell in cells]}
+    if kind == "responses":
+        return {key: f"results/tables/{spec[key]}.csv" for key in ("table", "mark")}
+    stems = [f"results/models/{dataset}/{net}" for dataset, net in trained(config, study)]
+    seeds = config["seeds"]
+    return {"histories": [f"{stem}/seed-{seed}/history.csv" for stem in stems for seed in seeds]}
+
+
+def figure_facts(config: dict, figure: str) -> dict:
+    """What a figure says, by the names of its rule's params: those that its kind has."""
+    spec = studies.figures(config)[figure]
+    study = config["studies"][spec["study"]]
+    rows = studies.explained(study)
+    facts = {
+        "spec": spec,
+        "titles": titles(config, study["datasets"]),
+        "rows": rows,
+        "names": names(config, study),
+        "segmenters": {
+            name: {key: config["segmenters"][name][key] for key in ("title", "role")}
+            for name in study["segmenters"]
+        },
+        "networks": [
+            {
+                "title": f"{config['datasets'][dataset]['title']}, {net['title']}",
+                "loss": net["training"]["loss"],
+                "seeds": config["seeds"],
+            }
+            for dataset, network in trained(config, study)
+            for net in [config["networks"][network]]
+        ],
+    }
+    if spec["table"]:
+        facts["declared"] = studies.tables(config)[spec["table"]]
+    if spec["kind"] in ("mask_examples", "map_examples"):
+        facts["methods"] = methods(config, study)
+        facts["rank"] = study["examples"]["rank"]
+        facts["values"] = studies.values(study["examples"])
+        # Maps are of the first network.
+        of_maps = ["/".join(row) for row in rows if row[0] == study["networks"][0]]
+        own = paths(config, study, spec["segmenters"])
+        facts["shown"] = own if spec["kind"] == "mask_examples" else of_maps
+    return facts
 
 
 def page(config: dict) -> dict:
     """Everything that the page says of the run: see ``scripts/write_report.py``."""
     known, tables = {}, studies.tables(config)
+    printed = {
+        kind: {name: definition["title"] for name, definition in config[f"{kind}s"].items()}
+        for kind in ("metric", "view")
+    }
     for name, study in studies.selected(config).items():
         known[name] = {"title": study["title"]}
         if study["examples"] and study["datasets"]:
@@ -156,11 +221,6 @@ def page(config: dict) -> dict:
                 "unit": units[0],
                 "values": studies.values(study["examples"]),
             }
-    printed = {
-        kind: {name: definition["title"] for name, definition in config[f"{kind}s"].items()}
-        for kind in ("metric", "view")
-    }
-    for study in studies.selected(config).values():
         for kind, of_kind in names(config, study).items():
             printed[kind] = printed.get(kind, {}) | of_kind
     directions = {

@@ -39,9 +39,7 @@ def reads(config: dict, segmenter: str) -> list[str]:
     return about("segmenters", config["segmenters"][segmenter]["method"])["reads"]
 
 
-def mask_path(
-    config: dict, study: dict, segmenter: str, network: str = "", explainer: str = ""
-) -> str:
+def mask_path(config: dict, segmenter: str, network: str = "", explainer: str = "") -> str:
     """Path of a segmenter's masks between data set and seed: all that they depend on.
 
     Raises
@@ -60,38 +58,43 @@ def mask_path(
     return f"{own}/{segmenter}" if own else segmenter
 
 
+def keys(config: dict, path: str) -> dict[str, str]:
+    """Network, explainer and segmenter of a path of maps or masks; empty where it has none."""
+    first, *rest = path.split("/")
+    network, names = (first, rest) if rest else ("", [first])
+    return {
+        "network": network,
+        "explainer": next((name for name in names if name in config["explainers"]), ""),
+        "segmenter": next((name for name in names if name in config["segmenters"]), ""),
+    }
+
+
 def map_cells(config: dict, study: dict) -> list[dict]:
     """Cells of a study's attributions."""
-    names = product(study["datasets"], study["networks"], study["explainers"], config["seeds"])
-    return [
-        {
-            "dataset": dataset,
-            "network": network,
-            "explainer": explainer,
-            "segmenter": "",
-            "seed": seed,
-            "path": f"{network}/{explainer}",
-        }
-        for dataset, network, explainer, seed in names
-    ]
+    return _cells(config, study, ["/".join(row) for row in explained(study)])
 
 
 def mask_cells(config: dict, study: dict) -> list[dict]:
     """Cells of a study's masks; network and explainer are empty where a mask depends on none."""
     cells = []
     for segmenter in stored(config, study):
-        if "view" in reads(config, segmenter):
-            paths = [
-                mask_path(config, study, segmenter, *names)
-                for names in product(study["networks"], study["explainers"])
-            ]
-        else:
-            paths = [mask_path(config, study, segmenter)]
-        cells += [
-            {"dataset": dataset, "seed": seed, "path": path} | keys(config, path)
-            for dataset, path, seed in product(study["datasets"], paths, config["seeds"])
-        ]
+        of = explained(study) if "view" in reads(config, segmenter) else [()]
+        paths = [mask_path(config, segmenter, *names) for names in of]
+        cells += _cells(config, study, paths)
     return cells
+
+
+def _cells(config: dict, study: dict, paths: list[str]) -> list[dict]:
+    """Cells of a study with some paths."""
+    return [
+        {"dataset": dataset, "seed": seed, "path": path, **keys(config, path)}
+        for dataset, path, seed in product(study["datasets"], paths, config["seeds"])
+    ]
+
+
+def explained(study: dict) -> list[tuple[str, str]]:
+    """Each network of a study with each explainer."""
+    return list(product(study["networks"], study["explainers"]))
 
 
 def stored(config: dict, study: dict) -> list[str]:
@@ -102,35 +105,27 @@ def stored(config: dict, study: dict) -> list[str]:
     return [name for name in names if "truth" not in reads(config, name)]
 
 
-def keys(config: dict, path: str) -> dict[str, str]:
-    """Network, explainer and segmenter of a path of maps or masks; empty where it has none."""
-    names = path.split("/")
-    if len(names) == 2 and names[1] in config["explainers"]:
-        names.append("")
-    names = ["", *names] if len(names) == 1 else names
-    network, *between, segmenter = names
-    return {
-        "network": network,
-        "explainer": between[0] if between else "",
-        "segmenter": segmenter,
-    }
-
-
 def score_cells(config: dict, study_name: str, family: str) -> list[dict]:
     """Cells of a study's score files of one family, each with its ``file``."""
     study = config["studies"][study_name]
-    scores = study["scores"][family]
-    if scores["of"] == "maps":
-        cells = map_cells(config, study)
-    else:
-        cells = [
-            cell for cell in mask_cells(config, study) if cell["segmenter"] in study["segmenters"]
-        ]
+    cells = map_cells if study["scores"][family]["of"] == "maps" else mask_cells
     return [
         cell | {"file": "results/scores/{}/{dataset}/{path}/seed-{seed}.csv".format(family, **cell)}
-        for cell in cells
-        if has(config, cell["dataset"], scores["needs"])
+        for cell in cells(config, study)
+        if scores_of(config, study, family, cell["dataset"], cell["path"])
     ]
+
+
+def scores_of(config: dict, study: dict, family: str, dataset: str, path: str) -> dict | None:
+    """What a study declares of the score file of a family, data set and path; None if nothing."""
+    scores, named = study["scores"].get(family), keys(config, path)
+    if not scores or dataset not in study["datasets"] or not has(config, dataset, scores["needs"]):
+        return None
+    known = named["network"] in study["networks"] and named["explainer"] in study["explainers"]
+    if scores["of"] == "maps":
+        return scores if known and not named["segmenter"] else None
+    known = named["segmenter"] in study["segmenters"] and (known or not named["explainer"])
+    return scores if known else None
 
 
 def requests(config: dict, family: str, dataset: str, path: str) -> list[dict]:
@@ -143,47 +138,39 @@ def requests(config: dict, family: str, dataset: str, path: str) -> list[dict]:
         ``segmenter_definition``; ``view`` with its name and definition, or None; ``reference`` or
         ""; ``metric`` with its name and definition. Without repetition.
     """
+
+    def defined(kind, name):
+        return untitled(config[kind][name]) if name else None
+
     chosen = []
     for study in selected(config).values():
-        scores = study["scores"].get(family)
-        if scores is None or not _scored(config, study, scores, dataset, path):
+        if not (scores := scores_of(config, study, family, dataset, path)):
             continue
         masks = [""]
         if scores["of"] == "maps":
             masks = scores["segmenters"] or [study["segmentation"] or ""]
-        for mask, measure in product(masks, values({"values": scores["measure"]})):
-            request = _request(config, mask, measure)
+        for mask, measure in product(masks, measures(scores)):
+            view, metric = measure.get("view"), measure["metric"]
+            request = {
+                "segmenter": mask,
+                "segmenter_definition": defined("segmenters", mask),
+                "view": {"name": view, **defined("views", view)} if view else None,
+                "reference": measure.get("reference", ""),
+                "metric": {"name": metric, **defined("metrics", metric)},
+            }
             if request not in chosen:
                 chosen.append(request)
     return chosen
 
 
-def _scored(config: dict, study: dict, scores: dict, dataset: str, path: str) -> bool:
-    """Whether a study's family of scores has a file of a data set and path."""
-    named = keys(config, path)
-    if dataset not in study["datasets"] or not has(config, dataset, scores["needs"]):
-        return False
-    explained = named["network"] in study["networks"] and named["explainer"] in study["explainers"]
-    if scores["of"] == "maps":
-        return explained and not named["segmenter"]
-    return named["segmenter"] in study["segmenters"] and (explained or not named["explainer"])
-
-
-def _request(config: dict, mask: str, measure: dict) -> dict:
-    """One score, with the definitions of what makes it."""
-    view = measure.get("view")
-    return {
-        "segmenter": mask,
-        "segmenter_definition": _settings(config["segmenters"][mask]) if mask else None,
-        "view": {"name": view, **_settings(config["views"][view])} if view else None,
-        "reference": measure.get("reference", ""),
-        "metric": {"name": measure["metric"], **_settings(config["metrics"][measure["metric"]])},
-    }
-
-
-def _settings(definition: dict) -> dict:
-    """A definition without what is only printed: another title makes no other score."""
+def untitled(definition: dict) -> dict:
+    """A definition without what only tables and figures need: another title reruns no job."""
     return {name: value for name, value in definition.items() if name not in ("title", "role")}
+
+
+def measures(scores: dict) -> list[dict]:
+    """What a family of scores measures, one by one."""
+    return values({"values": scores["measure"]})
 
 
 def values(spec: dict) -> list[dict]:
@@ -215,19 +202,13 @@ def tables(config: dict) -> dict[str, dict]:
 
 def choose(config: dict, chosen: list | dict | None, names: list[str]) -> list[str]:
     """Segmenters that a table or figure chooses among some: names, roles, or all."""
-    if chosen is None:
-        return names
-    if isinstance(chosen, list):
-        return chosen
-    roles = [
-        name
-        for role in chosen.get("roles", [])
-        for name in names
-        if config["segmenters"][name]["role"] == role
-    ]
-    first, last = chosen.get("first"), chosen.get("last")
-    between = [name for name in roles if name not in (first, last)]
-    return [name for name in [first, *between, last] if name]
+    if not isinstance(chosen, dict):
+        return names if chosen is None else chosen
+    role = {name: config["segmenters"][name]["role"] for name in names}
+    ends = [chosen.get("first"), chosen.get("last")]
+    roles = chosen.get("roles", [])
+    between = [n for wanted in roles for n in names if role[n] == wanted and n not in ends]
+    return [name for name in [ends[0], *between, ends[1]] if name]
 
 
 def table_files(config: dict, table: str) -> dict[str, list[str]]:
@@ -285,6 +266,11 @@ def selections(config: dict, dataset: str, network: str | None = None) -> list[d
     return [chosen[key] for key in sorted(chosen)]
 
 
+def own_selections(config: dict, study: str, names: list[str]) -> dict[str, list[dict]]:
+    """Which images of some data sets one study is about."""
+    return {name: selections({**config, "run": [study]}, name) for name in names}
+
+
 def n_shards(config: dict, dataset: str) -> int:
     """Number of jobs among which the explained images of a data set are divided.
 
@@ -305,27 +291,24 @@ def n_shards(config: dict, dataset: str) -> int:
 
 
 def map_files(config: dict) -> list[str]:
-    """Files of all attributions."""
-    return _files(config, map_cells, "results/maps/{dataset}/{path}/seed-{seed}.npy")
+    """Files of all attributions, each once."""
+    cells = (map_cells(config, study) for study in selected(config).values())
+    return _files("results/maps/{dataset}/{path}/seed-{seed}.npy", cells)
 
 
 def mask_files(config: dict) -> list[str]:
-    """Files of all masks."""
-    return _files(config, mask_cells, "results/masks/{dataset}/{path}/seed-{seed}.npy")
-
-
-def _files(config: dict, cells, pattern: str) -> list[str]:
-    """Files of the cells of all selected studies, each once."""
-    known = (cell for study in selected(config).values() for cell in cells(config, study))
-    return list(dict.fromkeys(pattern.format(**cell) for cell in known))
+    """Files of all masks, each once."""
+    cells = (mask_cells(config, study) for study in selected(config).values())
+    return _files("results/masks/{dataset}/{path}/seed-{seed}.npy", cells)
 
 
 def score_files(config: dict) -> list[str]:
     """All score files of the selected studies, each once."""
-    files = (
-        cell["file"]
-        for name, study in selected(config).items()
-        for family in study["scores"]
-        for cell in score_cells(config, name, family)
-    )
-    return list(dict.fromkeys(files))
+    chosen = selected(config).items()
+    pairs = [(name, family) for name, study in chosen for family in study["scores"]]
+    return _files("{file}", (score_cells(config, *pair) for pair in pairs))
+
+
+def _files(pattern: str, cells) -> list[str]:
+    """Files of lists of cells."""
+    return list(dict.fromkeys(pattern.format(**cell) for cell in chain(*cells)))

@@ -144,7 +144,7 @@ def test_selected_studies_and_their_data_sets(config):
 )
 def test_paths_of_masks_name_what_they_depend_on(config, segmenter, path):
     """Network and explainer stand in the path of a mask that depends on them, and are read back."""
-    assert studies.mask_path(config, MASKS, segmenter, "vit", "ig") == path
+    assert studies.mask_path(config, segmenter, "vit", "ig") == path
     keys = studies.keys(config, path)
     assert keys["segmenter"] == segmenter
     assert "/".join(filter(None, keys.values())) == path
@@ -153,9 +153,9 @@ def test_paths_of_masks_name_what_they_depend_on(config, segmenter, path):
 def test_masks_that_are_not_stored_have_no_path(config):
     """A damaged truth is made where it is used, and a cut of maps needs an explainer."""
     with pytest.raises(ValueError, match="'erode' are made where"):
-        studies.mask_path(config, MAPS, "erode", "vit", "ig")
+        studies.mask_path(config, "erode", "vit", "ig")
     with pytest.raises(ValueError, match="'cut' needs an explainer"):
-        studies.mask_path(config, MASKS, "cut")
+        studies.mask_path(config, "cut")
 
 
 def test_keys_of_maps(config):
