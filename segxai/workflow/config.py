@@ -8,6 +8,7 @@ import difflib
 import json
 import re
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 from segxai.workflow.plugins import about, resolve, schema
@@ -254,23 +255,43 @@ def _declared_problem(config: dict, study: dict, path: str) -> str | None:
         for name, spec in study[key].items():
             for other in filter(None, of(spec)):
                 if other not in known:
-                    names = ", ".join(known) or "nothing"
-                    hint = _nearest(other, known)
-                    return f"{path}.{key}.{name} names '{other}', but there is only {names}{hint}."
+                    return _unknown(f"{path}.{key}.{name}", other, known)
+    for other in (study["examples"] or {"scores": []})["scores"]:
+        if other not in study["scores"]:
+            return _unknown(f"{path}.examples.scores", other, study["scores"])
     measured = _measured(config, study)
-    for name, spec in study["tables"].items():
-        for value in values(spec):
-            metric = value.get("metric")
-            if metric is not None and metric not in measured:
-                return (
-                    f"{path}.tables.{name}.values names metric '{metric}', but its scores have "
-                    f"only {', '.join(measured)}{_nearest(metric, measured)}."
-                )
+    for key, metric in _named_metrics(study):
+        if metric not in measured:
+            return _unknown(f"{path}.{key}", metric, measured)
     if study["segmentation"] is None and _reads_segmentation(config, study):
         return f"{path}.segmentation is null, but its scores need one: name a segmenter."
     if study["headline"] and study["headline"] not in study["segmenters"]:
         return f"{path}.headline got '{study['headline']}', which is not among its segmenters."
     return None
+
+
+def _unknown(path: str, name: str, known) -> str:
+    """Say that a key names what its study does not have."""
+    names = ", ".join(known) or "nothing"
+    return f"{path} names '{name}', but there is only {names}{_nearest(name, known)}."
+
+
+def _named_metrics(study: dict) -> Iterator[tuple[str, str]]:
+    """Each metric that a study's tables, figures and examples name, with the key that names it."""
+    examples = study["examples"] or {}
+    declared = [("examples.rank", examples.get("rank") or {})]
+    declared += [("examples.values", value) for value in examples.get("values", [])]
+    for name, spec in study["tables"].items():
+        declared += [(f"tables.{name}.values", value) for value in spec["values"]]
+        declared.append((f"tables.{name}.tests", spec["tests"] or {}))
+    for name, spec in study["figures"].items():
+        declared.append((f"figures.{name}", {"metric": spec["metric"] or []}))
+        confidences = list(spec["confidences"] or {})
+        declared.append((f"figures.{name}.confidences", {"metric": confidences}))
+    for path, value in declared:
+        for key in ("metric", "with"):
+            named = value.get(key) or []
+            yield from ((path, name) for name in ([named] if isinstance(named, str) else named))
 
 
 def _measured(config: dict, study: dict) -> list[str]:

@@ -1,32 +1,31 @@
 """The command itself, with configurations that cannot be: one sentence and a non-zero exit."""
 
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
 
 from tests.hostile.refusal import files_below
-
-ROOT = Path(__file__).resolve().parents[2]
+from tests.planning import snakemake
 
 
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("shards: 2\nseeds: [1]\nshards: 3\n", "Config key shards is given twice, again in line 3"),
-        ("shards: .nan\n", "Config key shards got NaN but must be a whole number, at least 1"),
+        (
+            "shard_size: 2\nseeds: [1]\nshard_size: 3\n",
+            "Config key shard_size is given twice, again in line 3",
+        ),
+        (
+            "shard_size: .nan\n",
+            "Config key shard_size got NaN but must be a whole number, at least 1",
+        ),
+        ("shards: 4\n", "Config key shards was renamed"),
     ],
 )
 def test_configuration_stops_the_command(tmp_path, text, sentence):
     """Snakemake shows the sentence once, without a traceback, and nothing is written."""
     overlay = tmp_path / "my overlay.yaml"
     overlay.write_text(text)
-    program = [sys.executable, "-m", "snakemake", "-n", "--directory", str(tmp_path / "out")]
-    program += ["--configfile", str(overlay)]
-    done = subprocess.run(program, cwd=ROOT, capture_output=True, text=True)
-    said = done.stdout + done.stderr
-    assert done.returncode != 0
-    assert said.count(sentence) == 1, said
-    assert "Traceback" not in said
+    stopped = snakemake("-n", "--directory", tmp_path / "out", "--configfile", overlay)
+    assert stopped.returncode != 0
+    assert stopped.stdout.count(sentence) == 1, stopped.stdout
+    assert "Traceback" not in stopped.stdout
     assert not [name for name in files_below(tmp_path) if name.startswith("out/results")]

@@ -90,6 +90,11 @@ VALUES = {
     f"{MASKS}/tables/explainseg_ablation/values": [[{"metric": "iuo"}], [{"metrics": "iou"}], None],
     f"{MASKS}/figures/explainseg_distributions/tables": [["no such"], "explainseg_ablation"],
     f"{MASKS}/figures/explainseg_training/kind": ["pie", None],
+    f"{MASKS}/tables/explainseg_ablation/tests/metric": ["dicez", ["dicez"], 3],
+    f"{MASKS}/figures/explainseg_distributions/metric": ["dicez", 3],
+    f"{MASKS}/examples/scores": [["overlaps"], [], "overlap"],
+    f"{MASKS}/examples/rank": [{"metric": "dicez"}, {}, None],
+    f"{MAPS}/figures/segu_risk_coverage/confidences": [{"entropyz": "entropy"}, ["entropy"]],
     f"{MAPS}/segmentation": ["no such", None, ["unet"]],
     f"{MAPS}/scores/doses/segmenters": [["no such"], "undamaged", [3]],
     f"{MAPS}/scores/alignment/measure": [[{"metric": "iou_at", "view": "segs"}]],
@@ -234,6 +239,7 @@ def test_misspelt_keys_are_named(section):
         said = problem_of(changed("/".join([*path, f"{key}z"]), place[key]))
         assert said is not None and said.startswith("Config key"), (path, key)
         named = f"{'.'.join([*path, key])}z", f'{".".join(path)} got "{key}z"'
+        named += (f"{'.'.join(path)} names '{key}z'",)
         assert any(name in said for name in named), said
         require_sentence(said)
 

@@ -1,108 +1,94 @@
-"""The house rules: what every rule declares, what parses, how long things may get."""
+"""The house rules: what every rule declares, what parses, and what is only advice."""
 
 import ast
 import re
 import subprocess
 import sys
+import warnings
+from functools import cache
 from pathlib import Path
 
 import pytest
 import yaml
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.planning import ROOT, snakemake
+
 RULE_FILES = [ROOT / "Snakefile", *sorted((ROOT / "rules").glob("*.smk"))]
 SCRIPTS = sorted((ROOT / "scripts").glob("*.py"))
 MODULES = sorted((ROOT / "segxai").rglob("*.py"))
-CONFIGS = ["config.yaml", "demo.yaml"]
+CONFIGS = {"full": [], "demo": ["--configfile", "config/overlays/demo.yaml"]}
 
 
 def read_rules() -> dict[str, str]:
-    """Text of each rule by name, as snakefmt lays it out: up to the next unindented line."""
+    """Text of each rule by name, as snakefmt lays it out; an heir's has that of its base too."""
     rules = {}
     for path in RULE_FILES:
-        if path.exists():
-            found = re.findall(
-                r"^(?:rule|checkpoint) (\w+):\n((?:    .*\n|\n)+)", path.read_text(), re.M
-            )
-            rules |= dict(found)
+        opened = r"^(?:use )?rule (?:(\w+) as )?(\w+)(?: with)?:\n((?:    .*\n|\n)+)"
+        for base, name, text in re.findall(opened, path.read_text(), re.M):
+            rules[name] = text + rules.get(base, "")
     return rules
 
 
 RULES = read_rules()
-# A rule without output only names targets; the others run a script.
-JOBS = {name: text for name, text in RULES.items() if "\n    output:" in text}
-
-
-def snakemake(*arguments, python: tuple[str, ...] = ()) -> subprocess.CompletedProcess:
-    """Run Snakemake in the checkout and capture what it says."""
-    program = [sys.executable, *python, "-m", "snakemake", *map(str, arguments)]
-    return subprocess.run(program, cwd=ROOT, capture_output=True, text=True)
-
-
-def lines(path: Path) -> int:
-    """Count the lines of a file."""
-    return len(path.read_text().splitlines())
-
-
-def too_long(paths: list[Path], limit: int) -> dict[str, int]:
-    """Name the files with more lines than `limit`."""
-    return {str(path.relative_to(ROOT)): lines(path) for path in paths if lines(path) > limit}
+# The others only collect files.
+JOBS = {name: text for name, text in RULES.items() if "\n    script:" in text}
 
 
 @pytest.mark.parametrize("name", RULES)
 def test_rule_is_documented(name):
     """Every rule opens with a docstring."""
-    assert RULES[name].lstrip().startswith('"""')
+    assert '    """' in RULES[name]
 
 
 @pytest.mark.parametrize("name", JOBS)
 def test_job_declares_what_it_needs(name):
-    """A job has a log, a benchmark, an environment, its source digest and its own script."""
+    """A job has a log, a benchmark and an environment; its digest is that of its own script."""
     text = JOBS[name]
     assert re.search(rf'log:\n        "logs/{name}(/.+)?\.log"', text)
     assert re.search(rf'benchmark:\n        "benchmarks/{name}(/.+)?\.tsv"', text)
-    assert f'code=source_digest("{name}")' in text
-    assert f'"../scripts/{name}.py"' in text
     (env,) = re.findall(r'"\.\./envs/(\w+\.yaml)"', text)
     assert (ROOT / "envs" / env).is_file()
+    (script,) = re.findall(r'"\.\./scripts/(\w+)\.py"', text)
+    assert re.findall(r'code=\w+\(\s*"(\w+)"', text) == [script]
+    assert (ROOT / "scripts" / f"{script}.py").is_file()
 
 
-@pytest.mark.parametrize("name", JOBS)
-def test_rule_fits_on_a_screen(name):
-    """A rule has at most 30 lines."""
-    assert len(JOBS[name].strip().splitlines()) < 30
+def test_every_script_is_run():
+    """No script is left without a rule."""
+    run = {name for text in JOBS.values() for name in re.findall(r"scripts/(\w+)\.py", text)}
+    assert {path.stem for path in SCRIPTS} == run
 
 
-def test_rules_and_scripts_are_paired():
-    """Every script belongs to the rule of its name, and every job to its script."""
-    assert {path.stem for path in SCRIPTS} == set(JOBS)
+def longer(paths: list[Path], limit: int) -> dict[str, int]:
+    """Files with more lines than `limit`."""
+    lengths = {str(path.relative_to(ROOT)): len(path.read_text().splitlines()) for path in paths}
+    return {name: length for name, length in lengths.items() if length > limit}
 
 
-def test_sizes():
-    """Files stay short enough to be read in one go."""
-    assert too_long(RULE_FILES[:1], 60) == {}
-    assert too_long(RULE_FILES[1:], 150) == {}
-    assert too_long(SCRIPTS, 120) == {}
-    assert too_long(MODULES, 400) == {}
-
-
-def test_functions_are_short():
-    """A function has at most 40 lines without its docstring."""
+def long_functions(limit: int) -> dict[str, int]:
+    """Functions with more lines than `limit`, docstrings left out."""
     long = {}
     for path in SCRIPTS + MODULES:
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
                 body = node.body[1:] if ast.get_docstring(node) else node.body
                 length = node.end_lineno - body[0].lineno + 1 if body else 0
-                if length > 40:
+                if length > limit:
                     long[f"{path.relative_to(ROOT)}:{node.name}"] = length
-    assert long == {}
+    return long
+
+
+def test_sizes_are_advice():
+    """Long files and functions are named in a warning: they may be right, but are worth a look."""
+    files = longer(RULE_FILES, 250) | longer(SCRIPTS, 150) | longer(MODULES, 400)
+    if long := files | long_functions(40):
+        warnings.warn(f"longer than usual: {long}", stacklevel=1)
 
 
 def test_lint_is_clean():
-    """`snakemake --lint` has nothing to say."""
+    """`snakemake --lint` has no advice."""
     linted = snakemake("--lint")
-    assert linted.returncode == 0, linted.stdout + linted.stderr
+    assert linted.returncode == 0, linted.stdout
 
 
 def test_rules_are_formatted():
@@ -112,19 +98,51 @@ def test_rules_are_formatted():
     assert checked.returncode == 0, checked.stderr
 
 
-@pytest.mark.parametrize("config", CONFIGS)
-def test_dry_run_resolves_without_torch(config, tmp_path):
-    """Every target of a configuration has its rules, and parsing imports no heavy package."""
-    planned = snakemake(
-        *("-n", "--configfile", f"config/{config}", "--directory", tmp_path),
-        python=("-X", "importtime"),
-    )
-    imported = set(re.findall(r"^import time:.*\| +(\S+)$", planned.stderr, re.M))
-    said = planned.stdout + re.sub(r"^import time:.*\n", "", planned.stderr, flags=re.M)
-    assert planned.returncode == 0, said
-    assert "snakemake.workflow" in imported
-    assert imported.isdisjoint({"torch", "timm", "captum", "skimage", "matplotlib"})
-    assert re.search(r"^total +[1-9]\d", said, re.M)
+@cache
+def slurm_profile() -> dict:
+    """Profile for clusters."""
+    return yaml.safe_load((ROOT / "profiles/slurm/profile.yaml").read_text())
+
+
+@pytest.mark.parametrize("overlay", CONFIGS.values(), ids=CONFIGS)
+def test_study_is_planned_in_groups(overlay, tmp_path):
+    """Every target has its rules, no heavy package is imported, and groups have no holes.
+
+    Snakemake refuses groups with a job outside between two inside.
+    """
+    # Without the plugin its settings are unknown; Snakemake groups jobs for any executor.
+    settings = {key: value for key, value in slurm_profile().items() if "slurm" not in key}
+    del settings["executor"]
+    (tmp_path / "profile.yaml").write_text(yaml.safe_dump(settings))
+    folders = ("--workflow-profile", tmp_path, "--directory", tmp_path / "study")
+    planned = snakemake("-n", *folders, *overlay)
+    assert planned.returncode == 0, planned.stdout
+    assert re.search(r"^total +[1-9]\d", planned.stdout, re.M)
+    assert "group job" in planned.stdout.lower()
+
+
+def test_slurm_profile_knows_every_rule():
+    """A job is in a group, or alone because it takes a GPU or the network for long."""
+    alone = {name for name in JOBS if re.search(r"\n        gpu=1,", JOBS[name])}
+    grouped = set(slurm_profile()["groups"])
+    assert grouped <= set(JOBS)
+    assert grouped | alone | {"fetch_dataset"} == set(JOBS)
+    assert set(slurm_profile()["set-resources"]) <= set(JOBS)
+    assert set(slurm_profile()["group-components"]) == set(slurm_profile()["groups"].values())
+
+
+def test_planning_imports_the_standard_library_alone():
+    """What the rules import of segxai is there where no package is installed."""
+    names = [f"segxai.workflow.{path.stem}" for path in ROOT.glob("segxai/workflow/[a-z]*.py")]
+    code = f"import sys; sys.path.append({str(ROOT)!r}); import {', '.join(names)}"
+    program = [sys.executable, "-I", "-S", "-c", code]
+    done = subprocess.run(program, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    text = "\n".join(map(Path.read_text, RULE_FILES))
+    assert set(re.findall(r"^(?:from|import) (segxai\S*)", text, re.M)) <= {
+        "segxai.workflow",
+        *names,
+    }
 
 
 def test_files_of_the_checkout_are_local():
@@ -135,43 +153,75 @@ def test_files_of_the_checkout_are_local():
     assert all("local(" in line for line in named), named
 
 
-@pytest.mark.parametrize("config", CONFIGS)
-def test_jobs_can_be_grouped_on_a_cluster(config, tmp_path):
-    """The Slurm profile knows every rule, and no job outside a group lies between two inside."""
-    profile = yaml.safe_load((ROOT / "profiles/slurm/profile.yaml").read_text())
-    alone = {name for name in JOBS if re.search(r"\n        gpu=1,", JOBS[name])}
-    heirs = re.findall(r"^use rule \w+ as (\w+)", "".join(map(Path.read_text, RULE_FILES)), re.M)
-    grouped = set(profile["groups"])
-    assert grouped | alone | {"fetch_dataset"} == {*JOBS, *heirs}
-    assert set(profile["set-resources"]) <= set(JOBS)
-    # Without the plugin its settings are unknown; Snakemake groups jobs for any executor.
-    del profile["executor"]
-    here = {key: value for key, value in profile.items() if not key.startswith("slurm-")}
-    (tmp_path / "profile.yaml").write_text(yaml.safe_dump(here))
-    planned = snakemake(
-        *("-n", "--workflow-profile", tmp_path, "--configfile", f"config/{config}"),
-        *("--directory", tmp_path / "study"),
-    )
-    assert planned.returncode == 0, planned.stdout + planned.stderr
-    assert "group job" in planned.stdout.lower()
+LARGE = """
+run: [large]
+explainers:
+{explainers}
+studies:
+  large:
+    title: Many of everything
+    datasets: {datasets}
+    networks: [vit-small-dino, resnet50, densenet121]
+    explainers: {names}
+    targets: label
+    images: 128
+    segmenters: []
+    scores:
+      localisation:
+        of: maps
+        measure:
+          - metric: [iou_at, auitc, auitc_quantile, relevance_mass, top_mass]
+            view: [relevance, smoothed]
+            reference: truth
+      sizes:
+        of: maps
+        measure:
+          - {{metric: [iou_ceiling, iou_ceiling_sparse, reference_fraction], reference: truth}}
+          - {{metric: mask_fraction}}
+      confidence:
+        of: maps
+        measure:
+          - {{metric: [probability, maximum_probability, entropy]}}
+    tables:
+      large:
+        title: Many of everything
+        scores: [localisation, sizes, confidence]
+        rows: [network, explainer]
+        splits: [all]
+        unit: fraction
+        values:
+          - {{metric: [iou_at, auitc, relevance_mass], view: relevance, reference: truth}}
+    figures: {{}}
+"""
 
 
-def test_single_objects_are_scored_where_there_are_any(tmp_path):
-    """A data set with `instances` plans a table of the objects of every mask, another one none."""
-    overlay = tmp_path / "study.yaml"
-    for name, expected in (("nuinsseg", [13, 1]), ("kvasir-seg", [0, 0])):
-        study = {"explainseg": {"datasets": [name]}, "segx": {"datasets": []}}
-        overlay.write_text(yaml.safe_dump(study))
-        asked = ("--configfile", overlay, "--directory", tmp_path / name)
-        planned = snakemake("-n", "--quiet", "host", *asked).stdout
-        rules = ("score_instances", "make_instances_table")
-        assert [planned.count(f"rule {rule}:") for rule in rules] == expected, planned
+def test_large_study_is_planned_soon(tmp_path):
+    """Seven data sets × three networks × 16 explainers × 12 metrics: at most 30 s."""
+    names = [f"explainer-{k}" for k in range(16)]
+    entry = "  {}: {{method: integrated_gradients, steps: {}, title: '{}'}}".format
+    entries = "\n".join(entry(name, k + 1, name) for k, name in enumerate(names))
+    overlay = tmp_path / "large.yaml"
+    datasets = sorted(path.stem for path in ROOT.glob("config/datasets/*.yaml"))
+    overlay.write_text(LARGE.format(explainers=entries, names=names, datasets=datasets))
+    folder = tmp_path / "study"
+    planned = snakemake(*("-n", "--quiet", "rules"), "--configfile", overlay, "--directory", folder)
+    assert planned.returncode == 0, planned.stdout
+    jobs = dict(re.findall(r"^(\w+) +(\d+)$", planned.stdout, re.M))
+    assert (jobs["gather_maps"], jobs["score_maps"]) == ("336", "1008")
+    assert planned.seconds < 30
+
+
+def test_full_study_is_planned_at_once(tmp_path):
+    """`snakemake -n` of the full study: 3 s on a quiet machine, at most 10 s here."""
+    planned = snakemake("-n", "--quiet", "rules", "--directory", tmp_path)
+    assert planned.returncode == 0, planned.stdout
+    assert planned.seconds < 10
 
 
 @pytest.mark.parametrize(
     ("overlay", "key", "meant"),
     [
-        ({"explainsegg": {}}, "explainsegg", "explainseg"),
+        ({"studiez": {}}, "studiez", "studies"),
         ({"statistics": {"resample": 10}}, "statistics.resample", "resamples"),
     ],
 )
@@ -180,12 +230,30 @@ def test_misspelt_key_stops_the_run(overlay, key, meant, tmp_path):
     file = tmp_path / "typo.yaml"
     file.write_text(yaml.safe_dump(overlay))
     stopped = snakemake("-n", "--configfile", file, "--directory", tmp_path / "run")
-    said = stopped.stdout + stopped.stderr  # a dry run logs to stdout
     assert stopped.returncode != 0
-    naming = [line for line in said.splitlines() if key in line]
-    assert len(naming) == 1, said
+    naming = [line for line in stopped.stdout.splitlines() if key in line]
+    assert len(naming) == 1, stopped.stdout
     assert f"did you mean '{meant}'?" in naming[0]
-    assert "Traceback" not in said
+    assert "Traceback" not in stopped.stdout
+
+
+@pytest.mark.parametrize("mark", [None, "layout: 1\n"])
+def test_results_of_another_layout_are_refused(mark, tmp_path):
+    """Results of an older version are refused in one sentence, and stay as they are."""
+    table = tmp_path / "results/tables/table1.csv"
+    table.parent.mkdir(parents=True)
+    table.write_text("mine")
+    if mark:
+        (tmp_path / "results/config.yaml").write_text(mark)
+    before = sorted(tmp_path.rglob("*"))
+    stopped = snakemake("-n", "--directory", tmp_path)
+    assert stopped.returncode != 0
+    (sentence,) = (line for line in stopped.stdout.splitlines() if "another layout" in line)
+    assert "results/tables" in sentence and "--directory" in sentence
+    assert "Traceback" not in stopped.stdout
+    assert table.read_text() == "mine"
+    left = [path for path in sorted(tmp_path.rglob("*")) if ".snakemake" not in path.parts]
+    assert left == before
 
 
 def test_no_large_files():
