@@ -279,7 +279,7 @@ def _unknown(path: str, name: str, known) -> str:
 def _named_metrics(study: dict) -> Iterator[tuple[str, str]]:
     """Each metric that a study's tables, figures and examples name, with the key that names it."""
     examples = study["examples"] or {}
-    declared = [("examples.rank", examples.get("rank") or {})]
+    declared = [(f"examples.{key}", examples.get(key) or {}) for key in ("rank", "confidence")]
     declared += [("examples.values", value) for value in examples.get("values", [])]
     for name, spec in study["tables"].items():
         declared += [(f"tables.{name}.values", value) for value in spec["values"]]

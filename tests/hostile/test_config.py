@@ -94,6 +94,7 @@ VALUES = {
     f"{MASKS}/figures/explainseg_distributions/metric": ["dicez", 3],
     f"{MASKS}/examples/scores": [["overlaps"], [], "overlap"],
     f"{MASKS}/examples/rank": [{"metric": "dicez"}, {}, None],
+    f"{MAPS}/examples/confidence": [{"metric": "entropyz"}, "entropy"],
     f"{MAPS}/figures/segu_risk_coverage/confidences": [{"entropyz": "entropy"}, ["entropy"]],
     f"{MAPS}/segmentation": ["no such", None, ["unet"]],
     f"{MAPS}/scores/doses/segmenters": [["no such"], "undamaged", [3]],

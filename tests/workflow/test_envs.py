@@ -13,6 +13,7 @@ import yaml
 from packaging.requirements import Requirement
 
 from segxai.workflow.digest import source_files
+from segxai.workflow.plugins import KINDS, about, methods
 
 ROOT = Path(__file__).resolve().parents[2]
 ENVS = sorted((ROOT / "envs").glob("*.yaml"))
@@ -60,11 +61,57 @@ def test_channels_are_free(env):
     assert channels[-1] == "nodefaults"
 
 
+# Kinds of the methods that a job loads, by the function that makes its digest.
+DIGESTS = {
+    "digest": [],
+    "code": [],
+    "read_code": ["datasets"],
+    "segment_code": ["segmenters", "views"],
+    "score_code": ["metrics", "views", "segmenters"],
+}
+# What the segmenters read that a script runs.
+READ = {
+    "tune_segmenter": {"view", "mask"},
+    "segment_maps": {"view", "mask"},
+    "segment_network": {"keys", "levels", "network"},
+    "segment_control": {"training"},
+    "score_maps": {"truth"},
+    "score_masks": set(),
+}
+
+
 def rule_envs() -> list[tuple[str, str]]:
     """Script and conda file of each rule."""
     return re.findall(
         r'"\.\./envs/(\w+)\.yaml"(?:(?!\nrule ).)*?"\.\./scripts/(\w+)\.py"', RULES, flags=re.DOTALL
     )
+
+
+@cache
+def plugins(script: str) -> dict[str, list[str]]:
+    """Methods that the rules may give to a script, by kind."""
+    function, given = re.search(rf'code=(\w+)\(\s*"{script}"(.*?)\),$', RULES, re.M | re.S).groups()
+    named = re.findall(r"\w+", given)
+    kinds = [kind for kind in KINDS if kind in {*named, *DIGESTS[function]}]
+    known = {kind: methods(kind) for kind in kinds}
+    if "segmenters" in known:
+        known["segmenters"] = [
+            name
+            for name in known["segmenters"]
+            if READ[script] & set(about("segmenters", name)["reads"])
+        ]
+    return known
+
+
+def test_every_method_is_run_by_a_script():
+    """What the table above says of segmenters leaves none out, nor any other method."""
+    run = {
+        (kind, name)
+        for _, script in rule_envs()
+        for kind, names in plugins(script).items()
+        for name in names
+    }
+    assert run == {(kind, name) for kind in KINDS for name in methods(kind)}
 
 
 def imports(path: Path) -> set[str]:
@@ -84,8 +131,8 @@ def imports(path: Path) -> set[str]:
 
 @pytest.mark.parametrize(("env", "script"), rule_envs())
 def test_env_holds_what_the_script_imports(env, script):
-    """A script's conda file has every package that the script's source files import."""
-    needed = set().union(*map(imports, source_files(script).values()))
+    """A script's conda file has every package that it and its methods import."""
+    needed = set().union(*map(imports, source_files(script, **plugins(script)).values()))
     needed = {INSTALLED_AS.get(name, name) for name in needed}
     assert needed - packages(ROOT / "envs" / f"{env}.yaml").keys() == set()
 
@@ -124,26 +171,34 @@ def only(tmp_path):
 
 @pytest.mark.parametrize("env", sorted({env for env, _ in rule_envs()}))
 def test_scripts_load_with_nothing_but_their_env(env, only):
-    """Every script of a conda file loads in a Python that has that file's packages alone."""
-    scripts = [f"scripts/{script}.py" for name, script in rule_envs() if name == env]
+    """Scripts of a conda file and their methods load where its packages alone are installed."""
+    scripts = [script for name, script in rule_envs() if name == env]
+    files = [f"scripts/{script}.py" for script in scripts]
+    modules = {
+        f"segxai.{kind}.{name}"
+        for script in scripts
+        for kind, names in plugins(script).items()
+        for name in names
+    }
     loaded = only(
         set(packages(ROOT / "envs" / f"{env}.yaml")) - {"pip"},
-        f"import runpy; [runpy.run_path(script) for script in {scripts}]",
+        f"import importlib, runpy; [runpy.run_path(file) for file in {files}]; "
+        f"[importlib.import_module(name) for name in {sorted(modules)}]",
     )
     assert loaded.returncode == 0, loaded.stderr
 
 
 def test_nothing_else_is_installed_there(only):
-    """Where NumPy alone is installed, a script of the report does not load."""
-    loaded = only({"numpy"}, "import runpy; runpy.run_path('scripts/make_tables.py')")
+    """Where NumPy alone is installed, a script of the tables does not load."""
+    loaded = only({"numpy"}, "import runpy; runpy.run_path('scripts/make_table.py')")
     assert "No module named 'pandas'" in loaded.stderr
 
 
 def test_study_is_planned_with_nothing_but_its_env(only, tmp_path):
-    """The workflow's conda file is enough to plan the demo."""
-    options = ["-n", "--quiet", "--configfile", "config/demo.yaml", "--directory", str(tmp_path)]
-    planned = only(
-        set(packages(ROOT / "envs/workflow.yaml")),
-        f"from snakemake.cli import main; main({options})",
-    )
+    """The workflow's conda file is enough to plan the demo; NumPy is not there."""
+    names = set(packages(ROOT / "envs/workflow.yaml"))
+    assert "numpy" not in with_dependencies(names)
+    options = ["-n", "--quiet", "--configfile", "config/overlays/demo.yaml"]
+    options += ["--directory", str(tmp_path)]
+    planned = only(names, f"from snakemake.cli import main; main({options})")
     assert planned.returncode == 0, planned.stdout + planned.stderr
