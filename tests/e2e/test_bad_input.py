@@ -6,7 +6,8 @@ import pandas as pd
 import pytest
 import yaml
 
-from segxai.datasets.phantoms.lesions import write_phantom_lesions
+from segxai.datasets.phantom_lesions import generate
+from tests.e2e.conftest import DEMO
 
 SAMPLES = "results/data/phantom-lesions/samples.csv"
 
@@ -22,7 +23,7 @@ def overlay(folder: Path, **dataset) -> Path:
 def copy(tmp_path) -> Path:
     """Return a copy on disk in which one image is cut short and one mask is missing."""
     folder = tmp_path / "copy on disk"
-    write_phantom_lesions(folder, 12, 64)
+    generate(folder, 12, 64)
     images, masks = (sorted((folder / part).iterdir()) for part in ("images", "masks"))
     images[3].write_bytes(images[3].read_bytes()[:200])
     masks[5].unlink()
@@ -32,7 +33,7 @@ def copy(tmp_path) -> Path:
 def test_unusable_images_stop_the_run_and_write_nothing(run_study, copy, tmp_path):
     """Each unusable file is named with its problem and remedy, and no table is left behind."""
     changes = overlay(tmp_path, path=str(copy), split={"validation": 4})
-    said = run_study(tmp_path, "config/demo.yaml", changes, targets=[SAMPLES], fails=True).stdout
+    said = run_study(tmp_path, DEMO, changes, targets=[SAMPLES], fails=True)
     assert "lesion-0003.png" in said
     assert "lesion-0005.png" in said
     # The last thing that is said is what to do.
@@ -44,7 +45,7 @@ def test_unusable_images_stop_the_run_and_write_nothing(run_study, copy, tmp_pat
 def test_tolerated_images_are_listed_with_their_reason(run_study, copy, tmp_path):
     """With `max_rejected` the run goes on, and rejected.csv names both files."""
     changes = overlay(tmp_path, path=str(copy), split={"validation": 4}, max_rejected=2)
-    run_study(tmp_path, "config/demo.yaml", changes, targets=[SAMPLES])
+    run_study(tmp_path, DEMO, changes, targets=[SAMPLES])
     rejected = pd.read_csv(tmp_path / "results/data/phantom-lesions/rejected.csv")
     assert rejected.file.tolist() == ["images/lesion-0003.png", "images/lesion-0005.png"]
     assert rejected.reason.str.len().min() > 20
@@ -63,6 +64,6 @@ def test_tolerated_images_are_listed_with_their_reason(run_study, copy, tmp_path
 def test_wrong_configuration_is_one_sentence(run_study, tmp_path, changes, sentence):
     """A wrong path, number, key or type says what it is and what would be right."""
     changes = overlay(tmp_path, **{"source": {"images": 6, "size": 64}} | changes)
-    said = run_study(tmp_path, "config/demo.yaml", changes, targets=[SAMPLES], fails=True).stdout
+    said = run_study(tmp_path, DEMO, changes, targets=[SAMPLES], fails=True)
     assert sentence in said
     assert "Traceback" not in said

@@ -1,7 +1,9 @@
 """The recipes of docs/extend.md, each applied to a copy of the repository as it is printed."""
 
+import contextlib
+import hashlib
+import json
 import shlex
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -13,158 +15,205 @@ import torch
 import yaml
 from PIL import Image
 
-from segxai.datasets.phantoms.lesions import write_phantom_lesions
-from segxai.networks.network import Classifier
-from segxai.views.grey import smooth
-from segxai.views.relevance import relevance
+from segxai.datasets.phantom_lesions import generate
+from segxai.explain.maps import read_maps
+from segxai.networks.network import Network
+from segxai.views.smoothed import view as smoothed
+from tests.e2e.conftest import OVERLAYS, changed, jobs
 from tests.e2e.recipes import read_recipes
 
 pytestmark = pytest.mark.study
 
 RECIPES = read_recipes(Path(__file__).resolve().parents[2] / "docs/extend.md")
-# What comes after `results/` of a finished run that explainers and segmenters start from.
-NEEDED = ("raw", "data", "models", "predictions", "maps")
-PHANTOMS = "phantom-lesions"
-NETWORK = "vit-tiny-phantom"
+LESIONS = "phantom-lesions/vit-tiny-phantom"
+FINDINGS = "phantom-findings/resnet-tiny-phantom"
 
 
-@pytest.fixture
-def copy(checkout, tmp_path) -> Path:
-    """Return a copy of all files of the repository."""
-    listed = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"],
-        cwd=checkout,
-        capture_output=True,
-        text=True,
-    )
-    if listed.returncode != 0:
-        pytest.skip("not a git checkout")
-    for name in filter(None, listed.stdout.split("\0")):
-        if (checkout / name).is_file():
-            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(checkout / name, tmp_path / name)
-    return tmp_path
-
-
-@pytest.fixture
-def copy_with_maps(copy, reduced) -> Path:
-    """Return a copy of the repository with the reduced demo in it, up to its relevance maps."""
-    for part in NEEDED:
-        shutil.copytree(reduced / part, copy / "demo/results" / part)
-    shutil.copytree(reduced.parent / ".snakemake/metadata", copy / "demo/.snakemake/metadata")
-    return copy
-
-
-def follow(title: str, copy: Path) -> tuple[Path, str]:
-    """Apply a recipe and run its command on fewer images; return its target and what was said."""
+@contextlib.contextmanager
+def applied(title: str, house: Path):
+    """Add the files of a recipe, which must be new, to the copy of the repository."""
     recipe = RECIPES[title]
-    recipe.apply(copy)
-    program, *arguments = shlex.split(recipe.command)
-    assert program == ".venv/bin/snakemake"
-    place = arguments.index("config/demo.yaml") + 1
-    arguments.insert(place, "tests/e2e/reduced.yaml")
-    done = subprocess.run(
-        [sys.executable, "-m", "snakemake", *arguments],
-        cwd=copy,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
+    assert not [name for name in recipe.files if (house / name).exists()]
+    with changed(house, recipe.files):
+        yield recipe
+
+
+def follow(title: str, house: Path, folder: Path) -> tuple[Path, str]:
+    """Type a recipe and its command; give the results and what was said.
+
+    Nothing that was there has changed afterwards but the table that is asked for.
+    """
+    before = digests(folder / "results")
+    with applied(title, house) as recipe:
+        program, *arguments = shlex.split(recipe.command)
+        assert program == ".venv/bin/snakemake"
+        arguments[arguments.index("--cores") + 1] = "2"
+        arguments[arguments.index("--directory") + 1] = str(folder)
+        arguments.insert(arguments.index(OVERLAYS[0]) + 1, OVERLAYS[1])
+        done = subprocess.run(
+            [sys.executable, "-m", "snakemake", *arguments, "--resources", "gpu=4"],
+            cwd=house,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
     assert done.returncode == 0, done.stdout[-8000:]
-    return copy / arguments[arguments.index("--directory") + 1] / arguments[-1], done.stdout
+    after = digests(folder / "results")
+    other = {name for name, digest in before.items() if after.get(name) != digest}
+    target = arguments[-1].removeprefix("results/").removesuffix(".csv")
+    table = {f"{target}{end}" for end in (".csv", ".md", ".tex", "_tests.csv")}
+    assert other <= {"config.yaml", *table}
+    return folder / "results", done.stdout
+
+
+def digests(results: Path) -> dict[str, str]:
+    """Hash each file of some results."""
+    files = (path for path in results.rglob("*") if path.is_file())
+    return {
+        str(path.relative_to(results)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in files
+    }
+
+
+def rows_of(table: Path, **keys) -> set[str]:
+    """Lines of a table that have these keys, as they stand in the file."""
+    lines = table.read_text().splitlines()[1:]
+    chosen = pd.read_csv(table)
+    for name, value in keys.items():
+        chosen = chosen[chosen[name] == value]
+    assert len(chosen) > 0
+    return {lines[row] for row in chosen.index}
 
 
 @pytest.mark.parametrize("title", RECIPES)
-def test_recipe_is_short_and_in_the_house_style(title, copy):
+def test_recipe_is_short_and_in_the_house_style(title, house):
     """A recipe has at most 30 lines, fits the files as they are, and passes the linters."""
-    assert len(RECIPES) == 3
-    recipe = RECIPES[title]
-    assert recipe.length <= 30
-    recipe.apply(copy)
-    modules = [name for name, _, _ in recipe.files if name.endswith(".py")]
-    assert len(modules) == 2
-    for command in (["check"], ["format", "--check"]):
-        program = [sys.executable, "-m", "ruff", *command, *modules]
-        linted = subprocess.run(program, cwd=copy, capture_output=True, text=True)
-        assert linted.returncode == 0, linted.stdout + linted.stderr
+    assert len(RECIPES) == 4
+    with applied(title, house) as recipe:
+        assert recipe.length <= 30
+        (module,) = (name for name in recipe.files if name.endswith(".py"))
+        for command in (["check"], ["format", "--check"]):
+            program = [sys.executable, "-m", "ruff", *command, module]
+            linted = subprocess.run(program, cwd=house, capture_output=True, text=True)
+            assert linted.returncode == 0, linted.stdout + linted.stderr
 
 
-def test_a_data_set_is_added(copy):
+def test_a_data_set_is_added(house, continued):
     """A folder of PNG files is read whole, split by patient, explained, segmented and scored."""
-    definition = next(text for name, _, text in RECIPES["A data set"].files if "yaml" in name)
+    definition = RECIPES["A data set"].files["config/datasets/clinic.yaml"]
     (clinic,) = yaml.safe_load(definition)["datasets"].values()
-    folder, size = copy / "runs" / clinic["path"], clinic["analysis_size"]
-    write_phantom_lesions(folder, images=48, size=size)
-    shown = pd.read_csv(folder / "labels.csv")
-    labels = np.where(shown.label == "lesion", "lesion", "healthy")
-    patients = [f"patient {row // 2}" for row in range(len(shown))]
-    rows = pd.DataFrame({"name": shown.image_id, "label": labels, "patient": patients})
+    folder = continued / clinic["path"]
+    generate(folder, images=48, size=clinic["analysis_size"])
+    drawn = pd.read_csv(folder / "labels.csv")
+    labels = np.where(drawn.label == "lesion", "lesion", "healthy")
+    patients = [f"patient {row // 2}" for row in range(len(drawn))]
+    rows = pd.DataFrame({"name": drawn.image_id, "label": labels, "patient": patients})
     # The table's order is the study's, whatever the names are.
     rows = rows.sample(frac=1, random_state=0)
     rows.to_csv(folder / "labels.csv", index=False)
+    table = continued / "results/tables/explainseg_ablation.csv"
+    before = rows_of(table)
 
-    target, _ = follow("A data set", copy)
+    results, said = follow("A data set", house, continued)
 
-    data = target.parents[3].with_name("data") / "clinic"
-    samples, masks = pd.read_csv(data / "samples.csv"), np.load(data / "masks.npy")
+    assert jobs(said)["prepare_dataset"] == 1
+    data = results / "data/clinic"
+    samples = pd.read_csv(data / "samples.csv")
     assert samples.image_id.tolist() == rows.name.tolist()
     assert samples.label.tolist() == rows.label.tolist()
     assert samples.groupby("group").split.nunique().eq(1).all()
     assert (samples.split == "validation").sum() == clinic["split"]["validation"]
-    for row in (0, len(rows) - 1):
-        drawn = np.asarray(Image.open(folder / f"masks/{rows.name.iloc[row]}.png")) > 127
-        np.testing.assert_array_equal(masks[row], drawn)
-    scores = pd.read_csv(target)
-    assert scores.image_id.tolist() == rows.name.tolist()
-    assert scores.dice.dropna().between(0, 1).all()
-    assert scores.dice.max() > 0
+    places = pd.read_csv(data / "masks.csv")
+    masks = np.load(data / "masks.npy")
+    assert set(places.row) == set(np.flatnonzero(rows.label == "lesion"))
+    for row, _, place in places.iloc[[0, -1]].itertuples(index=False):
+        true = np.asarray(Image.open(folder / f"masks/{rows.name.iloc[row]}.png")) > 127
+        np.testing.assert_array_equal(masks[place], true)
+    assert rows_of(table, dataset="phantom-lesions") == before
+    assert len(rows_of(table, dataset="clinic", segmenter="xai-ncut-crf")) >= 4
 
 
-def test_an_explainer_is_added(copy_with_maps):
-    """Its maps are those of a plain computation, at one pass each, and not those of others."""
-    target, said = follow("An explainer", copy_with_maps)
-    assert "rule train_model:" not in said
-    results = target.parents[5]
-    maps, facts = np.load(target), pd.read_csv(target.with_suffix(".csv"))
-    assert len(maps) == len(facts) > 10
-    assert (facts.gradients == 1).all()
-    assert (facts.forwards == 0).all()
-    assert facts.completeness_error.isna().all()
-    others = np.load(results / f"maps/{PHANTOMS}/{NETWORK}/integrated-gradients/seed-1/0.npy")
-    assert np.abs(maps.astype(float) - others).mean() > 0.01
+def test_an_explainer_is_added(house, continued):
+    """Its maps are those of a plain computation, at one pass each; Table 3 gains its rows."""
+    table = continued / "results/tables/segx_alignment.csv"
+    before = rows_of(table)
+    results, said = follow("An explainer", house, continued)
+    assert set(jobs(said)) == {"explain", "gather_maps", "score_maps", "make_table"}
+    assert before < rows_of(table)
+    assert rows_of(table) - before == rows_of(table, explainer="input-gradient")
 
-    data = results / "data" / PHANTOMS
-    samples = pd.read_csv(data / "samples.csv")
-    model = yaml.safe_load((copy_with_maps / "config/demo.yaml").read_text())["models"][NETWORK]
-    weights = results / f"models/{PHANTOMS}/{NETWORK}/seed-1/weights.safetensors"
-    classifier = Classifier.load(weights, data / "statistics.json", model, 2, torch.device("cpu"))
-    for place in (0, len(facts) - 1):
-        row = samples.index[samples.image_id == facts.image_id[place]].item()
-        x = classifier.inputs(np.load(data / "images.npy")[row], 1).requires_grad_()
-        logit = classifier.network(x)[0, ["background", "lesion"].index(facts.target[place])]
-        (slope,) = torch.autograd.grad(logit, x)
-        plain = relevance(((x - classifier.black()) * slope).detach(), 1, maps.shape[1:])
-        np.testing.assert_allclose(maps[place].astype(float), plain, atol=2e-3)
+    stem = results / f"maps/{FINDINGS}/input-gradient/seed-1"
+    maps = read_maps(stem.with_suffix(".npy"), stem.with_suffix(".csv"))
+    assert (maps.table.gradients == 1).all()
+    assert (maps.table.forwards == 0).all()
+    assert maps.table.completeness_error.isna().all()
+    others = np.load(results / f"maps/{FINDINGS}/shap/seed-1.npy")
+    assert np.abs(maps.packed.astype(float) - others).mean() > 0.01
+
+    data = results / "data/phantom-findings"
+    config = yaml.safe_load((results / "config.yaml").read_text())
+    network = Network.load(
+        results / f"models/{FINDINGS}/seed-1/weights.safetensors",
+        data / "statistics.json",
+        config["networks"]["resnet-tiny-phantom"],
+        4,
+        3,
+        torch.device("cpu"),
+    )
+    targets = pd.read_csv(results / f"targets/{FINDINGS}/seed-1.csv")
+    images = np.load(data / "images.npy")
+    for place in (0, len(maps) - 1):
+        target = targets.iloc[place]
+        x = network.inputs(images[target.row][None]).requires_grad_()
+        (slope,) = torch.autograd.grad(network.module(x)[0, target.channel], x)
+        plain = ((x - network.black()) * slope).detach()[0].numpy()
+        largest = np.abs(plain).sum(axis=0).max()
+        np.testing.assert_allclose(maps[place].signed, plain.sum(axis=0), atol=2e-3 * largest)
+        magnitude = np.abs(plain).sum(axis=0)
+        np.testing.assert_allclose(maps[place].magnitude, magnitude, atol=2e-3 * largest)
 
 
-def test_a_segmenter_is_added(copy_with_maps):
-    """It is tuned over its grid; its masks hold each map's peak and are not those of the cut."""
-    target, said = follow("A segmenter", copy_with_maps)
-    assert "rule explain:" not in said
-    results = target.parents[4]
-    trials = pd.read_csv(results / f"tuning/{PHANTOMS}/xai-watershed/seed-1.csv")
+def test_a_segmenter_is_added(house, continued):
+    """It is tuned over its grid; its masks hold each map's peak."""
+    results, said = follow("A segmenter", house, continued)
+    assert set(jobs(said)) == {"tune_segmenter", "segment_maps", "score_masks"}
+    cell = f"{LESIONS}/integrated-gradients/xai-watershed/seed-1"
+    trials = pd.read_csv(results / f"tuning/{cell}.csv")
     for high in (0.4, 0.6, 0.8):
-        assert trials.settings.str.contains(f'"watershed.high": {high}').sum() >= 1
-    chosen = yaml.safe_load((results / f"tuning/{PHANTOMS}/xai-watershed/seed-1.json").read_text())
-    masks = np.load(results / f"masks/{PHANTOMS}/xai-watershed/seed-1/0.npy")
-    maps = np.load(results / f"maps/{PHANTOMS}/{NETWORK}/integrated-gradients/seed-1/0.npy")
+        assert trials.settings.str.contains(f'"high": {high}').sum() >= 1
+    chosen = json.loads((results / f"tuning/{cell}.json").read_text())
+    masks = np.load(results / f"masks/{cell}.npy")
+    stem = results / f"maps/{LESIONS}/integrated-gradients/seed-1"
+    maps = read_maps(stem.with_suffix(".npy"), stem.with_suffix(".csv"))
     assert len(masks) == len(maps) > 10
-    for mask, relevance_map in zip(masks, maps, strict=True):
-        grey = smooth(relevance_map, **chosen["smoothing"])
-        assert mask[grey >= chosen["watershed"]["high"]].all()
-        assert not mask[grey <= chosen["watershed"]["low"]].any()
+    for mask, place in zip(masks, range(len(maps)), strict=True):
+        grey = smoothed(maps[place], mask.shape, **chosen["view"])
+        assert mask[grey >= chosen["segmenter"]["high"]].all()
+        assert not mask[grey <= chosen["segmenter"]["low"]].any()
         assert 0 < mask.mean() < 1
-    scores = pd.read_csv(target)
-    assert len(scores) == len(pd.read_csv(results / f"data/{PHANTOMS}/samples.csv"))
-    assert scores.dice.dropna().between(0, 1).all()
+    scores = pd.read_csv(results / f"scores/overlap/{cell}.csv")
+    dice = scores[scores.metric == "dice"]
+    assert len(dice) == len(masks)
+    assert dice.value.dropna().between(0, 1).all()
+
+
+def test_a_metric_is_added(house, continued):
+    """Its scores are those of a plain computation, in files and a table of their own."""
+    results, said = follow("A metric", house, continued)
+    assert jobs(said) == {"score_masks": 2, "make_table": 1}
+    cell = f"{LESIONS}/integrated-gradients/xai-ncut-crf/seed-1"
+    scores = pd.read_csv(results / f"scores/precision/{cell}.csv")
+    assert set(scores.metric) == {"precision"}
+    masks = np.load(results / f"masks/{cell}.npy") > 0
+    places = pd.read_csv(results / "data/phantom-lesions/masks.csv").set_index("row").place
+    truth = np.load(results / "data/phantom-lesions/masks.npy") > 0
+    targets = pd.read_csv(results / f"targets/{LESIONS}/seed-1.csv")
+    assert scores.target_id.tolist() == targets.target_id.tolist()
+    plain = [
+        truth[places[row]][mask].mean() if row in places.index else 0.0
+        for mask, row in zip(masks, targets.row, strict=True)
+    ]
+    np.testing.assert_allclose(scores.value, plain, atol=1e-8)
+    table = pd.read_csv(results / "tables/explainseg_precision.csv").set_index("segmenter")
+    assert table.value["xai-ncut-crf"] == pytest.approx(np.mean(plain))

@@ -74,7 +74,8 @@ def test_from_official_layouts_to_arrays(run_study, tmp_path):
     home = homes.Bucket()
     with homes.serve(home) as server:
         overlay = {
-            "explainseg": {"datasets": ["cbis-ddsm", "nuinsseg"]},
+            "run": ["explainseg"],
+            "studies": {"explainseg": {"datasets": ["cbis-ddsm", "nuinsseg"]}},
             "datasets": {
                 "cbis-ddsm": {
                     "source": mammograms(tmp_path / "mammograms", home),

@@ -1,56 +1,69 @@
 """The reduced demo again: elsewhere, byte for byte, and after an interruption."""
 
-import numpy as np
+import pandas as pd
 import pytest
 
-from tests.e2e.conftest import OVERLAYS, TARGETS
+from tests.e2e.conftest import OVERLAYS, jobs
 
 pytestmark = pytest.mark.study
 
-KINDS = ("maps", "features", "masks")
+SAME = ("*.npy", "*.csv", "*.safetensors", "*.md", "*.tex")
+# What an attribution cost differs from run to run.
+TIMED = ["seconds", "peak_bytes"]
 
 
-def test_results_depend_on_nothing_but_the_study(run_study, reduced, tmp_path):
-    """Other cores, shards, folder, locale and time zone: the same tables, weights, maps, masks."""
+def compare(first, second) -> int:
+    """Check that two results hold the same arrays, tables and weights; count them."""
+    files = {
+        path.relative_to(first)
+        for pattern in SAME
+        for path in first.rglob(pattern)
+        if path.relative_to(first).parts[0] not in ("raw", "examples")
+    }
+    for file in sorted(files):
+        here, there = first / file, second / file
+        if file.parts[0] == "maps" and file.suffix == ".csv":
+            tables = (pd.read_csv(path).drop(columns=TIMED) for path in (here, there))
+            pd.testing.assert_frame_equal(*tables, check_exact=True)
+        else:
+            assert here.read_bytes() == there.read_bytes(), file
+    return len(files)
+
+
+def test_results_depend_on_nothing_but_the_study(run_study, house, reduced, tmp_path):
+    """Other cores, shards, folder, locale and time zone: the same maps, masks, weights, tables."""
     overlay = tmp_path / "one-shard.yaml"
-    overlay.write_text("shards: 1\n")
+    overlay.write_text("shard_size: 64\n")
     elsewhere = {"cwd": tmp_path, "LC_ALL": "tr_TR.UTF-8", "TZ": "Pacific/Kiritimati"}
-    run_study(tmp_path, *OVERLAYS, overlay, cores=2, targets=TARGETS, **elsewhere)
-    other = tmp_path / "results"
-    same = sorted((reduced / "tables").iterdir())
-    same += sorted((reduced / "models").rglob("*.safetensors"))
-    assert len(same) > 10
-    assert [
-        file.name
-        for file in same
-        if file.read_bytes() != (other / file.relative_to(reduced)).read_bytes()
-    ] == []
-    arrays = [file for kind in KINDS for file in reduced.glob(f"{kind}/**/0.npy")]
-    assert len(arrays) > 10
-    for first in arrays:
-        shards = [np.load(first.with_name(f"{shard}.npy")) for shard in range(3)]
-        whole = np.load(other / first.relative_to(reduced))
-        assert whole.tobytes() == np.concatenate(shards).tobytes()
+    said = run_study(tmp_path, *OVERLAYS, overlay, root=house, targets=["tables"], **elsewhere)
+    # One shard of each explainer instead of four and two.
+    assert jobs(said)["explain"] == 3
+    files = compare(reduced, tmp_path / "results")
+    assert files > 100
 
 
-def test_interrupted_study_continues(run_study, reduced):
-    """Stopped before its last masks, the study makes them and what comes after, and no more."""
-    table = reduced / "tables/explainseg_ablation.csv"
-    before = table.read_bytes()
-    missing = [
-        reduced / "masks/phantom-lesions/xai-ncut-crf/seed-1/1.npy",
-        reduced / "scores/overlap/phantom-lesions/xai-ncut-crf/seed-1.csv",
-        table,
-        reduced / "tables/claims.csv",
+def test_interrupted_study_continues(run_study, house, continued):
+    """Stopped after one of two shards, the study makes the other and what follows, and no more."""
+    results = continued / "results"
+    cell = "phantom-findings/resnet-tiny-phantom/gradcam"
+    table = results / "tables/segx_alignment.csv"
+    before, maps = table.read_bytes(), (results / f"maps/{cell}/seed-1.npy").read_bytes()
+    missing = [f"maps/{cell}/seed-1.npy", f"maps/{cell}/seed-1.csv"]
+    missing += ["tables/segx_alignment.csv", "tables/claims.csv"]
+    missing += [
+        f"scores/{family}/{cell}/seed-1.csv"
+        for family in ("alignment", "certainty", "doses", "shortcut")
     ]
-    for file in missing:
-        file.unlink()
-    said = run_study(reduced.parent, *OVERLAYS, targets=TARGETS).stdout
-    assert all(file.is_file() for file in missing)
-    # Both tables hold XNCut.
-    redone = {"refine_masks": 1, "score_masks": 1, "make_tables": 2, "check_claims": 1}
-    for rule, times in redone.items():
-        assert said.count(f"(Rule: {rule})") == times
-    for kept in ("train_model", "explain", "tune_segmenter", "segment_relevance", "segment_tokens"):
-        assert f"(Rule: {kept})" not in said
+    for name in missing:
+        (results / name).unlink()
+    study = {"overlays": OVERLAYS, "root": house}
+    shard = [f"results/maps/{cell}/seed-1/0.npy"]
+    run_study(continued, *OVERLAYS, root=house, targets=shard, options=["--notemp"])
+    said = run_study(continued, *study.pop("overlays"), root=house, targets=["tables"])
+    assert all((results / name).is_file() for name in missing)
+    done = jobs(said)
+    assert done.pop("make_table") >= 1
+    assert done == {"explain": 1, "gather_maps": 1, "score_maps": 4, "check_claims": 1, "tables": 1}
     assert table.read_bytes() == before
+    assert (results / f"maps/{cell}/seed-1.npy").read_bytes() == maps
+    assert not (results / f"maps/{cell}/seed-1").exists()

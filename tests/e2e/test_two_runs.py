@@ -4,18 +4,20 @@ import subprocess
 import sys
 import time
 
+from tests.e2e.conftest import DEMO
+
 TARGET = "results/raw/phantom-lesions.json"
 
 
 def test_a_second_run_in_the_same_folder_refuses(checkout, run_study, tmp_path):
     """While one run is at work another says that the folder is locked, and the first finishes."""
     command = [sys.executable, "-m", "snakemake", "--cores", "1", "--directory", str(tmp_path)]
-    command += ["--configfile", str(checkout / "config/demo.yaml"), "--", TARGET]
+    command += ["--configfile", str(checkout / DEMO), "--", TARGET]
     first = subprocess.Popen(command, cwd=checkout, stderr=subprocess.DEVNULL)
     while not (locks := [*tmp_path.glob(".snakemake/locks/*")]) and first.poll() is None:
         time.sleep(0.05)
     assert locks
-    said = run_study(tmp_path, "config/demo.yaml", targets=[TARGET], fails=True).stdout
+    said = run_study(tmp_path, DEMO, targets=[TARGET], fails=True)
     assert "cannot be locked" in said
     assert "--unlock" in said
     assert first.wait() == 0

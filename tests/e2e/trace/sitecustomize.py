@@ -1,41 +1,58 @@
-"""Loaded by every Python of a traced run: which functions of the checkout each job calls.
+"""Loaded by every Python of a traced run: which functions of segxai each job calls.
 
-With `SEGXAI_TRACE` naming a folder, each process leaves one JSON file there: its job and the
-(file, first line) of all functions of scripts/ and segxai/ that ran in it.
+With `SEGXAI_TRACE` naming a folder and `SEGXAI_ROOT` the checkout, each process of a job leaves one
+JSON file there: its rule, script and params (of a worker of a pool, the process that started it),
+and the file and name of each top-level definition of segxai that ran in it.
 """
 
 import atexit
+import inspect
 import json
 import os
 import sys
 import threading
+from pathlib import Path
 
 FOLDER, ROOT = os.environ.get("SEGXAI_TRACE"), os.environ.get("SEGXAI_ROOT", "")
 
 
 def start() -> None:
-    """Note every code object that runs from now on, by the file that it is from."""
-    seen = set()
-    inside = os.path.join(ROOT, "segxai", "")
+    """Note every code object that runs from now on, by its file and definition."""
+    seen = {}
+    inside = f"{ROOT}/segxai/"
 
     def note(frame, event, argument):
         code = frame.f_code
-        if code.co_filename.startswith(inside) and code.co_name[0] != "<":
-            seen.add((code.co_filename[len(ROOT) + 1 :], code.co_firstlineno, code.co_name))
+        if not code.co_filename.startswith(inside) or id(code) in seen:
+            return
+        # Bodies of classes and modules are no functions.
+        if code.co_flags & inspect.CO_OPTIMIZED and not importing(frame):
+            seen[id(code)] = code
+
+    def importing(frame):
+        # What only makes the constants of an imported module counts where these are used.
+        while frame := frame.f_back:
+            code = frame.f_code
+            if code.co_name == "<module>" and code.co_filename.startswith(inside):
+                return True
+        return False
 
     def write() -> None:
         sys.settrace(None)
+        names = {(code.co_filename[len(ROOT) + 1 :], code.co_qualname) for code in seen.values()}
+        # Of a method or an inner function, the class or function at the top level.
+        functions = {(file, name.split(".")[0]) for file, name in names if name[0] != "<"}
         job = getattr(sys.modules["__main__"], "snakemake", None)
-        facts = {"functions": sorted(seen), "parent": os.getppid(), "process": os.getpid()}
+        facts = {"functions": sorted(functions), "parent": os.getppid(), "process": os.getpid()}
         if job is not None:
             facts |= {"rule": job.rule, "script": sys.argv[0], "params": dict(job.params.items())}
-        with open(os.path.join(FOLDER, f"{os.getpid()}.json"), "w") as file:
-            json.dump(facts, file, default=str)
+        Path(FOLDER, f"{os.getpid()}.json").write_text(json.dumps(facts, default=str))
 
     sys.settrace(note)
     threading.settrace(note)
     atexit.register(write)
 
 
-if FOLDER:
+# Snakemake itself is not traced: it is no job, and would take twice its time.
+if FOLDER and "snakemake" not in sys.orig_argv[:4]:
     start()

@@ -1,0 +1,143 @@
+"""How far a change reaches: what `snakemake -n` plans on the finished reduced demo."""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+from segxai.workflow.plugins import KINDS
+from tests.e2e.conftest import OVERLAYS, changed, jobs
+
+pytestmark = pytest.mark.study
+
+# What each new file says of itself, by the names that methods of its kind must have.
+ABOUT = {
+    "title": "New",
+    "cites": "",
+    "settings": {},
+    "task": "classify",
+    "needs": ["gradients"],
+    "targets": ["label"],
+    "signed": True,
+    "complete": False,
+    "reads": [],
+    "facts": [],
+    "family": "overlap",
+    "direction": "higher",
+    "range": [0, 1],
+    "undefined": "never",
+}
+ENTRIES = """\
+explainers: {brand-new: {}}
+segmenters: {brand-new: {role: control}}
+views: {brand_new: {}}
+metrics: {brand_new: {}}
+networks: {brand-new: {input_size: 64}}
+datasets:
+  brand-new:
+    {title: New, analysis_size: 64, classes: [a, b], licence: "", citation: "",
+     split: {validation: 1, seed: 1}}
+"""
+
+
+@pytest.fixture
+def plan(run_study, house, reduced):
+    """Return a function that plans the reduced demo again and says what would be done."""
+    return lambda *overlays, **options: run_study(
+        reduced.parent, *OVERLAYS, *overlays, root=house, options=["-n"], **options
+    )
+
+
+class Reworded(ast.NodeTransformer):
+    """Adds a word to the texts of errors, warnings and log lines."""
+
+    def __init__(self):
+        self.count = 0
+
+    def visit_Raise(self, node):
+        if isinstance(node.exc, ast.Call):
+            self.reword(node.exc)
+        return self.generic_visit(node)
+
+    def visit_Call(self, node):
+        called = ast.unparse(node.func)
+        if called == "InputError" or re.fullmatch(r"log\.(debug|info|warning|error)", called):
+            self.reword(node)
+        return self.generic_visit(node)
+
+    def reword(self, call):
+        for text in call.args[:1]:
+            parts = text.values if isinstance(text, ast.JoinedStr) else [text]
+            last = parts[-1]
+            if isinstance(last, ast.Constant) and isinstance(last.value, str):
+                last.value += " (reworded)"
+                self.count += 1
+
+
+def reworded(path: Path) -> tuple[str, int]:
+    """Write a module anew: other texts, no comments, another layout, another first docstring."""
+    tree = ast.parse(path.read_text())
+    words = Reworded()
+    words.visit(tree)
+    if ast.get_docstring(tree):
+        tree.body[0].value.value += " Said otherwise."
+    return "# A comment.\n" + ast.unparse(tree) + "\n", words.count
+
+
+def test_a_finished_study_plans_nothing(plan):
+    """Nothing has changed, and nothing is planned."""
+    assert "Nothing to be done" in plan()
+
+
+def test_new_methods_and_a_new_study_plan_nothing(plan, house, tmp_path):
+    """A new file in each plug-in folder, its entry, and a study that is not selected: no job."""
+    entries = tmp_path / "new.yaml"
+    entries.write_text(ENTRIES)
+    facts = {
+        kind: {name: ABOUT[name] for name in ("title", "cites", "settings", *named)}
+        for kind, named in KINDS.items()
+    }
+    files = {
+        f"segxai/{kind}/brand_new.py": f'"""New."""\n\nABOUT = {about!r}\n'
+        for kind, about in facts.items()
+    }
+    study = (house / "config/studies/regions.yaml").read_text()
+    files["config/studies/new.yaml"] = study.replace("regions", "new-regions").replace(
+        "new-regions_localisation", "new_localisation"
+    )
+    with changed(house, files):
+        assert "Nothing to be done" in plan(entries)
+
+
+def test_other_words_plan_nothing(plan, house):
+    """Every error, log line, comment, docstring and layout of every module changes: no job."""
+    modules = [
+        path.relative_to(house)
+        for folder in ("segxai", "scripts")
+        for path in (house / folder).rglob("*.py")
+        # What cannot be read as it was is not a change of words.
+        if "workflow" not in path.parts
+    ]
+    texts = {str(name): reworded(house / name) for name in modules}
+    assert sum(count for _, count in texts.values()) > 150
+    with changed(house, {name: text for name, (text, _) in texts.items()}):
+        assert "Nothing to be done" in plan()
+
+
+def test_another_equation_plans_its_explainer_alone(plan, house):
+    """Grad-CAM without its rectifier: its maps, and what is made of them; nothing else."""
+    file = "segxai/explainers/grad_cam.py"
+    before = (house / file).read_text()
+    after = before.replace("relu_attributions=True", "relu_attributions=False")
+    assert after != before
+    with changed(house, {file: after}):
+        said = plan()
+    planned = jobs(said)
+    # Two shards; alignment, certainty, doses and shortcut.
+    own = {"explain": 2, "gather_maps": 1, "score_maps": 4}
+    assert {rule: planned[rule] for rule in own} == own
+    read = {"make_table", "check_claims", "choose_examples", "write_report"}
+    read |= {"draw_map_examples", "draw_risk_coverage", "draw_responses"}
+    assert set(planned) == {*own, *read, "tables", "figures"} & set(planned)
+    assert {"make_table", "check_claims", "write_report"} <= set(planned)
