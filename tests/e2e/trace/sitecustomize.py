@@ -6,6 +6,7 @@ and the file and name of each top-level definition of segxai that ran in it.
 """
 
 import atexit
+import builtins
 import inspect
 import json
 import os
@@ -48,6 +49,17 @@ def start() -> None:
             facts |= {"rule": job.rule, "script": sys.argv[0], "params": dict(job.params.items())}
         Path(FOLDER, f"{os.getpid()}.json").write_text(json.dumps(facts, default=str))
 
+    def imported(name, *arguments, load=builtins.__import__, **named):
+        # Other packages run no function of segxai when imported, and would take half again as long.
+        if name.startswith("segxai") or sys.gettrace() is None:
+            return load(name, *arguments, **named)
+        sys.settrace(None)
+        try:
+            return load(name, *arguments, **named)
+        finally:
+            sys.settrace(note)
+
+    builtins.__import__ = imported
     sys.settrace(note)
     threading.settrace(note)
     atexit.register(write)
