@@ -43,16 +43,8 @@ def run_study(checkout: Path) -> Callable[..., str]:
 
 
 @pytest.fixture(scope="session")
-def demo(run_study, tmp_path_factory) -> Path:
-    """Run the demo once and return its results."""
-    folder = tmp_path_factory.mktemp("demo")
-    run_study(folder, DEMO)
-    return folder / "results"
-
-
-@pytest.fixture(scope="session")
 def house(checkout, tmp_path_factory) -> Path:
-    """Return a copy of all files of the repository, whose results are those of `reduced`."""
+    """Return a copy of all files of the repository, from which `demo` and `reduced` are run."""
     folder = tmp_path_factory.mktemp("house")
     listed = subprocess.run(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"],
@@ -71,20 +63,28 @@ def house(checkout, tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="session")
 def traced(tmp_path_factory) -> Path:
-    """Return the folder of the traces of `reduced`."""
+    """Return the folder of the traces of `demo`."""
     return tmp_path_factory.mktemp("trace")
 
 
 @pytest.fixture(scope="session")
-def reduced(run_study, house, traced, tmp_path_factory) -> Path:
-    """Run the reduced demo on one core, every job traced, and return its results."""
-    folder = tmp_path_factory.mktemp("reduced")
+def demo(run_study, house, traced, tmp_path_factory) -> Path:
+    """Run the demo once, every job traced, and return its results."""
+    folder = tmp_path_factory.mktemp("demo")
     variables = {
         "PYTHONPATH": str(house / "tests/e2e/trace"),
         "SEGXAI_TRACE": str(traced),
         "SEGXAI_ROOT": str(house),
     }
-    run_study(folder, *OVERLAYS, cores=1, root=house, **variables)
+    run_study(folder, DEMO, root=house, **variables)
+    return folder / "results"
+
+
+@pytest.fixture(scope="session")
+def reduced(run_study, house, tmp_path_factory) -> Path:
+    """Run the reduced demo to its tables on one core and return its results."""
+    folder = tmp_path_factory.mktemp("reduced")
+    run_study(folder, *OVERLAYS, cores=1, root=house, targets=["tables"])
     return folder / "results"
 
 

@@ -179,13 +179,13 @@ def test_figures_and_report_exist(demo):
             assert (demo / f"figures/explainseg_{figure}.{suffix}").stat().st_size > 5000
 
 
-def test_a_finished_study_has_nothing_to_do(demo, run_study):
+def test_a_finished_study_has_nothing_to_do(demo, run_study, house):
     """A second call redoes no job."""
-    said = run_study(demo.parent, DEMO)
+    said = run_study(demo.parent, DEMO, root=house)
     assert "Nothing to be done" in said
 
 
-def test_results_of_another_layout_are_refused(demo, run_study, tmp_path):
+def test_results_of_another_layout_are_refused(run_study, tmp_path):
     """A folder of an older version is refused with one sentence, and nothing in it changes."""
     old = tmp_path / "results/models/phantom-lesions/vit-tiny-phantom/seed-1/weights.safetensors"
     old.parent.mkdir(parents=True)

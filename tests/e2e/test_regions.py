@@ -1,10 +1,12 @@
 """Explaining a segmenter, and a data set that serves all studies of one run."""
 
+import shutil
+
 import numpy as np
 import pandas as pd
 import pytest
 
-from tests.e2e.conftest import OVERLAYS, jobs
+from tests.e2e.conftest import DEMO, jobs
 
 pytestmark = pytest.mark.study
 
@@ -25,14 +27,12 @@ TARGETS = ["results/tables/regions_localisation.csv", "results/tables/explainseg
 
 
 @pytest.fixture(scope="module")
-def results(run_study, house, reduced, tmp_path_factory):
-    """Go on from the reduced demo with all studies on one data set."""
-    import shutil
-
-    folder = shutil.copytree(reduced.parent, tmp_path_factory.mktemp("regions") / "study")
+def results(run_study, house, demo, tmp_path_factory):
+    """Go on from the finished demo with all studies on one data set."""
+    folder = shutil.copytree(demo.parent, tmp_path_factory.mktemp("regions") / "study")
     overlay = folder / "all-studies.yaml"
     overlay.write_text(ALL_STUDIES)
-    said = run_study(folder, *OVERLAYS, overlay, root=house, targets=TARGETS)
+    said = run_study(folder, DEMO, overlay, root=house, targets=TARGETS)
     # The networks that the demo has trained are explained as they are.
     assert jobs(said)["train_network"] == 0
     return folder / "results"

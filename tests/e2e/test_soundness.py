@@ -1,4 +1,4 @@
-"""No stale result: whatever ran in a job of the reduced demo lies in that job's digest."""
+"""No stale result: whatever ran in a job of the demo lies in that job's digest."""
 
 import json
 from collections import defaultdict
@@ -50,8 +50,8 @@ class Job:
 
 
 @pytest.fixture(scope="module")
-def traced_jobs(reduced, traced) -> list[Job]:
-    """Return every job of the reduced demo, with what ran in it and in the workers of its pools."""
+def traced_jobs(demo, traced) -> list[Job]:
+    """Return every job of the demo, with what ran in it and in the workers of its pools."""
     traces = [json.loads(path.read_text()) for path in traced.glob("*.json")]
     ran = defaultdict(set)
     for trace in traces:
@@ -74,9 +74,9 @@ def module(file: str) -> str:
     return file.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
 
 
-def test_every_job_was_traced(traced_jobs, reduced):
+def test_every_job_was_traced(traced_jobs, demo):
     """Each job left its trace, and every kind of plug-in ran in one of them."""
-    logs = {path for path in (reduced.parent / "logs").rglob("*.log")}
+    logs = [*(demo.parent / "logs").rglob("*.log")]
     assert len(traced_jobs) == len(logs)
     ran = {name for job in traced_jobs for name, _ in job.ran}
     for kind in ("datasets", "networks", "explainers", "segmenters", "views", "metrics"):
