@@ -5,14 +5,19 @@ so each rule carries a digest as a param. It follows the script, the methods tha
 wildcards name, and every definition that these reach by name.
 """
 
+import ast
+import contextlib
 import hashlib
+import json
+import os
 from collections.abc import Iterable
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 
-from segxai.workflow.sources import Part, Source, read_sources
+from segxai.workflow.sources import LOGIC, SAID, Module, Part, Use
 
 ROOT = Path(__file__).resolve().parents[2]
+CACHE = Path(".snakemake/segxai-digests.json")
 
 
 def digest(script: str, root: Path = ROOT, **plugins: str | Iterable[str]) -> str:
@@ -43,48 +48,172 @@ def digest(script: str, root: Path = ROOT, **plugins: str | Iterable[str]) -> st
     ModuleNotFoundError
         If an imported segxai module does not exist.
     """
-    steps = walk(script, root, **plugins)
-    lines = {
-        f"{module} {part.text if spoken else part.code}"
-        for (module, part), spoken in steps.parts.items()
-    }
-    return hashlib.sha256("\n".join(sorted(lines | steps.arguments)).encode()).hexdigest()[:16]
+    sources, names = read_sources(root), _names(script, plugins)
+    known, key = sources.digests, " ".join(names)
+    if key not in known:
+        parts = Walk(sources, names).parts
+        lines = sorted({sources.fingerprint(part, mute) for part, mute in parts.items()})
+        known[key] = _hash("\n".join(lines))
+        sources.keep_digests()
+    return known[key]
 
 
 def reached(script: str, root: Path = ROOT, **plugins: str | Iterable[str]) -> set[tuple[str, str]]:
     """Module and name of every definition that a job reaches; a script is its own module."""
-    parts = walk(script, root, **plugins).parts
-    return {(module, name) for module, part in parts for name in part.names}
+    parts = Walk(read_sources(root), _names(script, plugins)).parts
+    return {(part.module.name, name) for part in parts for name in part.names}
 
 
 def source_files(script: str, root: Path = ROOT, **plugins: str | Iterable[str]) -> dict[str, Path]:
     """Files of a script, of the methods and of the segxai modules that a job imports, by name."""
-    modules = walk(script, root, **plugins).modules
-    return {name: read_sources(root)[name].path for name in modules}
-
-
-def walk(script: str, root: Path, **plugins: str | Iterable[str]) -> "Walk":
-    """Follow a script and methods to all that they reach."""
-    names = {
-        f"segxai.{kind}.{method}"
-        for kind, methods in plugins.items()
-        for method in ([methods] if isinstance(methods, str) else methods)
-    }
-    return _walk(script, root, frozenset(names))
+    sources = read_sources(root)
+    return {name: sources.files[name] for name in Walk(sources, _names(script, plugins)).modules}
 
 
 @cache
-def _walk(script: str, root: Path, methods: frozenset[str]) -> "Walk":
-    """Follow a script and modules of methods."""
-    sources = read_sources(root)
-    if script not in sources:
-        raise FileNotFoundError(f"scripts/{script}.py is missing: every rule has its own script.")
-    if missing := sorted(methods - sources.keys()):
-        raise FileNotFoundError(f"{missing[0].replace('.', '/')}.py is missing: no such method.")
-    steps = Walk(sources)
-    for name in [script, *sorted(methods)]:
-        steps.whole(name)
-    return steps
+def read_sources(root: Path) -> "Sources":
+    """The scripts and segxai's modules of a checkout, which are read when they are reached."""
+    return Sources(root)
+
+
+def _names(script: str, plugins: dict[str, str | Iterable[str]]) -> list[str]:
+    """A script and the modules of methods."""
+    named = {kind: [names] if isinstance(names, str) else names for kind, names in plugins.items()}
+    return [script, *sorted({f"segxai.{kind}.{name}" for kind in named for name in named[kind]})]
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+class Sources:
+    """The files of a checkout by module, and what their names mean.
+
+    Attributes
+    ----------
+    files : dict of str to Path
+        A script is its own module; a package has its own name.
+    stamp : str
+        Changes with any of them.
+    digests : dict of str to str
+        Digests by script and methods: those of an earlier run, if nothing has changed since.
+    """
+
+    def __init__(self, root: Path):
+        paths = sorted([*(root / "scripts").glob("*.py"), *(root / "segxai").rglob("*.py")])
+        names = [path.relative_to(root).with_suffix("").parts for path in paths]
+        names = [parts[1:] if parts[0] == "scripts" else parts for parts in names]
+        names = [".".join(parts[: len(parts) - (parts[-1] == "__init__")]) for parts in names]
+        self.files = dict(zip(names, paths, strict=True))
+        # Another version of the reader reads otherwise.
+        stats = [(path, path.stat()) for path in [*paths, *Path(__file__).parent.glob("*.py")]]
+        self.stamp = _hash(str([(str(path), s.st_mtime_ns, s.st_size) for path, s in stats]))
+        self._modules: dict[str, Module] = {}
+        self._said: dict[tuple[Part, Use], bool] = {}
+        self._prints: dict[tuple[Part, bool], str] = {}
+
+    @cached_property
+    def digests(self) -> dict[str, str]:
+        """Digests that are known; a damaged file of them is none."""
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+            stored = json.loads(CACHE.read_text(encoding="utf-8"))
+            if stored["stamp"] == self.stamp:
+                return stored["digests"]
+        return {}
+
+    def keep_digests(self) -> None:
+        """Keep the digests, whole or not at all; without the right to write, not at all."""
+        temporary = CACHE.with_name(f".{CACHE.name}.{os.getpid()}")
+        with contextlib.suppress(OSError):
+            CACHE.parent.mkdir(exist_ok=True)
+            text = json.dumps({"stamp": self.stamp, "digests": self.digests})
+            temporary.write_text(text, encoding="utf-8")
+            temporary.replace(CACHE)
+
+    def module(self, name: str) -> Module:
+        """Read a module that must exist."""
+        if name not in self._modules:
+            if name not in self.files:
+                file = f"{name.replace('.', '/')}.py"
+                raise ModuleNotFoundError(f"{name} is imported but {file} is missing.")
+            self._modules[name] = Module(name, self.files[name], set(self.files))
+        return self._modules[name]
+
+    def find(self, module: Module, name: str, imports: dict[str, str]) -> Module | Part | None:
+        """Find the part that a dotted name means in a module, or the module that it means.
+
+        None for a name of another package, or of nothing at the top level.
+        """
+        first, *rest = name.split(".")
+        if first not in imports and first in module.by_name:
+            return module.by_name[first]
+        meaning = imports.get(first) or module.imports.get(first) or first
+        if meaning.split(".")[0] != "segxai":
+            return None
+        path = [*meaning.split("."), *rest]
+        inner = self.module(path[0])
+        for place, step in enumerate(path[1:], 1):
+            if f"{inner.name}.{step}" not in self.files or step in inner.by_name:
+                # Where a module does not define a name in sight, all of it counts.
+                return self.find(inner, ".".join(path[place:]), {}) or inner
+            inner = self.module(f"{inner.name}.{step}")
+        return inner
+
+    def is_said(self, part: Part, use: Use) -> bool:
+        """Whether a use within a part is only to say something, there or where it is handed on."""
+        if use in (SAID, LOGIC):
+            return use == SAID
+        if (part, use) not in self._said:
+            self._said[part, use] = self._is_handed_to_speech(part, use)
+        return self._said[part, use]
+
+    def _is_handed_to_speech(self, part: Part, use: Use) -> bool:
+        """Follow a value from variable to variable until logic uses it."""
+        seen, pending = set(), [(part, use)]
+        while pending:
+            part, use = pending.pop()
+            if use in (SAID, LOGIC):
+                if use == LOGIC:
+                    return False
+                continue
+            call, place = use
+            if call:
+                if call.split(".")[0] in part.locals:
+                    return False
+                part = self.find(part.module, call, part.imports)
+                if not isinstance(part, Part) or part.parameters is None or part.always:
+                    return False
+                if place.isdigit() and int(place) < part.positions:
+                    place = part.parameters[int(place)]
+                if place not in part.parameters:
+                    return False
+            if (part, place) not in seen:
+                seen.add((part, place))
+                pending += [(part, onward) for _, onward in part.named.get(place, [])]
+        return True
+
+    def fingerprint(self, part: Part, mute: bool) -> str:
+        """Hash a part without what it says, and if `mute` without any string."""
+        if (part, mute) not in self._prints:
+            said = {node for node, use in part.uses.items() if self.is_said(part, use)}
+            meanings = part.module.imports | part.imports
+            # Two imports of one name would otherwise look the same.
+            names = sorted(f"{name}={meanings[name]}" for name in part.named if name in meanings)
+            text = _dump(part.node, said, mute)
+            self._prints[part, mute] = _hash(" ".join([part.module.name, *names, text]))
+        return self._prints[part, mute]
+
+
+def _dump(node: object, said: set[ast.AST], mute: bool) -> str:
+    """Write a syntax tree as text, without what is said, and if `mute` without any string."""
+    if isinstance(node, list):
+        return f"[{','.join(filter(None, (_dump(inner, said, mute) for inner in node)))}]"
+    if not isinstance(node, ast.AST):
+        return repr(node)
+    if node in said or (mute and isinstance(getattr(node, "value", None), str)):
+        return ""
+    fields = [_dump(getattr(node, name, None), said, mute) for name in node._fields]
+    return f"{type(node).__name__}({','.join(fields)})"
 
 
 class Walk:
@@ -92,122 +221,44 @@ class Walk:
 
     Attributes
     ----------
-    parts : dict
-        Reached parts, as (module, part); True for those reached by texts of errors alone.
-    arguments : set of str
-        Hashes of arguments that are more than texts of errors.
+    parts : dict of Part to bool
+        Reached parts; True for those reached by what is said alone.
     modules : set of str
         Modules that are imported.
     """
 
-    def __init__(self, sources: dict[str, Source]):
-        self.sources = sources
-        self.parts: dict[tuple[str, Part], bool] = {}
-        self.arguments: set[str] = set()
-        self.modules: set[str] = set()
+    def __init__(self, sources: Sources, names: list[str]):
+        self.sources, self.parts, self.modules = sources, {}, set()
+        for name in names:
+            if name not in sources.files:
+                folder = "" if "." in name else "scripts/"
+                file = f"{folder}{name.replace('.', '/')}.py"
+                raise FileNotFoundError(f"{file} is missing: no such script or method.")
+            self.reach(sources.module(name))
 
-    def whole(self, module: str) -> None:
-        """Reach all of a module."""
-        self.load(module)
-        for part in self.source(module).parts:
-            self.reach(module, part)
-
-    def load(self, module: str) -> None:
+    def load(self, name: str) -> None:
         """Import a module: its packages, what it imports, and what it does when imported."""
-        if module in self.modules:
-            return
-        source = self.source(module)
-        self.modules.add(module)
-        if "." in module:
-            self.load(module.rpartition(".")[0])
-        for other in source.loads:
-            self.load(other)
-        for other in source.stars:
-            self.whole(other)
-        for part in source.parts:
-            if part.always:
-                self.reach(module, part)
+        if name.endswith(".*"):
+            self.reach(self.sources.module(name.removesuffix(".*")))
+        elif name not in self.modules:
+            module = self.sources.module(name)
+            self.modules.add(name)
+            for other in [*filter(None, [name.rpartition(".")[0]]), *module.loads]:
+                self.load(other)
+            for part in module.parts:
+                if part.always:
+                    self.reach(part)
 
-    def source(self, module: str) -> Source:
-        """Source of a module that must exist."""
-        if module not in self.sources:
-            file = f"{module.replace('.', '/')}.py"
-            raise ModuleNotFoundError(f"{module} is imported but {file} is missing.")
-        if self.sources[module].broken:
-            raise SyntaxError(f"{self.sources[module].path}: {self.sources[module].broken}")
-        return self.sources[module]
-
-    def reach(self, module: str, part: Part, spoken: bool = False) -> None:
-        """Reach a part, and all that it names; `spoken` if only texts of errors need it."""
-        known = self.parts.get((module, part))
-        if known is False or (known and spoken):
-            return
-        self.parts[module, part] = spoken
-        for other in part.loads:
-            self.load(other)
-        for name in part.names_used:
-            self.follow(module, part, name, spoken)
-        for name in part.names_spoken:
-            self.follow(module, part, name, True)
-        for place, (call, at, names, value) in enumerate(part.arguments):
-            silent = spoken or self.is_spoken(module, part, call, at)
-            if not silent:
-                self.arguments.add(f"{module} {part.code} {place} {value}")
-            for name in names:
-                self.follow(module, part, name, silent)
-
-    def follow(self, module: str, part: Part, name: str, spoken: bool) -> None:
-        """Reach what a dotted name means within a part of a module."""
-        if found := self.find(module, part, name):
-            where, what = found
-            if what is None:
-                self.whole(where)
-            else:
-                self.reach(where, what, spoken)
-
-    def find(self, module: str, part: Part | None, name: str) -> tuple[str, Part | None] | None:
-        """Find the part that a dotted name means; a module without part: the whole of it.
-
-        None for a name of another package, or of nothing at the top level.
-        """
-        first, *rest = name.split(".")
-        source = self.source(module)
-        imported = (part.imports if part else {}).get(first)
-        if imported is None and first in source.parts_by_name:
-            return module, source.parts_by_name[first]
-        imported = imported or source.imports.get(first) or (first == "segxai" and first)
-        if not imported or imported.split(".")[0] != "segxai":
-            return None
-        return self.descend(imported.split("."), rest)
-
-    def descend(self, path: list[str], rest: list[str]) -> tuple[str, Part | None] | None:
-        """Find what the names `path`, then `rest` lead to from package to definition."""
-        names, module = [*path, *rest], "segxai"
-        for place, name in enumerate(names[1:], 1):
-            source = self.source(module)
-            if f"{module}.{name}" in self.sources and name not in source.parts_by_name:
-                module = f"{module}.{name}"
-                self.load(module)
-                continue
-            if name in source.parts_by_name or name in source.imports:
-                return self.find(module, None, ".".join(names[place:]))
-            break
-        # A module as a value, or a name that it does not define in sight.
-        return module, None
-
-    def is_spoken(self, module: str, part: Part, call: str, place: str) -> bool:
-        """Whether a function only puts an argument into texts of errors."""
-        seen, pending = set(), [(module, part, call, place)]
-        while pending:
-            step = pending.pop()
-            found = self.find(*step[:3])
-            if found is None or found[1] is None:
-                return False
-            where, called = found
-            spoken = called.spoken.get(step[3])
-            if spoken is None:
-                return False
-            if (where, called, step[3]) not in seen:
-                seen.add((where, called, step[3]))
-                pending += [(where, called, *onward) for onward in spoken]
-        return True
+    def reach(self, found: Module | Part, said: bool = False) -> None:
+        """Reach a part and all that it names, or a whole module."""
+        if isinstance(found, Module):
+            self.load(found.name)
+            for part in found.parts:
+                self.reach(part)
+        elif self.parts.get(found, True) and self.parts.get(found) != said:
+            self.parts[found] = said
+            for name in [found.module.name, *found.loads]:
+                self.load(name)
+            for name, use in (pair for pairs in found.named.values() for pair in pairs):
+                if other := self.sources.find(found.module, name, found.imports):
+                    self.reach(other, said or self.sources.is_said(found, use))

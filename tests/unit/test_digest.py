@@ -10,9 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from segxai.workflow.digest import digest, reached, source_files
+from segxai.workflow.digest import digest, reached, read_sources, source_files
 from segxai.workflow.plugins import KINDS, methods
-from segxai.workflow.sources import read_sources
 
 ROOT = Path(__file__).resolve().parents[2]
 FILES = {
@@ -180,6 +179,16 @@ def test_texts_that_logic_also_uses_count(digest_with):
     assert digest_with(**compared) != digest_with(**compared, **other)
 
 
+def test_a_hidden_function_is_not_the_one_that_is_called(digest_with):
+    """An argument of the name of a function that only says what it gets is another function."""
+    kernel = (
+        "def tell(x):\n    raise ValueError(x)\n\n\n"
+        "def gauss(x, sigma, tell=str):\n    return tell('a')\n"
+    )
+    first, second = ({"segxai/kernels.py": text} for text in (kernel, kernel.replace("'a'", "'b'")))
+    assert digest_with(**first) != digest_with(**second)
+
+
 def test_swapped_arguments_are_seen(digest_with):
     """The places of strings among calls count, not only the strings."""
     calls = (
@@ -216,7 +225,7 @@ def test_digest_names_what_is_missing(digest_with, tmp_path):
 
 def test_damaged_cache_is_ignored(digest_with, tmp_path):
     """What was read before is kept by time and size; a damaged file of it is no obstacle."""
-    before, cache = digest_with(), tmp_path / ".snakemake/segxai-definitions.json"
+    before, cache = digest_with(), tmp_path / ".snakemake/segxai-digests.json"
     assert cache.is_file()
     for damaged in ("", "{}", "[1]", cache.read_text()[:-30]):
         cache.write_text(damaged)
@@ -331,9 +340,9 @@ def test_planning_reads_unchanged_files_once(checkout, tmp_path):
     before = digests(root)
     program = (
         f"import sys; sys.path.insert(0, {str(ROOT)!r})\n"
-        "import segxai.workflow.sources as sources\n"
-        "def refuse(*_): raise AssertionError('read again')\n"
-        "sources._summary = refuse\n"
+        "import ast\n"
+        "def refuse(*_, **__): raise AssertionError('read again')\n"
+        "ast.parse = refuse\n"
         "from pathlib import Path\nfrom segxai.workflow.digest import digest\n"
         f"print(digest('explain', Path({str(root)!r})))\n"
     )
