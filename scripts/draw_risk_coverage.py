@@ -11,7 +11,8 @@ PREDICTION = ["dataset", "network", "explainer", "seed", "target_id", "correct"]
 def main(scores, spec, titles, rows, names, png, pdf):
     table = read_scores(scores)
     confidences = spec["confidences"] or {name: name for name in table["metric"].unique()}
-    table = table[table["metric"].isin(confidences)]
+    # Without predictions a file has values of none.
+    table = table[table["metric"].isin(confidences) & (table.target_id != "")]
     values = table.pivot(index=PREDICTION, columns="metric", values="value").reset_index()
     titled = {
         (network, explainer): f"{names['network'][network]} {names['explainer'][explainer]}"

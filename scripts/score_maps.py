@@ -8,17 +8,17 @@ from segxai.explain.maps import read_maps
 from segxai.images.arrays import read_array
 from segxai.images.masks import read_masks
 from segxai.job.files import read_rows, write_table
-from segxai.job.log import log, run
+from segxai.job.log import run
 from segxai.job.parallel import map_images
 from segxai.job.seeds import image_seed
 from segxai.metrics.scoring import (
     KNOWN,
     Explained,
+    Plan,
     known_union,
-    log_means,
+    log_scores,
     measure_map,
     places,
-    plan,
     tidy,
 )
 
@@ -52,24 +52,23 @@ def main(
         )
         for target, place, (mask, confidence), given in parts
     )
-    work = partial(measure_map, plan=plan(requests))
+    plan = Plan(requests)
+    work = partial(measure_map, plan=plan)
     measured = list(map_images(work, items, len(table), threads, "maps scored"))
-    result = tidy(table[KNOWN].assign(seed=seed, **cell), measured)
+    result = tidy(table[KNOWN], measured, plan, seed=seed, **cell)
     write_table(scores, result)
-    log_means(result)
-    undefined = result.value.isna().sum()
-    log.info("%d values of %d maps, %d undefined", len(result), len(table), undefined)
+    log_scores(result, len(table), "maps")
 
 
 def references(truths, marker, target, scope) -> dict:
     """What a map may be held against, beside a segmentation."""
     own, union = truths.of(target.row, target.channel), known_union(truths, target.row)
     findings = union if scope == "union" else own
-    return {
-        "truth": own if target.kind == "label" else findings,
-        "findings": findings,
-        "marker": None if marker is None else marker[target.row],
-    }
+    truth = own if target.kind == "label" else findings
+    masks = {"truth": truth, "findings": findings}
+    if marker is not None:
+        masks["marker"] = marker[target.row]
+    return {name: None if mask is None else mask.astype(bool) for name, mask in masks.items()}
 
 
 def segmentations(masks, rows, targets):
@@ -83,7 +82,7 @@ def segmentations(masks, rows, targets):
         mask, confidence = arrays[place], "confidence"
         if mask.ndim == 3:
             mask, confidence = mask[channel], f"confidence_{channel}"
-        yield mask, table[confidence].iat[place] if confidence in table else np.nan
+        yield mask.astype(bool), table[confidence].iat[place] if confidence in table else np.nan
 
 
 def probabilities(predictions, targets, classes):

@@ -5,7 +5,7 @@ from segxai.images.masks import read_masks
 from segxai.job.files import read_rows, write_table
 from segxai.job.log import log, run
 from segxai.metrics.case import Case
-from segxai.metrics.scoring import KNOWN, known_union, log_means, measure_mask, places, plan, tidy
+from segxai.metrics.scoring import KNOWN, Plan, known_union, log_scores, measure_mask, places, tidy
 
 
 def main(
@@ -18,7 +18,7 @@ def main(
     listed = read_rows(targets) if key == "target_id" else images.assign(row=images.index)
     known = listed.iloc[places(table[key], listed[key], facts)]
     known = known.reindex(columns=[*KNOWN, "row", "kind", "channel"]).reset_index(drop=True)
-    truths, asked = read_masks(truth, outlines, images), plan(requests)
+    truths, plan = read_masks(truth, outlines, images), Plan(requests)
     objects = None if instances is None else read_array(instances)
     measured = []
     for mask, target in zip(read_array(masks), known.itertuples(), strict=True):
@@ -28,13 +28,11 @@ def main(
             reference=truths.of(row, target.channel) if of_label else known_union(truths, row),
             instances=None if objects is None else objects[row],
         )
-        measured.append(measure_mask(case, asked))
-    result = tidy(known[KNOWN].assign(seed=seed, **cell), measured)
+        measured.append(measure_mask(case, plan))
+    result = tidy(known[KNOWN], measured, plan, seed=seed, **cell)
     write_table(scores, result)
-    log_means(result)
     warn_of_guessed_objects(instance_facts, known.row)
-    undefined = result.value.isna().sum()
-    log.info("%d values of %d masks, %d undefined", len(result), len(known), undefined)
+    log_scores(result, len(known), "masks")
 
 
 def warn_of_guessed_objects(instance_facts, rows) -> None:

@@ -89,16 +89,8 @@ def read(folder: Path, abnormalities: str = "mass") -> list[Record]:
 def read_cases(table: Path) -> pd.DataFrame:
     """Read a case table: one row per lesion.
 
-    Returns
-    -------
-    DataFrame
-        patient_id, label, image_id (such as ``Mass-Training_P_00001_LEFT_CC``), and the
-        SeriesInstanceUID of its image, mask and crop.
-
-    Raises
-    ------
-    InputError
-        If it is not as published.
+    It has patient_id, label, image_id (such as ``Mass-Training_P_00001_LEFT_CC``), and the
+    SeriesInstanceUID of image, mask and crop.
     """
     # Some cells end in a line break.
     text = read_table(table, ["patient_id", "pathology", *PATHS.values()])
@@ -123,13 +115,7 @@ def read_cases(table: Path) -> pd.DataFrame:
 
 
 def index_series(folder: Path) -> dict[str, Path]:
-    """Find the folder of each series by its SeriesInstanceUID.
-
-    Raises
-    ------
-    InputError
-        If a series lies in two folders, or the header of a file that is needed is damaged.
-    """
+    """Find the folder of each series by its SeriesInstanceUID."""
     folders: dict[str, Path] = {}
     seen = set()
     for parent, children, _ in os.walk(folder, followlinks=True):

@@ -28,17 +28,9 @@ ABOUT = {
 }  # fmt: skip
 
 CLASSES = (
-    "Atelectasis",
-    "Calcification",
-    "Consolidation",
-    "Effusion",
-    "Emphysema",
-    "Fibrosis",
-    "Fracture",
-    "Mass",
-    "Nodule",
-    "Pneumothorax",
-)
+    "Atelectasis", "Calcification", "Consolidation", "Effusion", "Emphysema", "Fibrosis",
+    "Fracture", "Mass", "Nodule", "Pneumothorax",
+)  # fmt: skip
 ONLY_IN_CHESTX_DET = ("Cardiomegaly", "Diffuse Nodule", "Pleural Thickening")
 PARTS = ("train", "test")
 NIH_NAMES = "{}_nih_names_commit_0a9d918.json"
@@ -88,13 +80,7 @@ def read(folder: Path, masks: str = "boxes") -> list[Record]:
 
 
 def read_findings(source: Path, kind: str = "boxes") -> dict[str, tuple[Finding, ...]]:
-    """Read the outlined findings of each image by its file name.
-
-    Raises
-    ------
-    InputError
-        If the file is not as published.
-    """
+    """Read the outlined findings of each image by its file name."""
     entries = read_json(source)
     known = CLASSES if kind == "boxes" else CLASSES + ONLY_IN_CHESTX_DET
     try:
@@ -136,13 +122,7 @@ def finding(label: str, outline: list, known: tuple[str, ...], place: str) -> Fi
 def same_classes(
     labelled: dict[str, tuple[Finding, ...]], outlined: dict[str, tuple[Finding, ...]], source: Path
 ) -> dict[str, tuple[Finding, ...]]:
-    """Keep the images that are labelled and, of their outlines, those of a labelled class.
-
-    Raises
-    ------
-    InputError
-        If an image or a labelled class of it has no outline.
-    """
+    """Keep the images that are labelled and, of their outlines, those of a labelled class."""
     kept = {}
     for name, findings in labelled.items():
         labels = {finding.label for finding in findings}

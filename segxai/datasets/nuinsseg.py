@@ -18,38 +18,14 @@ from segxai.job.log import InputError
 ABOUT = {"title": "NuInsSeg", "cites": "doi:10.1038/s41597-024-03117-2", "settings": {}}
 
 TISSUES = (
-    "human bladder",
-    "human brain",
-    "human cardia",
-    "human cerebellum",
-    "human epiglottis",
-    "human jejunum",
-    "human kidney",
-    "human liver",
-    "human lung",
-    "human melanoma",
-    "human muscle",
-    "human oesophagus",
-    "human pancreas",
-    "human peritoneum",
-    "human placenta",
-    "human pylorus",
-    "human rectum",
-    "human salivory gland",
-    "human spleen",
-    "human testis",
-    "human tongue",
-    "human tonsile",
-    "human umbilical cord",
-    "mouse fat (white and brown)_subscapula",
-    "mouse femur",
-    "mouse heart",
-    "mouse kidney",
-    "mouse liver",
-    "mouse muscle_tibia",
-    "mouse spleen",
-    "mouse thymus",
-)
+    "human bladder", "human brain", "human cardia", "human cerebellum", "human epiglottis",
+    "human jejunum", "human kidney", "human liver", "human lung", "human melanoma", "human muscle",
+    "human oesophagus", "human pancreas", "human peritoneum", "human placenta", "human pylorus",
+    "human rectum", "human salivory gland", "human spleen", "human testis", "human tongue",
+    "human tonsile", "human umbilical cord", "mouse fat (white and brown)_subscapula",
+    "mouse femur", "mouse heart", "mouse kidney", "mouse liver", "mouse muscle_tibia",
+    "mouse spleen", "mouse thymus",
+)  # fmt: skip
 IMAGES = "tissue images"
 # The authors' masks for evaluation first. In the second, nuclei that overlap add their numbers up.
 INSTANCES = ("label masks modify", "label masks")

@@ -60,9 +60,6 @@ def load_pair(
 
     Parameters
     ----------
-    record : Record
-    size : int
-        Side in pixels.
     classes : sequence of str
         Order of the masks of a record with findings.
     channels : sequence of str, (C,)
@@ -70,12 +67,6 @@ def load_pair(
     mask_mismatch : {"drop", "resize"}
         What to do with a mask of another size than its image: refuse it, or stretch it over the
         image (also where their proportions differ).
-
-    Raises
-    ------
-    InputError
-        If either cannot be loaded, their sizes differ, the image has other channels or holds NaN, a
-        mask is not to be found among the files of a series, or an outline leaves the image.
     """
     image = record.load(channels)
     if image.shape[2] != len(channels):
@@ -131,11 +122,6 @@ def masks_of(record: Record, shape: tuple[int, int]) -> dict[Path, np.ndarray]:
     In a folder, masks are told by their pixels alone, because names and tables are unreliable:
     they have two values, 0 and 255. If some of these files have the frame of the image, given by
     its `shape`, they are the masks.
-
-    Raises
-    ------
-    InputError
-        If there are more or fewer masks than lesions.
     """
     if record.instances is not None:
         return {record.instances: load_instances(record.instances) > 0}

@@ -33,24 +33,11 @@ def cut_patches(
         Rows of ``samples.csv`` in the order of `masks`.
     classes : sequence of str, (2,)
         The negative and the positive class.
-    size : int
-        Side of the masks in pixels.
-    grid : int
-        Windows per side.
-    negative_below : float
-        Largest share of foreground in a negative window, 0…1.
-    seed : int
 
     Returns
     -------
-    patches : DataFrame
-        Columns image_id, y, x, height, width (pixels of `masks`), label, split.
-
-    Raises
-    ------
-    InputError
-        If there are not two classes, a class has no window in training or in validation, or the
-        windows would not be equal.
+    DataFrame
+        `COLUMNS`; lengths are pixels of `masks`.
     """
     if len(classes) != 2:
         raise InputError(

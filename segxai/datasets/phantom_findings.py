@@ -73,27 +73,11 @@ def read(folder: Path) -> list[Record]:
 def generate(
     folder: Path, images: int, size: int, seed: int = 0, shortcut: dict | None = None
 ) -> None:
-    """Write the first phantoms as a real data set would lie on disk.
+    """Write the first phantoms as a real data set would lie on disk; settings as of `ABOUT`.
 
-    Parameters
-    ----------
-    folder : Path
-        Receives ``images/<id>.png`` (grey), ``masks/<class>/<id>.png`` for each class shown and
-        ``markers/<id>.png`` where there is one (0 or 255), and ``labels.csv`` with a column of 0
-        and 1 per class and one for the marker.
-    images : int
-        Number of images.
-    size : int
-        Side of the square images in pixels.
-    seed : int
-        Seed of the whole data set.
-    shortcut : dict, optional
-        As for :func:`phantom_findings`.
-
-    Raises
-    ------
-    InputError
-        If `shortcut` names no class.
+    `folder` receives ``images/<id>.png`` (grey), ``masks/<class>/<id>.png`` for each class shown
+    and ``markers/<id>.png`` where there is one (0 or 255), and ``labels.csv`` with a column of 0
+    and 1 per class and one for the marker.
     """
     if shortcut and shortcut["class"] not in CLASSES:
         raise InputError(

@@ -48,19 +48,10 @@ def read(folder: Path) -> list[Record]:
 
 
 def generate(folder: Path, images: int, size: int, seed: int = 0) -> None:
-    """Write the first phantoms as a real data set would lie on disk.
+    """Write the first phantoms as a real data set would lie on disk; settings as of `ABOUT`.
 
-    Parameters
-    ----------
-    folder : Path
-        Receives ``images/<id>.png`` (RGB), ``masks/<id>.png`` (grey, 0 or 255) and ``labels.csv``
-        (``image_id,label``; label ``background`` or ``lesion``).
-    images : int
-        Number of images.
-    size : int
-        Side of the square images in pixels.
-    seed : int
-        Seed of the whole data set.
+    `folder` receives ``images/<id>.png`` (RGB), ``masks/<id>.png`` (grey, 0 or 255) and
+    ``labels.csv`` (``image_id,label``; label ``background`` or ``lesion``).
     """
     with atomic_path(folder / "labels.csv") as labels, labels.open("w", newline="") as file:
         table = csv.writer(file, lineterminator="\n")

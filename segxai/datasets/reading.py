@@ -13,18 +13,7 @@ from segxai.workflow.plugins import load, methods
 def read_records(reader: str, folder: Path, options: dict | None = None) -> list[Record]:
     """List the images of the data set that `reader` finds in `folder`, in its published order.
 
-    Parameters
-    ----------
-    reader : str
-        Name of a module of :mod:`segxai.datasets` that has a `read`.
-    folder : Path
-    options : dict, optional
-        The reader's settings, as its `ABOUT` describes them.
-
-    Raises
-    ------
-    InputError
-        If there is no such reader or folder, or the folder is not laid out as expected.
+    `options` are the reader's settings, as its `ABOUT` describes them.
     """
     module, settings = load_reader(reader, options or {})
     if not folder.is_dir():

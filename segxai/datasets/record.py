@@ -93,21 +93,10 @@ class Record:
         return (self.mask,) if isinstance(self.mask, Path) else self.mask
 
     def load(self, channels: Sequence[str] = RGB) -> np.ndarray:
-        """Load the image: here as RGB; a reader of other images overrides this.
+        """Load the image (H, W, C), uint8, uint16 or float32: here as RGB.
 
-        Parameters
-        ----------
-        channels : sequence of str, (C,)
-            `channels` of the data set, for a reader that has several to choose from.
-
-        Returns
-        -------
-        image : ndarray of uint8, uint16 or float32, (H, W, C)
-
-        Raises
-        ------
-        InputError
-            If the file cannot be loaded.
+        A reader of other images overrides this; `channels` are those of the data set, for a reader
+        that has several to choose from.
         """
         return load_image(largest_image(self.image))
 
@@ -121,11 +110,6 @@ def label_columns(records: Sequence[Record], classes: Sequence[str]) -> list[str
     """Columns of ``samples.csv`` that say for each class whether an image shows it.
 
     Where images show one class each, `label` says it all and there are none.
-
-    Raises
-    ------
-    InputError
-        If an image shows a class that is not among `classes`.
     """
     for record in records:
         if unknown := sorted(record.labels - set(classes)):
@@ -138,13 +122,7 @@ def label_columns(records: Sequence[Record], classes: Sequence[str]) -> list[str
 
 
 def find_root(folder: Path, name: str) -> Path:
-    """Find the folder that holds ``images`` and ``masks``: `folder` itself or `folder`/`name`.
-
-    Raises
-    ------
-    InputError
-        If neither holds both.
-    """
+    """Find the folder that holds ``images`` and ``masks``: `folder` itself or `folder`/`name`."""
     for root in (folder / name, folder):
         if (root / "images").is_dir() and (root / "masks").is_dir():
             return root
@@ -155,18 +133,10 @@ def find_root(folder: Path, name: str) -> Path:
 
 
 def pair_by_name(root: Path) -> list[tuple[str, Path, Path]]:
-    """Pair the files of ``images`` and ``masks`` by their names.
+    """Pair the files of ``images`` and ``masks`` by their names: (image_id, image, mask), sorted.
 
-    Returns
-    -------
-    pairs : list of (image_id, image, mask)
-        Sorted by name. A file without its counterpart is listed as well, with the path where
-        the counterpart should be, so that loading rejects it by name.
-
-    Raises
-    ------
-    InputError
-        If there are no files, or two that differ in their suffix only.
+    A file without its counterpart is listed as well, with the path where the counterpart should
+    be, so that loading rejects it by name.
     """
     names = sorted(
         {
@@ -189,22 +159,10 @@ def pair_by_name(root: Path) -> list[tuple[str, Path, Path]]:
 
 
 def index_files(folder: Path, pattern: str, parents: str = ".*") -> dict[str, Path]:
-    """Find files up to two folders deep by their names, which must be unique.
+    """Find files up to two folders deep by a `pattern` of their names, which must be unique.
 
+    `parents` is a regular expression for the names of the folders that hold them, in any case.
     Hidden files, which macOS adds to archives, are passed over.
-
-    Parameters
-    ----------
-    folder : Path
-    pattern : str
-        Of the names, such as ``*.png``.
-    parents : str
-        Regular expression for the names of the folders that hold them, in any case.
-
-    Raises
-    ------
-    InputError
-        If two files have the same name.
     """
     files: dict[str, Path] = {}
     for depth in ("", "*/", "*/*/"):

@@ -51,19 +51,7 @@ def require_sides(sides: Sequence[str], folder: Path) -> None:
 
 
 def label_matrix(samples: pd.DataFrame, classes: Sequence[str]) -> np.ndarray:
-    """Which of the K classes each image shows, whether it may show one or several.
-
-    Parameters
-    ----------
-    samples
-        ``samples.csv``.
-    classes
-        `classes` of the data set.
-
-    Returns
-    -------
-    ndarray of bool, (N, K)
-    """
+    """Which of the K classes each of N samples shows, whether one or several: bool (N, K)."""
     if f"label_{classes[0]}" in samples:
         return samples[[f"label_{name}" for name in classes]].to_numpy() == 1
     return samples["label"].to_numpy()[:, None] == np.array(classes)

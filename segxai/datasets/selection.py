@@ -25,11 +25,6 @@ def chosen_rows(samples: pd.DataFrame, selections: Sequence[dict]) -> np.ndarray
     Returns
     -------
     ndarray of int, increasing
-
-    Raises
-    ------
-    InputError
-        If a selection leaves no image.
     """
     return np.unique(np.concatenate([_selected(samples, **asked) for asked in selections]))
 
@@ -51,17 +46,7 @@ def _selected(
 
 
 def background_rows(samples: pd.DataFrame, count: int, seed: int) -> np.ndarray:
-    """Rows of at most `count` validation images, drawn by seed: what SHAP compares images with.
-
-    Parameters
-    ----------
-    samples
-        ``samples.csv``.
-
-    Returns
-    -------
-    ndarray of int, increasing
-    """
+    """Rows, increasing, of at most `count` validation images by seed: what SHAP compares with."""
     rows = np.flatnonzero(samples.split == VALIDATION)
     keys = [seeded_key(samples.image_id[row], seed) for row in rows]
     return np.sort(rows[np.argsort(keys)[:count]])

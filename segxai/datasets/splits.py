@@ -44,11 +44,6 @@ def split_images(
     -------
     split : ndarray of str, (N,)
         "train", "validation" or "test".
-
-    Raises
-    ------
-    InputError
-        If training, or one of the sides asked for, is left empty, or no official side is known.
     """
     n = len(groups)
     if by == "official":
@@ -79,10 +74,6 @@ def split_by_order(n: int, validation: int, test: int, seed: int) -> np.ndarray:
 
     The split of the SegX authors' public code. NumPy keeps the numbers of this generator the
     same in all versions; it depends on the order of the images.
-
-    Returns
-    -------
-    split : ndarray of str, (n,)
     """
     order = np.random.RandomState(seed).permutation(n)
     split = np.full(n, TRAIN, dtype=f"<U{len(VALIDATION)}")
@@ -101,26 +92,8 @@ def split_officially(
     """Take the published test images, and draw validation by group from the other images.
 
     A group that is published on both sides is tested as a whole: what is trained on never shows a
-    patient who is tested, and no published test image is lost.
-
-    Parameters
-    ----------
-    groups, labels : sequence of str, (N,)
-    official : sequence of str, (N,)
-        "train" or "test".
-    validation : int
-        Number of images.
-    seed : int
-
-    Returns
-    -------
-    split : ndarray of str, (N,)
-        "train", "validation" or "test".
-
-    Raises
-    ------
-    InputError
-        If the data set has no published split, or too few images to train on.
+    patient who is tested, and no published test image is lost. Parameters and returns as of
+    :func:`split_images`.
     """
     groups, labels, official = (np.asarray(column) for column in (groups, labels, official))
     if not np.isin(official, [TRAIN, TEST]).all():
@@ -147,23 +120,7 @@ def split_by_group(
     Each label (a group counts under its commonest) gives its share of validation images, to
     within one image where groups are single images. Their total is `validation` exactly if
     groups of these sizes can be added up to it, label by label, else the next lower number.
-
-    Parameters
-    ----------
-    groups, labels : sequence of str, (N,)
-    validation : int
-        Number of validation images.
-    seed : int
-
-    Returns
-    -------
-    split : ndarray of str, (N,)
-        "train" or "validation".
-
-    Raises
-    ------
-    InputError
-        If one of the sides is left empty.
+    Parameters and returns as of :func:`split_images`.
     """
     groups = np.asarray(groups, dtype=str)
     counts = pd.crosstab(groups, np.asarray(labels, dtype=str))
@@ -210,20 +167,9 @@ def pick_groups(names: Sequence[str], sizes: Sequence[int], target: int) -> list
 def choose_subset(
     image_ids: Sequence[str], strata: Iterable[tuple[str, ...]], n: int, seed: int
 ) -> np.ndarray:
-    """Choose `n` images, each stratum with its share (to within one image).
+    """Choose `n` of N images, each stratum, such as (split, label), with its share: bool (N,).
 
-    Parameters
-    ----------
-    image_ids : sequence of str, (N,)
-    strata : iterable of tuple, (N,)
-        For example (split, label).
-    n : int
-        At most N.
-    seed : int
-
-    Returns
-    -------
-    chosen : ndarray of bool, (N,)
+    Shares are exact to within one image.
     """
     table = pd.DataFrame({"stratum": list(strata)})
     table["key"] = [seeded_key(name, seed) for name in image_ids]

@@ -50,18 +50,10 @@ def pack(signed: np.ndarray, magnitude: np.ndarray) -> tuple[np.ndarray, float]:
 
 @dataclass(frozen=True)
 class Maps:
-    """Stored attributions, each read when it is asked for.
+    """Stored attributions, each read when it is asked for."""
 
-    Attributes
-    ----------
-    packed : ndarray of float16, (T, 2, h, w)
-        May be memory-mapped.
-    table : DataFrame, (T,)
-        `COLUMNS` of each.
-    """
-
-    packed: np.ndarray
-    table: pd.DataFrame
+    packed: np.ndarray  # float16, (T, 2, h, w); may be memory-mapped
+    table: pd.DataFrame  # COLUMNS of each
 
     def __len__(self) -> int:
         return len(self.packed)
@@ -73,18 +65,7 @@ class Maps:
 
 
 def read_maps(npy: str | Path, csv: str | Path) -> Maps:
-    """Open the attributions of a network and explainer.
-
-    Parameters
-    ----------
-    npy, csv
-        ``results/maps/…/seed-….npy`` and the table beside it.
-
-    Raises
-    ------
-    InputError
-        If a file is missing or damaged, or they do not belong together.
-    """
+    """Open the attributions of a network and explainer, with the table beside them."""
     packed, table = read_array(npy), read_rows(csv)
     if packed.ndim != 4 or packed.shape[1] != 2 or len(packed) != len(table):
         raise InputError(f"{csv}: does not describe the maps in {npy}; {REMAKE}.")

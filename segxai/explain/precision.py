@@ -17,21 +17,11 @@ MAX_COMPLETENESS_LOSS = 0.05
 
 @dataclass(frozen=True)
 class Agreement:
-    """How maps in reduced precision agree with those in float32.
-
-    Attributes
-    ----------
-    images : int
-    spearman : float
-        Lowest rank correlation of an image's two maps, -1…1; NaN without images.
-    completeness_loss : float
-        Mean completeness error in reduced precision less that in float32; NaN for methods that
-        promise no sum.
-    """
+    """How maps in reduced precision agree with those in float32."""
 
     images: int
-    spearman: float
-    completeness_loss: float
+    spearman: float  # lowest rank correlation of an image's two maps, -1…1; NaN without images
+    completeness_loss: float  # mean completeness error less that in float32; NaN without a sum
 
     @property
     def kept(self) -> bool:
@@ -50,11 +40,6 @@ def agreement(exact: Sequence[Attribution], reduced: Sequence[Attribution]) -> A
 
     Ranks are those of the pixels by the absolute attribution, summed over channels: what masks are
     made of. A constant map agrees with nothing.
-
-    Raises
-    ------
-    ValueError
-        If they are not equally many.
     """
     pairs = list(zip(exact, reduced, strict=True))
     correlations = [spearmanr(_pixels(a.values), _pixels(b.values)).statistic for a, b in pairs]

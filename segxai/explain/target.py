@@ -8,31 +8,17 @@ import torch
 
 
 class Label(NamedTuple):
-    """The logit of one class of a classifier.
-
-    Attributes
-    ----------
-    index : int
-        The class.
-    """
+    """The logit of one class of a classifier."""
 
     index: int
 
 
 @dataclass(frozen=True, eq=False)
 class Region:
-    """The mean logit of a segmenter over pixels that stay the same while the input changes.
+    """The mean logit of a segmenter over pixels that stay the same while the input changes."""
 
-    Attributes
-    ----------
-    channel : int
-        Of the output.
-    mask : Tensor of bool, (h, w)
-        Pixels of the output, at least one: those that the clean image gives, frozen.
-    """
-
-    channel: int
-    mask: torch.Tensor
+    channel: int  # of the output
+    mask: torch.Tensor  # bool (h, w): pixels of the output for the clean image, at least one
 
 
 Target = Label | Region
@@ -56,11 +42,6 @@ def evaluate(output: torch.Tensor, targets: Sequence[Target]) -> torch.Tensor:
     Returns
     -------
     Tensor of shape (B,)
-
-    Raises
-    ------
-    ValueError
-        If labels are asked of a segmenter, or regions of a classifier.
     """
     kind = Label if output.ndim == 2 else Region
     if not all(isinstance(target, kind) for target in targets):

@@ -44,10 +44,8 @@ def explain(
         A convolutional one.
     requests
         Inputs with the target F that is explained; read as they are needed.
-    layer
-        What A is, see :func:`feature_layer`.
-    batch_size
-        Inputs per pass; bounds memory.
+    layer, batch_size
+        As of `ABOUT`; what A is, see :func:`feature_layer`.
 
     Yields
     ------

@@ -55,12 +55,9 @@ def explain(
     requests
         Inputs with the target F that is explained; read as they are needed.
     background : Tensor of shape (M, C, H, W)
-        Normalised images; of more than `samples` a random part is used.
-    samples
-        K.
-    batch_size
-        Inputs per pass, of one image after the other; bounds memory and does not depend on the
-        samples.
+        Normalised images; of more than `samples` (K) a random part is used.
+    samples, batch_size
+        As of `ABOUT`; a batch holds pairs of one image after the other.
 
     Yields
     ------

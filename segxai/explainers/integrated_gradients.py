@@ -72,20 +72,10 @@ def explain(
         Paths begin at its black image x′.
     requests
         Inputs with the target F that is explained; read as they are needed.
-    steps
-        Quadrature nodes per copy.
-    noise_samples, noise_std
-        K, and the standard deviation of ε in units of the normalised input.
-    probe
-        Forward passes along the path to the noiseless image, to which the grading of the nodes is
-        fitted, see :func:`segxai.explain.nodes.fit_knee`.
-    tolerance
-        Completeness error above which the steps of an image are doubled (all passes are kept);
-        None to take every image as it is.
-    max_steps
-        Steps per copy that doubling may not exceed.
-    batch_size
-        Inputs per pass.
+    steps, …
+        Settings as of `ABOUT`: K are the noise samples, ε the noise; the grading of the nodes is
+        fitted to the probe (:func:`segxai.explain.nodes.fit_knee`), and where the tolerance doubles
+        the steps of an image all passes are kept.
 
     Yields
     ------

@@ -22,16 +22,9 @@ MAX_FILES = 1_000_000
 MAX_HEADER = 2**20  # bytes of a tar entry's long name or attributes, and of zeros after the last
 # What the standard library raises on a broken archive.
 DAMAGED = (
-    zipfile.BadZipFile,
-    tarfile.TarError,
-    gzip.BadGzipFile,
-    zlib.error,
-    lzma.LZMAError,
-    EOFError,
-    NotImplementedError,
-    OverflowError,
-    ValueError,
-)
+    zipfile.BadZipFile, tarfile.TarError, gzip.BadGzipFile, zlib.error, lzma.LZMAError, EOFError,
+    NotImplementedError, OverflowError, ValueError,
+)  # fmt: skip
 # Errors of the system that names and places in an archive cause.
 OF_THE_ARCHIVE = (
     *(None, errno.EEXIST, errno.ENOTDIR, errno.EISDIR),
@@ -57,14 +50,7 @@ def fresh_folder(folder: Path) -> Iterator[Path]:
 
 
 def extract(archive: Path, folder: Path) -> None:
-    """Unpack a zip or tar archive of plain files into `folder`, which appears only when complete.
-
-    Raises
-    ------
-    InputError
-        If the archive is damaged, or holds links, devices, encrypted files, names that leave the
-        folder, or so much that it must be a trap; `folder` is then as it was.
-    """
+    """Unpack a zip or tar archive of plain files into `folder`, which appears when it is whole."""
     with fresh_folder(folder) as root:
         try:
             unpack(archive, root)

@@ -42,20 +42,12 @@ class Stopped(Exception):
 class StoredObject:
     """One object of the bucket: a file of a series.
 
-    Attributes
-    ----------
-    series : str
-        Its SeriesInstanceUID, which is also the name of its folder on disk.
-    key : str
-        Its name in the bucket: ``<folder of the series>/<file>``.
-    n_bytes : int
-    etag : str
-        MD5 of the content or, for an object that was uploaded in n parts, the MD5 of their MD5s
-        followed by ``-n``.
+    Its ETag is the MD5 of the content or, of an object that was uploaded in n parts, the MD5 of
+    their MD5s followed by ``-n``.
     """
 
-    series: str
-    key: str
+    series: str  # SeriesInstanceUID, which is also the name of its folder on disk
+    key: str  # its name in the bucket: <folder of the series>/<file>
     n_bytes: int
     etag: str
 
@@ -108,31 +100,19 @@ def fetch_series(
 
     Parameters
     ----------
-    bucket : str
+    bucket
         Address that lists the bucket; an object lies at ``<bucket>/<key>``.
-    wanted : sequence of str
-        SeriesInstanceUIDs.
-    tables : sequence of Path
+    wanted
+        SeriesInstanceUIDs; all objects of these series are returned.
+    tables
         CSV with SeriesInstanceUID, crdc_series_uuid (the folder of this version of the series in
         the bucket) and bytes (of all its objects).
-    folder : Path
-    parts : Path
+    parts
         Folder of objects that have arrived in part.
-    connections : int
+    connections
         Requests at a time.
     **options
         Of :class:`segxai.fetch.http.Client`.
-
-    Returns
-    -------
-    objects : list of StoredObject
-        All of the wanted series.
-
-    Raises
-    ------
-    InputError
-        If the tables, the listing and the folder disagree, the disk has no room, or objects
-        cannot be had. All that has arrived is kept.
     """
     bucket = bucket.rstrip("/")
     for place in (folder, parts):
@@ -181,12 +161,9 @@ def list_missing(
     connections: int,
     client: Client,
 ) -> dict[str, list[StoredObject]]:
-    """Complete the index of the folder: ask the bucket for the series that are not in it.
+    """Complete the index of the folder, of all series that were ever listed.
 
-    Returns
-    -------
-    index : dict of str to list of StoredObject
-        All series that were ever listed; those of another version are listed anew.
+    The bucket is asked for series that are not in it, or in another version.
     """
     index = read_index(index_file)
     unlisted = [
@@ -244,20 +221,9 @@ def list_series(
 
 
 def parse_listing(text: str) -> tuple[list[tuple[str, str, str]], str | None]:
-    """Read one page of ListObjectsV2.
+    """Read a page of ListObjectsV2: (key, size, etag) of each, and the token of the next page.
 
     Entities cannot expand: they need a document type, which no listing has.
-
-    Returns
-    -------
-    entries : list of (key, size, etag)
-    token : str or None
-        What to ask the next page with; None on the last one.
-
-    Raises
-    ------
-    ValueError, ElementTree.ParseError
-        If it is no listing.
     """
     if "<!DOCTYPE" in text:
         raise ValueError("a document type, as pages have")

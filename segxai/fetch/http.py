@@ -33,29 +33,18 @@ class OtherFile(Exception):
 
 @dataclass(frozen=True)
 class Client:
-    """How patiently a server is asked.
+    """How patiently a server is asked."""
 
-    Attributes
-    ----------
-    attempts : int
-        Failures in a row without a new byte before it gives up.
-    timeout : float
-        Longest silence of the server, in seconds.
-    pause : float
-        Seconds before the second attempt; doubled before each further one.
-    """
-
-    attempts: int = 5
-    timeout: float = 60.0
-    pause: float = 1.0
+    attempts: int = 5  # failures in a row without a new byte before it gives up
+    timeout: float = 60.0  # longest silence of the server, in seconds
+    pause: float = 1.0  # seconds before the second attempt; doubled before each further one
 
     def open(self, url: str, headers: dict | None = None, **query) -> requests.Response:
         """Send one request; the body is read by whoever closes the response."""
         # Some servers refuse what is no browser; compressed transfer would shift the range.
         always = {"User-Agent": "Mozilla/5.0 (segxai)", "Accept-Encoding": "identity"}
-        return requests.get(
-            url, headers=always | (headers or {}), params=query, stream=True, timeout=self.timeout
-        )
+        headers = always | (headers or {})
+        return requests.get(url, headers=headers, params=query, stream=True, timeout=self.timeout)
 
     def retry(self, action: Callable[[], Result], arrived: Callable[[], int] = lambda: 0) -> Result:
         """Repeat `action` while its failures are temporary; new bytes restore all patience."""
@@ -72,13 +61,7 @@ class Client:
                 time.sleep(self.pause * 2 ** (failures - 1))
 
     def read_text(self, url: str, **query) -> str:
-        """Read a short text in UTF-8, such as a listing.
-
-        Raises
-        ------
-        InputError
-            If the server does not give it, or gives something else.
-        """
+        """Read a short text in UTF-8, such as a listing."""
 
         def ask() -> bytes:
             content = b""
@@ -135,26 +118,14 @@ def download(
 
     Parameters
     ----------
-    url : str
-    checksum : str
+    checksum
         SHA-256 in hexadecimal, or ``md5:`` and the MD5 where no other is published.
-    n_bytes : int or None
-        Size of the file, if it is known.
-    folder : Path
+    folder
         An interrupted download stays here as ``<start of checksum>.part`` and is continued.
-    name : str, optional
-        Name of the file; by default the last part of the address.
+    name
+        Of the file; by default the last part of the address.
     **options
         Of :class:`Client`.
-
-    Returns
-    -------
-    file : Path
-
-    Raises
-    ------
-    InputError
-        If the disk has no room, the server does not give the file, or gives another one.
     """
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / (name or Path(urlsplit(url).path).name or "archive")
@@ -197,11 +168,6 @@ def fetch(
         Is told the number of bytes of each piece that arrives, or is lost again (negative).
     remedy : str
         What to do if running again does not help.
-
-    Raises
-    ------
-    InputError
-        If the server does not give the file, or gives another one.
     """
     try:
         complete(url, part, n_bytes, client, received)
@@ -322,27 +288,8 @@ def published_file(record: str, url: str, folder: Path, **options) -> dict:
     """Ask a Zenodo record for the name, size and MD5 of its file at `url`.
 
     The answer is kept in `folder` as ``published.json`` and asked for again until the file is
-    there: a rerun needs no network.
-
-    Parameters
-    ----------
-    record : str
-        Address of the record in Zenodo's API.
-    url : str
-        Address of the file, one part of whose path is its name.
-    folder : Path
-    **options
-        Of :class:`Client`.
-
-    Returns
-    -------
-    facts : dict
-        ``name``, ``bytes``, ``md5``.
-
-    Raises
-    ------
-    InputError
-        If the record does not answer, or does not describe the file.
+    there: a rerun needs no network. `record` is its address in Zenodo's API; one part of the path
+    of `url` is the file's name. The facts are ``name``, ``bytes`` and ``md5``.
     """
     kept = folder / "published.json"
     with contextlib.suppress(FileNotFoundError, LookupError, TypeError, ValueError):

@@ -68,14 +68,8 @@ def distributions(
 def _cloud(ax: Axes, place: int, values: np.ndarray, colour: str) -> None:
     """Draw the density of scores above a line and the scores themselves below it."""
     if len(values) and np.ptp(values) > 0:
-        shape = ax.violinplot(
-            values,
-            [place - 0.05],
-            orientation="horizontal",
-            widths=0.75,
-            side="low",
-            showextrema=False,
-        )
+        style = {"orientation": "horizontal", "side": "low", "showextrema": False}
+        shape = ax.violinplot(values, [place - 0.05], widths=0.75, **style)
         for body in shape["bodies"]:
             body.set(facecolor=colour, edgecolor=INK, linewidth=0.3, alpha=0.75)
     height = place + 0.1 + 0.22 * (np.arange(len(values)) * GOLDEN % 1)
@@ -86,12 +80,6 @@ def _mean(ax: Axes, place: int, row: pd.Series) -> None:
     """Draw a mean with its interval, and print it with the number of images."""
     ax.plot([row.ci_low, row.ci_high], [place, place], color=INK, linewidth=1.6)
     ax.plot(row.value, place, "o", color="white", markeredgecolor=INK, markersize=3.6)
-    ax.annotate(
-        f"{row.value:.1f}\nn = {row.n:.0f}",
-        (1, place),
-        xycoords=("axes fraction", "data"),
-        xytext=(3, 0),
-        textcoords="offset points",
-        va="center",
-        fontsize=6,
-    )
+    beside = {"xycoords": ("axes fraction", "data"), "textcoords": "offset points"}
+    text = f"{row.value:.1f}\nn = {row.n:.0f}"
+    ax.annotate(text, (1, place), xytext=(3, 0), va="center", fontsize=6, **beside)

@@ -90,16 +90,7 @@ def _named(stored: Mapping[str, np.ndarray], kind: str) -> dict[str, np.ndarray]
 def choose(scores: np.ndarray, count: int) -> np.ndarray:
     """Choose the lowest, the middle and the highest scores, a third of `count` of each.
 
-    Parameters
-    ----------
-    scores : ndarray of shape (n,)
-        NaN (undefined) is never chosen, equal scores are taken in order.
-    count
-        How many to choose at most.
-
-    Returns
-    -------
-    ndarray of int, increasing
+    Their places, increasing; NaN is never chosen, equal scores are taken in order.
     """
     order = ranking(scores)
     if len(order) <= count:

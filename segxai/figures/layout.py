@@ -62,30 +62,16 @@ def _picture(figure: Figure, x: float, y: float, side: float) -> Axes:
 
 
 def curve_grid(n_lines: int, n_columns: int, line_height: float, margin: float):
-    """Lay out panels of curves that share their x axis, and their y axis in each line.
+    """Lay out (n_lines, n_columns) panels of curves that share x, and y in each line.
 
-    Parameters
-    ----------
-    line_height, margin
-        Height of a line, and of what the legend takes, in millimetres.
-
-    Returns
-    -------
-    figure : Figure
-    axes : ndarray of Axes, (n_lines, n_columns)
+    `line_height` and `margin`, what the legend takes, are millimetres.
     """
     use_style()
     line_height = min(line_height, (PAGE_HEIGHT / MILLIMETRE - margin) / n_lines)
     width = min(PAGE, PAGE / 2 * max(1, n_columns / 2))
-    figure, axes = plt.subplots(
-        n_lines,
-        n_columns,
-        figsize=(width, (margin + line_height * n_lines) * MILLIMETRE),
-        sharex=True,
-        sharey="row",
-        squeeze=False,
-        layout="constrained",
-    )
+    size = (width, (margin + line_height * n_lines) * MILLIMETRE)
+    shared = {"sharex": True, "sharey": "row", "squeeze": False, "layout": "constrained"}
+    figure, axes = plt.subplots(n_lines, n_columns, figsize=size, **shared)
     for ax in axes.flat:
         ax.grid(color="#E5E5E5")
         sns.despine(ax=ax)
@@ -99,10 +85,6 @@ def shared_legend(figure: Figure, axes: np.ndarray) -> None:
         for handle, label in zip(*ax.get_legend_handles_labels(), strict=True):
             handles.setdefault(label, handle)
     figure.align_ylabels(axes[:, 0])
-    figure.legend(
-        handles.values(),
-        handles.keys(),
-        loc="outside lower center",
-        ncols=2 if len(axes[0]) < 3 else 3,
-        handlelength=3,
-    )
+    style = {"loc": "outside lower center", "handlelength": 3}
+    columns = 2 if len(axes[0]) < 3 else 3
+    figure.legend(handles.values(), handles.keys(), ncols=columns, **style)

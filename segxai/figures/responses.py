@@ -79,11 +79,6 @@ def _curves(ax: Axes, table: pd.DataFrame, kinds: list[str]) -> None:
     if len(n):
         span = f"{n.min():,.0f}" if len(n) == 1 else f"{n.min():,.0f}–{n.max():,.0f}"
         # A curve, or the segmenter's mark, may run behind it.
-        ax.text(
-            *(0.03, 0.95, f"n = {span}"),
-            transform=ax.transAxes,
-            va="top",
-            fontsize=6,
-            bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 0.8},
-            zorder=5,
-        )
+        box = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 0.8}
+        style = {"transform": ax.transAxes, "va": "top", "fontsize": 6, "bbox": box, "zorder": 5}
+        ax.text(0.03, 0.95, f"n = {span}", **style)

@@ -51,32 +51,16 @@ INK, FAINT = "#222222", "#8A8A8A"
 RELEVANCE_MAP = "inferno"
 
 STYLE = {
-    "font.family": "DejaVu Sans",
-    "font.size": 7,
-    "axes.titlesize": 7.5,
-    "axes.labelsize": 7,
-    "xtick.labelsize": 6.5,
-    "ytick.labelsize": 6.5,
-    "legend.fontsize": 6.5,
-    "axes.linewidth": 0.6,
-    "axes.edgecolor": INK,
-    "axes.labelcolor": INK,
-    "text.color": INK,
-    "xtick.color": INK,
-    "ytick.color": INK,
-    "grid.linewidth": 0.4,
-    "xtick.major.width": 0.6,
-    "ytick.major.width": 0.6,
-    "xtick.major.size": 2.5,
-    "ytick.major.size": 2.5,
-    "lines.linewidth": 1.2,
-    "legend.frameon": False,
-    "figure.dpi": DPI,
-    "savefig.dpi": DPI,
+    "font.family": "DejaVu Sans", "font.size": 7, "axes.titlesize": 7.5, "axes.labelsize": 7,
+    "xtick.labelsize": 6.5, "ytick.labelsize": 6.5, "legend.fontsize": 6.5,
+    "axes.linewidth": 0.6, "axes.edgecolor": INK, "axes.labelcolor": INK,
+    "text.color": INK, "xtick.color": INK, "ytick.color": INK, "grid.linewidth": 0.4,
+    "xtick.major.width": 0.6, "ytick.major.width": 0.6,
+    "xtick.major.size": 2.5, "ytick.major.size": 2.5,
+    "lines.linewidth": 1.2, "legend.frameon": False, "figure.dpi": DPI, "savefig.dpi": DPI,
     # Text stays text in the PDF (TrueType), as journals ask.
-    "pdf.fonttype": 42,
-    "svg.hashsalt": "segxai",
-}
+    "pdf.fonttype": 42, "svg.hashsalt": "segxai",
+}  # fmt: skip
 
 
 def use_style() -> None:
@@ -88,17 +72,7 @@ def use_style() -> None:
 
 
 def colours(roles: dict[str, str]) -> dict[str, str]:
-    """Give each method its colour by its role and its place there, the same in every figure.
-
-    Parameters
-    ----------
-    roles
-        The role of each method in order; colours of a role are used again when it has more methods.
-
-    Returns
-    -------
-    dict of str to str
-    """
+    """Give each method its colour by its role and its place there, the same in every figure."""
     places: dict[str, int] = {}
     shades = {}
     for method, role in roles.items():

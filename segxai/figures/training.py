@@ -33,24 +33,14 @@ def training(networks: list[tuple[str, str, list[pd.DataFrame]]]) -> Figure:
     """
     use_style()
     height = min(48, PAGE_HEIGHT / MILLIMETRE / len(networks))
-    figure, axes = plt.subplots(
-        len(networks),
-        2,
-        figsize=(PAGE, len(networks) * height * MILLIMETRE),
-        squeeze=False,
-        layout="constrained",
-    )
+    size = (PAGE, len(networks) * height * MILLIMETRE)
+    figure, axes = plt.subplots(len(networks), 2, figsize=size, squeeze=False, layout="constrained")
     for (left, right), (title, loss, histories) in zip(axes, networks, strict=True):
         loss_name, score, score_name = CURVES[loss]
         for history in histories:
             best = history.loc[history.validation_loss.idxmin()]
-            left.plot(
-                history.epoch,
-                history.train_loss,
-                color=FAINT,
-                linestyle="--",
-                label="training loss",
-            )
+            style = {"color": FAINT, "linestyle": "--", "label": "training loss"}
+            left.plot(history.epoch, history.train_loss, **style)
             _curve(left, history.epoch, history.validation_loss, best, "validation loss")
             percent = 100 * history[f"validation_{score}"]
             _curve(right, history.epoch, percent, best, "validation score")

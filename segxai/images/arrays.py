@@ -11,14 +11,7 @@ from segxai.job.log import InputError, reason
 
 
 def read_array(path: str | Path) -> np.ndarray:
-    """Open a ``.npy`` file of this study, memory-mapped.
-
-    Raises
-    ------
-    InputError
-        If it is missing, no array of numbers, or cut short. Values are not looked at:
-        :func:`npy_rows` refuses to write NaN.
-    """
+    """Open a ``.npy`` file of this study, memory-mapped; :func:`npy_rows` refuses to write NaN."""
     try:
         array = np.lib.format.open_memmap(path, mode="r")
         if array.dtype.kind not in "biuf":
@@ -69,22 +62,8 @@ def npy_rows(
     Memory stays flat, whereas the pages of a memory-mapped output count as the process's own; and
     a full disk is an error here, where a memory map would kill the process.
 
-    Parameters
-    ----------
-    path : Path
-    row_shape : tuple of int
-    dtype : type or None
-        None for that of the first row.
-
-    Yields
-    ------
-    append : callable
-        Takes one row: ndarray of `row_shape` and `dtype`. `ValueError` for any other.
-
-    Raises
-    ------
-    InputError
-        If a row holds NaN or infinite values.
+    Yields a callable that appends one row: ndarray of `row_shape` and `dtype` (None for that of the
+    first row), without NaN and infinite values; `ValueError` for any other.
     """
     n_rows = 0
     with Path(path).open("wb") as file:

@@ -6,18 +6,9 @@ import numpy as np
 
 
 def display_image(image: np.ndarray, channels: Sequence[int] = (0, 1, 2)) -> np.ndarray:
-    """Show an image of any channels and type by three of its channels.
+    """Show an image (H, W, C) as (H, W, 3), uint8, by three of its channels, which may repeat.
 
-    Parameters
-    ----------
-    image : ndarray of shape (H, W, C), uint8, uint16 or float
-        uint16 uses its full range; float is an intensity in 0…1, and what lies outside is clipped.
-    channels : sequence of 3 int
-        Which channels are red, green and blue (`display` of the data set); they may repeat.
-
-    Returns
-    -------
-    ndarray of shape (H, W, 3), uint8
+    uint16 uses its full range; float is an intensity in 0…1, and what lies outside is clipped.
     """
     shown = image[..., list(channels)]
     if shown.dtype == np.uint8:

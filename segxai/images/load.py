@@ -23,17 +23,12 @@ def load_image(path: Path) -> np.ndarray:
     stored colours are kept). 16-bit images are scaled by their full range, 65535 to 255, never by
     their own extremes: equal values stay equal between images. An EXIF orientation is applied, to
     images and masks alike, because annotators outlined what their viewer showed. DICOM:
-    :func:`segxai.images.dicom.read_grey`.
+    :func:`segxai.images.dicom.read_grey`. Files of more than 179 megapixels or several frames, or
+    in none of `FORMATS`, are refused, whatever their suffix.
 
     Returns
     -------
     image : ndarray of uint8, (H, W, 3)
-
-    Raises
-    ------
-    InputError
-        If the file is missing, empty, truncated, of more than 179 megapixels or several frames, or
-        no image in one of `FORMATS` or DICOM, whatever its suffix.
     """
     return decode(path, to_rgb)
 
@@ -42,17 +37,12 @@ def load_mask(path: Path) -> np.ndarray:
     """Load a mask: foreground where its grey value exceeds 127 of 255.
 
     A mask without any value above 1, of 8 bits or 16, holds 0 and 1: it looks black, and 1 is
-    foreground. In a JPEG 1 is noise.
+    foreground. In a JPEG 1 is noise. Refused is what would be empty although it shows something:
+    values between 1 and 128, or a shape that is in its transparency alone.
 
     Returns
     -------
     mask : ndarray of bool, (H, W)
-
-    Raises
-    ------
-    InputError
-        As :func:`load_image`, or if it would be empty although it shows something: values between 1
-        and 128, or a shape that is in its transparency alone.
     """
     return decode(path, partial(to_mask, lossy=path.suffix.lower() in JPEG))
 
@@ -63,11 +53,6 @@ def load_instances(path: Path) -> np.ndarray:
     Returns
     -------
     ids : ndarray of int, (H, W)
-
-    Raises
-    ------
-    InputError
-        As :func:`load_image`, or if it holds colours, fractions or negative numbers.
     """
     ids = decode(path, np.asarray)
     if ids.ndim != 2 or ids.dtype.kind not in "biu" or ids.min() < 0:
@@ -178,11 +163,6 @@ def measure_channels(images: np.ndarray, rows: np.ndarray) -> tuple[list[float],
     -------
     mean, std : list of float, (C,)
         Of whole numbers in units of their full range, 0…1; of fractions as they are.
-
-    Raises
-    ------
-    InputError
-        If a channel is constant.
     """
     moments = _fraction_moments if images.dtype.kind == "f" else _integer_moments
     mean, std = moments(images, rows)

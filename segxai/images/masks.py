@@ -83,11 +83,6 @@ def read_masks(npy: str | Path, csv: str | Path, samples: pd.DataFrame) -> Masks
     samples : DataFrame, (N,)
         ``samples.csv``. Images have a mask for each class where it has a column for each
         (``label_<class>``), else one mask, of class 0.
-
-    Raises
-    ------
-    InputError
-        If a file is missing or damaged, or they do not belong together.
     """
     pixels, table = read_array(npy), read_rows(csv)
     n_classes = sum(name.startswith("label_") for name in samples)
@@ -117,18 +112,9 @@ def mask_rows(
 ) -> Iterator[Callable[[int, Mapping[int, np.ndarray | None]], None]]:
     """Write masks image by image, as :func:`read_masks` reads them; memory stays flat.
 
-    Parameters
-    ----------
-    npy, csv
-        Appear together, and only when the block succeeds.
-    size : int
-        Side of the masks in pixels.
-
-    Yields
-    ------
-    append : callable
-        Takes the row of an image and its masks by class: uint8 (size, size) of 0 and 1, or None
-        where the outline is unknown. Empty masks are not stored.
+    Both files appear only when the block succeeds. Yields a callable that takes the row of an image
+    and its masks by class: uint8 (size, size) of 0 and 1, or None where the outline is unknown.
+    Empty masks are not stored.
     """
     entries: list[tuple[int, int, int]] = []
     with atomic_path(npy) as temporary, npy_rows(temporary, (size, size)) as append_mask:

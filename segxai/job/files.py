@@ -11,35 +11,14 @@ import pandas as pd
 from segxai.job.log import InputError, reason
 
 # Columns of this study's tables that are text, also where they look like numbers.
-TEXT_COLUMNS = dict.fromkeys(
-    [
-        "paper",
-        "study",
-        "table",
-        "dataset",
-        "network",
-        "explainer",
-        "segmenter",
-        "view",
-        "reference",
-        "metric",
-        "statistic",
-        "where",
-        "with",
-        "minus",
-        "unit",
-        "target_id",
-        "image_id",
-        "group",
-        "split",
-        "kind",
-        "label",
-        "region",
-        "class",
-        "rank",
-    ],
-    str,
-)
+TEXT_COLUMNS = {
+    **dict.fromkeys(
+        ("paper", "study", "table", "dataset", "network", "explainer", "segmenter"), str
+    ),
+    **dict.fromkeys(("view", "reference", "metric", "statistic", "where", "with", "minus"), str),
+    **dict.fromkeys(("unit", "target_id", "image_id", "group", "split", "kind", "label"), str),
+    **dict.fromkeys(("region", "class", "rank"), str),
+}
 
 REMAKE = "delete it and run again to make it anew"
 
@@ -63,14 +42,7 @@ def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
 
 
 def read_table(path: Path, columns: Sequence[str]) -> pd.DataFrame:
-    """Read columns of a data set's own table as text.
-
-    Raises
-    ------
-    InputError
-        If it is missing, empty or no CSV, lacks a column or has it twice, or a row lacks a value in
-        them.
-    """
+    """Read columns of a data set's own table as text."""
     table = _parse(path, "replace it by an intact copy", dtype=str)
     if missing := [name for name in columns if name not in table]:
         raise InputError(
@@ -88,13 +60,7 @@ def read_table(path: Path, columns: Sequence[str]) -> pd.DataFrame:
 
 
 def read_json(path: Path, remedy: str = "replace it by an intact copy") -> object:
-    """Read a data set's own JSON file.
-
-    Raises
-    ------
-    InputError
-        If it is missing or no complete JSON.
-    """
+    """Read a data set's own JSON file."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -104,13 +70,7 @@ def read_json(path: Path, remedy: str = "replace it by an intact copy") -> objec
 
 
 def read_facts(path: str | Path) -> dict:
-    """Read a JSON file of this study, such as a receipt.
-
-    Raises
-    ------
-    InputError
-        If it is missing or no complete JSON object.
-    """
+    """Read a JSON file of this study, such as a receipt."""
     facts = read_json(Path(path), REMAKE)
     if not isinstance(facts, dict):
         raise InputError(f"{path}: is no JSON object; {REMAKE}.")
@@ -121,11 +81,6 @@ def read_rows(path: str | Path) -> pd.DataFrame:
     """Read a table of this study with one row per image: names stay text, also '0012' and 'NA'.
 
     An empty cell is NaN: an undefined score.
-
-    Raises
-    ------
-    InputError
-        If it is missing or no CSV.
     """
     return _parse(path, REMAKE, dtype=TEXT_COLUMNS)
 
@@ -147,15 +102,7 @@ def _parse(path: str | Path, remedy: str, dtype: object) -> pd.DataFrame:
 def read_scores(files: Sequence[str | Path]) -> pd.DataFrame:
     """Read tidy score files one after the other; each row carries its own keys.
 
-    Parameters
-    ----------
-    files
-        They may have no rows.
-
-    Returns
-    -------
-    DataFrame
-        Keys as text, empty where they do not apply; ``seed`` int; ``correct`` and ``value`` float.
+    Keys are text, empty where they do not apply; ``seed`` int; ``correct`` and ``value`` float.
     """
     scores = pd.concat(map(read_rows, files), ignore_index=True)
     keys = [name for name in scores if name in TEXT_COLUMNS]

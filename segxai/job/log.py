@@ -61,11 +61,9 @@ def job(snakemake) -> Iterator[None]:
         format="%(asctime)s %(message)s",
         datefmt="%H:%M:%S",
         handlers=[
-            logging.FileHandler(
-                snakemake.log[0], mode="w", encoding="utf-8", errors="backslashreplace"
-            ),
+            logging.FileHandler(snakemake.log[0], "w", "utf-8", errors="backslashreplace"),
             key_figure,
-            _terminal(snakemake.rule + "".join(f" {value}" for value in snakemake.wildcards)),
+            _terminal(" ".join([snakemake.rule, *map(str, snakemake.wildcards)])),
         ],
         force=True,
     )

@@ -42,8 +42,6 @@ def measure(case, fraction, sparse):
     """
     if case.reference is None or not np.any(case.reference):
         return np.nan
-    k, area = (
-        pixels_of(fraction, np.size(case.reference)),
-        binary(case.reference, "reference").sum(),
-    )
+    k = pixels_of(fraction, np.size(case.reference))
+    area = binary(case.reference, "reference").sum()
     return float(min(1.0, k / area) if sparse else min(k, area) / max(k, area))

@@ -42,18 +42,9 @@ def top_fraction(saliency: np.ndarray, fraction: float) -> np.ndarray:
 
 
 def share_on(saliency: np.ndarray, region: np.ndarray) -> float:
-    """Share of a map's sum that lies in a region, such as a planted shortcut.
+    """Share of the sum of a map ≥ 0, or of a mask, that lies in a region (H, W) of 0 and 1.
 
-    Parameters
-    ----------
-    saliency : ndarray of shape (H, W), ≥ 0
-        A mask is a map of 0 and 1.
-    region : ndarray of shape (H, W), bool or 0/1
-
-    Returns
-    -------
-    float in 0…1
-        NaN where the map is zero everywhere.
+    NaN where the map is zero everywhere.
     """
     total = np.sum(saliency)
     return float(saliency[binary(region, "region")].sum() / total) if total > 0 else np.nan

@@ -32,11 +32,6 @@ def freeze(model: nn.Module, unfreeze_blocks: int | None) -> None:
     ----------
     unfreeze_blocks
         0 trains the head alone (linear probe); None trains everything.
-
-    Raises
-    ------
-    InputError
-        If blocks are to be trained in a model that has none or fewer.
     """
     model.requires_grad_(unfreeze_blocks is None)
     if unfreeze_blocks:

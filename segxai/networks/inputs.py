@@ -17,21 +17,9 @@ def channel_statistics(
 ) -> dict[str, list[float]]:
     """Mean and deviation of intensities, by channel, that a network's inputs are standardised by.
 
-    Parameters
-    ----------
-    definition
-        ``networks.<name>``; its `normalisation` decides.
-    statistics
-        ``statistics.json`` of the training images (`normalisation: training`).
-    channels
-        Of the images. Statistics of a pretraining are of three; for any other number of channels
-        each has their mean.
-
-    Returns
-    -------
-    dict
-        mean and std, one number per channel. Of the pretraining: what timm says of the
-        architecture, ImageNet's for any network that it does not know.
+    Where `normalisation` is ``training`` they are those of ``statistics.json``; else those of the
+    pretraining: what timm says of the architecture, ImageNet's for any network that it does not
+    know. These are of three channels; for any other number each has their mean.
     """
     if definition["normalisation"] == "training":
         facts = read_facts(statistics)

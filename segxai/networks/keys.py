@@ -26,11 +26,6 @@ def key_features(model: nn.Module, inputs: torch.Tensor, centre: bool = False) -
     -------
     Tensor of shape (B, h, w, d), float32
         One key per patch token, class and register tokens dropped.
-
-    Raises
-    ------
-    InputError
-        If the model is no ViT, or H or W is no multiple of its patches.
     """
     if not hasattr(model, "blocks"):
         raise InputError("key features need attention blocks; choose a `vit_*` architecture.")

@@ -88,9 +88,7 @@ def _level(channels: int, width: int, pooled: bool) -> nn.Sequential:
     return level
 
 
-def checkpoint_filter_fn(
-    state: dict[str, torch.Tensor], model: nn.Module
-) -> dict[str, torch.Tensor]:
+def checkpoint_filter_fn(state: dict, model: nn.Module) -> dict[str, torch.Tensor]:
     """Give tensors of the authors' checkpoints (`conv1a`, `bnorm1a`, …) the names used here.
 
     Theirs see one grey channel; here the mean of the input channels takes its place.

@@ -69,28 +69,16 @@ def network_task(definition: dict) -> str:
 class Network:
     """A frozen network in evaluation mode, and how images become its inputs.
 
-    Attributes
-    ----------
-    module : Module
-        Maps inputs (B, C, S, S) to logits: (B, K) of a classifier, (B, K, h, w) of a segmenter.
-    task : str
-        ``classify`` or ``segment``.
-    input_size : int
-        S.
-    mean, std : sequence of float, (C,)
-        Channel statistics that intensities are standardised by.
-    device : device
-    precision : str
-        ``float32``, or ``bfloat16`` to run under autocast.
+    `module` maps inputs (B, C, S, S) to logits (B, K), or (B, K, h, w) of a segmenter.
     """
 
     module: nn.Module
-    task: str
-    input_size: int
-    mean: Sequence[float]
+    task: str  # classify or segment
+    input_size: int  # S
+    mean: Sequence[float]  # of each channel, that intensities are standardised by
     std: Sequence[float]
     device: torch.device
-    precision: str = "float32"
+    precision: str = "float32"  # or bfloat16, to run under autocast
 
     @classmethod
     def load(
@@ -139,10 +127,8 @@ class Network:
     @classmethod
     def _frozen(cls, module, definition, statistics, channels, device) -> "Network":
         known = channel_statistics(definition, statistics, channels)
-        module = module.to(device).eval().requires_grad_(False)
-        return cls(
-            module, network_task(definition), definition["input_size"], **known, device=device
-        )
+        module, task = module.to(device).eval().requires_grad_(False), network_task(definition)
+        return cls(module, task, definition["input_size"], **known, device=device)
 
     def inputs(self, images: np.ndarray) -> torch.Tensor:
         """Normalised inputs (B, C, S, S), float32, of images (B, H, W, C) as they are stored."""

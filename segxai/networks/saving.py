@@ -1,6 +1,5 @@
 """What training leaves behind: weights, history and card."""
 
-import json
 import os
 from pathlib import Path
 
@@ -9,7 +8,7 @@ import safetensors.torch
 import torch
 from torch import nn
 
-from segxai.job.files import atomic_path
+from segxai.job.files import atomic_path, write_json
 from segxai.job.log import log
 
 
@@ -21,14 +20,9 @@ def save_model(
     history: str | os.PathLike,
     card: str | os.PathLike,
 ) -> None:
-    """Write a trained network, its epochs and its facts, each file whole, and log the epoch kept.
+    """Write a trained network, its epochs and its card, each file whole, and log the epoch kept.
 
-    Parameters
-    ----------
-    epochs
-        As :func:`segxai.networks.training.fit` returns them.
-    facts
-        What the card says beside the number of parameters, the best epoch and torch's version.
+    The card holds `facts`, the number of parameters, the best epoch and torch's version.
     """
     best = epochs.loc[epochs.validation_loss.idxmin()].round(6).to_dict()
     parameters = sum(parameter.numel() for parameter in network.parameters())
@@ -37,8 +31,7 @@ def save_model(
         save_weights(network, path)
     with atomic_path(history) as path:
         epochs.to_csv(path, index=False, float_format="%.6g")
-    with atomic_path(card) as path:
-        path.write_text(json.dumps(facts, indent=2) + "\n")
+    write_json(card, facts)
     scores = (f"{name.replace('_', ' ')} {value:.4g}" for name, value in best.items())
     log.info("kept: %s", ", ".join(scores))
 

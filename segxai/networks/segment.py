@@ -26,15 +26,10 @@ def segmentation_loss(
 
     Parameters
     ----------
-    logits : Tensor of shape (B, C, H, W)
-    masks : Tensor of shape (B, C, H, W)
-        Float, in 0…1: resized masks may be fractional.
+    logits, masks : Tensor of shape (B, C, H, W)
+        Masks are floats in 0…1: resized ones may be fractional.
     cross_entropy_weight
         λ in 0…1, which the paper does not give; its code trains with λ = 1.
-
-    Returns
-    -------
-    Tensor of shape ()
     """
     p = logits.sigmoid()
     overlap, total = (p * masks).sum(dim=(2, 3)), (p + masks).sum(dim=(2, 3))

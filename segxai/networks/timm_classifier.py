@@ -32,31 +32,11 @@ def build(
     head_features: int | None,
     pretrained: bool = False,
 ) -> nn.Module:
-    """Build a classifier of timm with a fresh head (ExplainSeg §3.2).
+    """Build a classifier of timm with a fresh head (ExplainSeg §3.2), for inputs (B, C, S, S).
 
-    Parameters
-    ----------
-    outputs
-        Of the head.
-    channels
-        Of the input. Weights of a pretraining on RGB are adapted by timm: summed for one channel,
-        repeated and rescaled for more.
-    architecture, arguments
-        timm model name and further arguments of :func:`timm.create_model`.
-    head_features
-        Hidden features of a head Linear–ReLU–Linear (SegX's code has 256); None for one Linear.
-    pretrained
-        Start the body from timm's download for this architecture.
-
-    Returns
-    -------
-    Module
-        Maps inputs (B, channels, S, S) to logits (B, outputs).
-
-    Raises
-    ------
-    InputError
-        If timm does not know the architecture or its arguments, or weights cannot be had.
+    Settings as of `ABOUT`. `pretrained` starts the body from timm's download for the architecture;
+    weights for RGB are adapted by timm to other `channels`: summed for one, repeated and rescaled
+    for more.
     """
     if not timm.is_model(architecture):
         near = get_close_matches(architecture, timm.list_models(), cutoff=0.4)

@@ -12,17 +12,7 @@ from segxai.images.arrays import LazyRows
 from segxai.job.log import InputError, progress
 from segxai.networks.inputs import intensities
 
-OPTIMISERS = {
-    "adam": lambda parameters, s: torch.optim.Adam(
-        parameters, s["learning_rate"], weight_decay=s["weight_decay"]
-    ),
-    "sgd": lambda parameters, s: torch.optim.SGD(
-        parameters, s["learning_rate"], momentum=s["momentum"], weight_decay=s["weight_decay"]
-    ),
-    "adamw": lambda parameters, s: torch.optim.AdamW(
-        parameters, s["learning_rate"], weight_decay=s["weight_decay"]
-    ),
-}
+OPTIMISERS = {"adam": torch.optim.Adam, "sgd": torch.optim.SGD, "adamw": torch.optim.AdamW}
 
 
 class Patches:
@@ -103,14 +93,11 @@ def fit(
     DataFrame
         One row per epoch: epoch, learning_rate, train_loss, and a column ``validation_…`` per
         score.
-
-    Raises
-    ------
-    InputError
-        If the training loss or a weight is no longer a finite number.
     """
     optimised = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    optimiser = OPTIMISERS[settings["optimiser"]](optimised, settings)
+    kind, rate = settings["optimiser"], settings["learning_rate"]
+    momentum = {"momentum": settings["momentum"]} if kind == "sgd" else {}
+    optimiser = OPTIMISERS[kind](optimised, rate, weight_decay=settings["weight_decay"], **momentum)
     schedule = torch.optim.lr_scheduler.StepLR(
         optimiser, settings["decay_every"], settings["decay_factor"]
     )

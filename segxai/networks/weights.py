@@ -18,7 +18,7 @@ MAX_EXPANSION = 4  # numbers per byte of the file; several only where tensors sh
 
 
 def read_state_dict(path: str | Path) -> dict[str, torch.Tensor]:
-    """Read a state dict from a safetensors or torch file.
+    """Read a state dict from a safetensors or torch file; never run code that it holds.
 
     Parameters
     ----------
@@ -31,12 +31,6 @@ def read_state_dict(path: str | Path) -> dict[str, torch.Tensor]:
     -------
     dict of str to Tensor
         float32 tensors on the CPU, all finite.
-
-    Raises
-    ------
-    InputError
-        If the file is missing, unreadable, holds code, unfolds to far more than its size, or holds
-        NaN or infinite values.
     """
     path = Path(path)
     if not path.is_file():
@@ -72,11 +66,6 @@ def load_backbone(model: nn.Module, state: dict[str, torch.Tensor], path: str | 
 
     A method's own filter converts foreign checkpoints: timm's resample position embeddings to the
     model's grid. A first convolution of RGB is adapted to other channels as timm does.
-
-    Raises
-    ------
-    InputError
-        If tensors of the body are missing or have another shape than the architecture's.
     """
     head = head_names(model)
     body = {key: value for key, value in state.items() if not key.startswith(head)}

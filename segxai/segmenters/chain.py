@@ -15,37 +15,19 @@ from segxai.job.files import read_rows
 
 
 class Item(NamedTuple):
-    """What the mask of one target is made from.
-
-    Attributes
-    ----------
-    stored : StoredMap
-    shape : tuple of int
-        (H, W) of the analysis size.
-    reads : dict
-        What the view reads beyond the attribution, by name: `features`, or nothing.
-    refined : tuple
-        For a segmenter that refines another's mask: image (H, W, 3), uint8, and that mask (H, W);
-        else empty.
-    """
+    """What the mask of one target is made from."""
 
     stored: StoredMap
-    shape: tuple[int, int]
-    reads: dict
-    refined: tuple
+    shape: tuple[int, int]  # (H, W) of the analysis size
+    reads: dict  # what the view reads beyond the attribution: `features`, or nothing
+    refined: tuple  # the image (H, W, 3), uint8, and the mask (H, W) that is refined, or nothing
 
 
 @dataclass(frozen=True)
 class Explained:
-    """The explained targets of a network, an :class:`Item` each, read when it is asked for.
+    """The explained targets of a network, an :class:`Item` each, read when it is asked for."""
 
-    Attributes
-    ----------
-    targets : DataFrame, (T,)
-        Rows of the list of targets, in the order of the maps.
-    """
-
-    targets: pd.DataFrame
+    targets: pd.DataFrame  # rows of the list of targets, in the order of the maps
     maps: Maps
     images: np.ndarray
     display: tuple[int, ...]
@@ -84,19 +66,9 @@ def read_explained(
 ) -> Explained:
     """Open what masks of explained targets are made from.
 
-    Parameters
-    ----------
-    maps, rows
-        Attributions and their table (`target_id`).
-    targets
-        The list of targets (`target_id`, `image_id`, `row`).
-    images, display
-        Images (N, H, W, C), and the three channels that show them.
-    features, chosen
-        Feature maps (n, h, w) and the list of the images that they are of, where the view reads
-        them.
-    coarse
-        Masks (T, H, W) of the segmenter that is refined, if it is.
+    These are attributions with their table, the list of targets, and the images with the channels
+    that show them; feature maps (n, h, w) with the list of the images that they are of, where the
+    view reads them; and the masks (T, H, W) that are refined, if any are.
     """
     stored = read_maps(maps, rows)
     table = read_rows(targets).set_index("target_id").loc[stored.table.target_id].reset_index()
@@ -113,12 +85,8 @@ def read_explained(
 
 
 def cut(item: Item, view: Callable, segment: Callable) -> np.ndarray:
-    """Mask (H, W) bool of one target.
-
-    `view` and `segment` are those of a view's and a segmenter's module, with their settings.
-    """
-    grey = view(item.stored, item.shape, **item.reads)
-    return apply(segment, item, grey)
+    """Mask (H, W) bool of one target by a view and a segmenter, both with their settings."""
+    return apply(segment, item, view(item.stored, item.shape, **item.reads))
 
 
 def apply(segment: Callable, item: Item, grey: np.ndarray) -> np.ndarray:

@@ -34,22 +34,9 @@ ABOUT = {
 def segment(
     mask: np.ndarray, grey: np.ndarray, image: np.ndarray, mask_weight: float, **crf: float
 ) -> np.ndarray:
-    """Refine a coarse mask with the image that it is of.
+    """Refine a coarse mask (H, W) by the view `grey` that it was cut from and by its image.
 
-    Parameters
-    ----------
-    mask : ndarray of shape (H, W), bool or 0/1
-    grey : ndarray of shape (H, W), in 0…1
-        The view of the attribution that the mask was cut from.
-    image : ndarray of shape (H, W, 3), uint8
-    mask_weight
-        See :func:`foreground_probability`.
-    **crf
-        See :func:`dense_crf`.
-
-    Returns
-    -------
-    ndarray of shape (H, W), bool
+    Settings as of `ABOUT`; see :func:`foreground_probability` and :func:`dense_crf`.
     """
     return dense_crf(image, foreground_probability(mask, grey, mask_weight), **crf)
 
@@ -60,11 +47,6 @@ def foreground_probability(
     """Probability of foreground from a coarse mask and the relevance it was cut from.
 
     ``p = mask_weight · mask + (1 − mask_weight) · relevance``, kept within floor…1 − floor.
-
-    Parameters
-    ----------
-    mask : ndarray of shape (H, W), bool
-    grey : ndarray of shape (H, W), in 0…1
     """
     return np.clip(mask_weight * mask + (1 - mask_weight) * grey, floor, 1 - floor)
 
@@ -88,14 +70,8 @@ def dense_crf(
     image : ndarray of shape (H, W, 3), uint8
     probability : ndarray of shape (H, W), in 0…1 exclusive
         Of the foreground; its negative logarithm is the unary potential.
-    iterations
-        Mean-field steps.
-    gaussian_sxy, bilateral_sxy
-        Standard deviations in space, in pixels at 224 px.
-    bilateral_srgb
-        Standard deviation in colour, of 0…255.
-    gaussian_compat, bilateral_compat
-        Weights of the smoothness and the appearance kernel.
+    iterations, …
+        Settings as of `ABOUT`.
 
     Returns
     -------

@@ -30,17 +30,12 @@ def segment(truth: np.ndarray, seed: int, kind: str, radius: float) -> np.ndarra
         ``"erode"`` or ``"dilate"``: by a disc. The border of the image is no edge of the mask.
         ``"shift"``: in a random direction; what leaves the image is lost.
     radius
-        Of the disc, or distance of the shift, in pixels at 224 px.
+        As of `ABOUT`.
 
     Returns
     -------
     ndarray of shape (H, W), bool
         The mask itself at radius 0; empty where nothing remains.
-
-    Raises
-    ------
-    ValueError
-        If `kind` is none of the three, or the radius is negative.
     """
     if radius < 0:
         raise ValueError(f"radius must be at least 0, got {radius}.")

@@ -51,10 +51,8 @@ def segment(
         One feature per token: the keys of the last attention block.
     image : ndarray of shape (H, W, 3), uint8
         Published at 480 × 480; the lengths of the CRF scale with the image.
-    tau
-        Tokens of a higher cosine similarity are joined by an edge of weight 1.
-    max_objects
-        Number of cuts.
+    tau, max_objects
+        As of `ABOUT`.
 
     Returns
     -------
@@ -62,11 +60,6 @@ def segment(
         The union of the objects, see :func:`refine`; empty where there is nothing to cut.
     facts : dict
         See :func:`segxai.segmenters.tokens.cut_facts`.
-
-    Raises
-    ------
-    ValueError
-        If the keys are not finite or not a grid of at least three tokens.
     """
     try:
         cuts = list(cut_objects(keys, tau, max_objects))
@@ -86,9 +79,8 @@ def cut_objects(features: np.ndarray, tau: float, max_objects: int) -> Iterator[
     previous = None
     for _ in range(max_objects):
         try:
-            mask, eigengap = cut_tokens(
-                np.where(found[..., None], 0, features), tau, avoid_corners=True
-            )
+            rest = np.where(found[..., None], 0, features)
+            mask, eigengap = cut_tokens(rest, tau, avoid_corners=True)
         except NoPartition:
             if previous is None:
                 raise
@@ -104,17 +96,7 @@ def refine(masks: Sequence[np.ndarray], image: np.ndarray) -> np.ndarray:
     """Refine each mask at the image's pixels, and join those that are kept.
 
     A mask is upsampled, refined by the dense CRF and freed of holes; it is dropped where this
-    changes it to an IoU below 0.5.
-
-    Parameters
-    ----------
-    masks : sequence of ndarray of shape (h, w), bool
-    image : ndarray of shape (H, W, 3), uint8
-
-    Returns
-    -------
-    ndarray of shape (H, W), bool
-        Empty where no mask is kept.
+    changes it to an IoU below 0.5. The union is empty where none is kept.
     """
     union = np.zeros(image.shape[:2], bool)
     for mask in masks:

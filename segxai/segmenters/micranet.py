@@ -36,16 +36,13 @@ def segment(maps: Sequence[np.ndarray], sigma: float, quantile: float) -> np.nda
     ----------
     maps : sequence of ndarray of shape (h, w)
         Shallow to deep, the first of the mask's size; the deepest ≥ 0.
-    sigma
-        Standard deviation of the Gaussian, in pixels at 224 px.
-    quantile
-        Share of the image that stays background; the mask covers at most the rest, to the pixel.
+    sigma, quantile
+        As of `ABOUT`.
 
     Returns
     -------
     ndarray of shape (H, W), bool
-        None where the maps are constant: nothing then speaks for the class at one place more than
-        at another.
+        Empty where the deepest map is: nothing then speaks for the class anywhere.
     """
     shape = maps[0].shape
     *shallow, deepest = (_scaled(level, shape) for level in maps)

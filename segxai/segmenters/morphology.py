@@ -44,23 +44,17 @@ def segment(
     ----------
     grey : ndarray of shape (H, W), in 0…1
         A view of the attribution.
-    equalisation
-        A key of :data:`segxai.views.grey.EQUALISATIONS`.
-    dilate, erode
-        Radii of the discs, in pixels at 224 px.
-    min_component, max_hole
-        Areas as fractions of the image: smaller components are removed, smaller holes filled.
+    equalisation, …
+        Settings as of `ABOUT`.
 
     Returns
     -------
     ndarray of shape (H, W), bool
     """
     mask = above_otsu(equalise(grey, equalisation))
-    smallest = int(min_component * mask.size)
-    largest_hole = int(max_hole * mask.size)
-    mask = remove_small_objects(mask, max_size=smallest)
+    mask = remove_small_objects(mask, max_size=int(min_component * mask.size))
     inner = clear_border(label(mask)) > 0
     mask = inner if inner.any() else mask
     mask = dilation(mask, disk(round(pixels(dilate, mask.shape))))
     mask = erosion(mask, disk(round(pixels(erode, mask.shape))))
-    return remove_small_holes(mask, max_size=largest_hole)
+    return remove_small_holes(mask, max_size=int(max_hole * mask.size))

@@ -37,10 +37,8 @@ def segment(
     ----------
     grey : ndarray of shape (H, W), in 0…1
         A view of the attribution.
-    grid
-        Cells per side.
-    sigma_relevance, sigma_distance
-        See :func:`relevance_affinity`.
+    grid, sigma_relevance, sigma_distance
+        Settings as of `ABOUT`; see :func:`relevance_affinity`.
 
     Returns
     -------

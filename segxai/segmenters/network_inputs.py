@@ -18,17 +18,10 @@ def load_network(
     channels: int,
     device: torch.device,
 ) -> Network:
-    """Load the network that a segmenter reads.
+    """Load the network that a segmenter reads; its own `input_size` wins over the network's.
 
-    Parameters
-    ----------
-    definition, segmenter
-        Of the configuration; `input_size` of the segmenter wins over the network's.
-    trained
-        Its weights, channel statistics and card; None for one used as published, which sees three
-        channels.
-    channels
-        Of the images.
+    `trained` is weights, channel statistics and card; None for a network used as published, which
+    sees three channels.
     """
     if "input_size" in segmenter:
         # Position embeddings are interpolated to the size of the input.
@@ -54,17 +47,9 @@ def levels(network: Network, image: np.ndarray, target: int) -> list[np.ndarray]
 
 @torch.no_grad()
 def probabilities(network: Network, image: np.ndarray) -> np.ndarray:
-    """Probability of each pixel of an image to lie in each mask of a segmenter.
+    """Probability (C, H, W) of each pixel of an image (H, W, C') to lie in each mask.
 
-    Parameters
-    ----------
-    network
-        Its logits (1, C, h, w) are resized bilinearly.
-    image : ndarray of shape (H, W, C')
-
-    Returns
-    -------
-    ndarray of shape (C, H, W), float32 in 0…1
+    Logits are resized bilinearly before the sigmoid.
     """
     logits = network.outputs(network.inputs(image[None]))
     full = F.interpolate(logits, image.shape[:2], mode="bilinear", align_corners=False)

@@ -25,7 +25,7 @@ def segment(keys: np.ndarray, image: np.ndarray, tau: float) -> tuple[np.ndarray
     image : ndarray of shape (H, W, 3), uint8
         Gives the mask its size, by the nearest token.
     tau
-        Tokens of a higher cosine similarity are joined by an edge of weight 1.
+        As of `ABOUT`.
 
     Returns
     -------
@@ -33,11 +33,6 @@ def segment(keys: np.ndarray, image: np.ndarray, tau: float) -> tuple[np.ndarray
         Empty where there is nothing to cut, which `facts` says.
     facts : dict
         See :func:`segxai.segmenters.tokens.cut_facts`.
-
-    Raises
-    ------
-    ValueError
-        If the keys are not finite or not a grid of at least three tokens.
     """
     try:
         cut = cut_tokens(keys, tau)

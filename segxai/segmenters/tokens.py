@@ -10,7 +10,6 @@ from segxai.segmenters.spectral import MIN_EIGENGAP, normalized_cut
 
 # Weight of the edge between tokens that are not alike; it keeps the graph connected.
 WEAK_EDGE = 1e-5
-FACTS = ["objects", "eigengap", "dense", "problem"]
 
 
 class NoPartition(ValueError):
@@ -18,14 +17,9 @@ class NoPartition(ValueError):
 
 
 class Cut(NamedTuple):
-    """One object cut from a token grid.
+    """One object (h, w), bool, cut from a token grid, and the graph's eigengap λ₃ − λ₂.
 
-    Attributes
-    ----------
-    mask : ndarray of shape (h, w), bool
-    eigengap : float
-        λ₃ − λ₂ of the graph. Below :data:`segxai.segmenters.spectral.MIN_EIGENGAP` the dense solver
-        was asked and the graph does not define the partition.
+    Below `MIN_EIGENGAP` the dense solver was asked, and the graph does not define the partition.
     """
 
     mask: np.ndarray
@@ -95,21 +89,17 @@ def cut_tokens(features: np.ndarray, tau: float, avoid_corners: bool = False) ->
 
 
 def cut_facts(cuts: Sequence[Cut]) -> dict:
-    """Facts about the cuts of an image, under the names of `FACTS`.
-
-    Returns
-    -------
-    dict
-        objects, those found by the cuts; eigengap, the smallest of the cuts; dense, how many cuts
-        had so small an eigengap that the dense solver was asked; problem, empty.
-    """
+    """Facts about the cuts of an image; `dense` is how many the dense solver was asked for."""
     eigengaps = [cut.eigengap for cut in cuts]
-    objects = sum(bool(cut.mask.any()) for cut in cuts)
-    dense = sum(eigengap < MIN_EIGENGAP for eigengap in eigengaps)
-    return dict(zip(FACTS, (objects, min(eigengaps), dense, ""), strict=True))
+    return {
+        "objects": sum(bool(cut.mask.any()) for cut in cuts),
+        "eigengap": min(eigengaps),
+        "dense": sum(eigengap < MIN_EIGENGAP for eigengap in eigengaps),
+        "problem": "",
+    }
 
 
 def no_cut(image: np.ndarray, problem: NoPartition) -> tuple[np.ndarray, dict]:
     """Empty mask of an image (H, W, …) that has nothing to cut, and facts that say why."""
-    facts = dict(zip(FACTS, (0, np.nan, 0, str(problem)), strict=True))
+    facts = {"objects": 0, "eigengap": np.nan, "dense": 0, "problem": str(problem)}
     return np.zeros(image.shape[:2], bool), facts

@@ -13,17 +13,7 @@ from segxai.segmenters.chain import Item, apply
 def candidates(defaults: dict, grid: dict[str, list]) -> list[dict]:
     """All combinations of the values that `grid` lists for some keys of a method's settings.
 
-    Parameters
-    ----------
-    defaults
-        Complete settings.
-    grid
-        Values to try by key; the default is tried first, whether it is listed or not.
-
-    Returns
-    -------
-    list of dict
-        Complete settings, the defaults first.
+    Complete settings, those of `defaults` first, whether they are listed or not.
     """
     axes = [
         [defaults[key], *(value for value in values if value != defaults[key])]

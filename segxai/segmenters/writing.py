@@ -30,12 +30,7 @@ def write_masks(
     shape
         (H, W) of the images.
     masks, facts
-        Files: uint8 of shape (n, H, W) or (n, C, H, W), and a table of the names and facts.
-
-    Returns
-    -------
-    DataFrame
-        The table.
+        Files: uint8 of shape (n, H, W) or (n, C, H, W), and the table, which is returned too.
     """
     pairs = (result if isinstance(result, tuple) else (result, {}) for result in results)
     first = list(islice(pairs, 1))
@@ -46,7 +41,7 @@ def write_masks(
             append(mask.astype(np.uint8))
             known.append(described)
             areas.append(float(mask.mean()))
-    table = pd.concat([names.reset_index(drop=True), pd.DataFrame(known)], axis=1)
+    table = names.to_frame().reset_index(drop=True).join(pd.DataFrame(known))
     write_table(facts, table)
     log.info(
         "mean mask area %.1f %% of the image; %d of %d masks are empty",

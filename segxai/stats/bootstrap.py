@@ -18,12 +18,8 @@ def bootstrap_mean(
         One score per image; NaN (undefined) scores are left out.
     groups : ndarray of shape (n,)
         Patient, lesion, …; the image itself where nothing is shared.
-    resamples
-        Number of bootstrap samples.
-    confidence
-        Coverage of the interval, in 0…1.
-    seed
-        Seed of the resampling.
+    resamples, confidence, seed
+        Number of bootstrap samples, coverage of the interval in 0…1, and seed of the resampling.
 
     Returns
     -------

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import rankdata
 
+from segxai.job.log import InputError
 from segxai.stats.bootstrap import bootstrap_mean, bootstrap_weighted
 from segxai.stats.selective import augrc, aurc, auroc
 
@@ -61,7 +62,12 @@ def image_means(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def level(frame: pd.DataFrame, name: str) -> np.ndarray:
-    """One level of the index of observations."""
+    """One level of the index of observations; of images over seeds, nothing is correct."""
+    if name not in frame.index.names:
+        raise InputError(
+            "configuration: a table whose rows are segmenters alone asks for correct or incorrect "
+            "predictions; add `network` to its `rows`, or remove `where` and `statistic`."
+        )
     return frame.index.get_level_values(name).to_numpy()
 
 

@@ -56,16 +56,9 @@ def claims(
 def count_claims(
     published: pd.DataFrame, summary: pd.DataFrame, parts: dict[str, str]
 ) -> pd.DataFrame:
-    """Set every published count beside ours, with a verdict as of :func:`claims`.
+    """Set every published count beside that of our summary, with a verdict as of :func:`claims`.
 
-    Parameters
-    ----------
-    published
-        ``config/published/counts.csv``.
-    summary
-        What the data sets hold (`segxai.stats.dataset_summary`).
-    parts
-        For each data set of which only a part was used, which; its counts cannot be compared.
+    `parts` says which part of a data set was used; its counts cannot be compared.
     """
     ours = summary.rename(columns={"value": "ours"}).reindex(columns=[*COUNTED, "ours", *OURS])
     result = published.rename(columns={"value": "published"}).merge(ours, how="left", on=COUNTED)

@@ -69,11 +69,6 @@ def multilabel_scores(
         One row per class: accuracy, f1, auroc, all in 0…1. F1 is NaN where the class is neither
         present nor predicted in any image, AUROC where it is present in none or in all; macro
         averages leave them out.
-
-    Raises
-    ------
-    ValueError
-        As of :func:`best_thresholds`.
     """
     probabilities, labels = _checked(probabilities, labels)
     return _class_scores(probabilities, probabilities > thresholds, labels)
@@ -93,11 +88,6 @@ def multiclass_scores(probabilities: np.ndarray, labels: np.ndarray) -> dict[str
     dict
         accuracy, f1, auroc, all in 0…1. Classes where F1 or AUROC is undefined
         (:func:`multilabel_scores`) are left out of its average.
-
-    Raises
-    ------
-    ValueError
-        As of :func:`best_thresholds`.
     """
     classes = np.arange(np.shape(probabilities)[-1])
     probabilities, truth = _checked(probabilities, np.asarray(labels)[:, None] == classes)

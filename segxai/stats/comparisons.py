@@ -15,14 +15,8 @@ from segxai.workflow.studies import values
 # What tells the two sides of a test apart.
 SIDE = [*KEYS[1:], "view", "where"]
 EFFECT = ["n", "n_second", "mean_difference", "ci_low", "ci_high", "effect", "p", "p_holm"]
-COLUMNS = [
-    "dataset",
-    "metric",
-    "reference",
-    *(f"first_{key}" for key in SIDE),
-    *(f"second_{key}" for key in SIDE),
-    *EFFECT,
-]
+SIDES = [f"{side}_{key}" for side in ("first", "second") for key in SIDE]
+COLUMNS = ["dataset", "metric", "reference", *SIDES, *EFFECT]
 
 Side = tuple[dict[str, str], pd.Series]
 
@@ -121,11 +115,7 @@ def _mann_whitney(rows: Rows, value: dict) -> pd.DataFrame:
 
 def _sides(first: dict[str, str], second: dict[str, str]) -> dict[str, str]:
     """Name both sides of a test."""
-    return {
-        f"{name}_{key}": side.get(key, "")
-        for name, side in (("first", first), ("second", second))
-        for key in SIDE
-    }
+    return dict(zip(SIDES, [s.get(key, "") for s in (first, second) for key in SIDE], strict=True))
 
 
 def _adjusted(results: list[dict]) -> pd.DataFrame:

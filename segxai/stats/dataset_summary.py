@@ -11,20 +11,9 @@ from segxai.datasets.splits import TEST, TRAIN, VALIDATION
 from segxai.stats import layout
 
 COLUMNS = [
-    "paper",
-    "table",
-    "dataset",
-    "row",
-    "metric",
-    "unit",
-    "value",
-    "n",
-    "n_undefined",
-    "published",
-    "difference",
-    "official",
-    "text",
-]
+    "paper", "table", "dataset", "row", "metric", "unit", "value", "n", "n_undefined", "published",
+    "difference", "official", "text",
+]  # fmt: skip
 KEYS = ["row", "metric"]
 QUANTILES = (5, 25, 50, 75, 95)  # percent
 # Printed name of each line that all data sets share.
@@ -64,20 +53,14 @@ def summarise(
 
     Parameters
     ----------
-    dataset
-        Its name.
     definition
         analysis_size, classes, licence and citation.
-    samples, rejected
-        ``samples.csv`` and ``rejected.csv``.
     patches
         ``patches.csv`` of a data set that is cut into labelled patches; None for whole images.
     n_found
         Images in the folder of the originals.
-    published
-        ``config/published/counts.csv``: counts of the papers.
-    official
-        ``config/official_counts.csv``: counts of the data set's makers, or of its own lists.
+    published, official
+        Counts of the papers, and those of the data set's makers or of its own lists.
 
     Returns
     -------
@@ -150,16 +133,9 @@ def _classes(
 
 
 def areas(samples: pd.DataFrame, size: int) -> list[dict]:
-    """Quantiles of the share of the image that the masks cover, in percent; empty ones left out.
+    """Quantiles of the share of the image that masks of side `size` cover, empty ones left out.
 
-    Linear between order statistics; NaN where every mask is empty.
-
-    Parameters
-    ----------
-    samples
-        ``samples.csv``.
-    size
-        Side of the masks in pixels.
+    In percent, linear between order statistics; NaN where every mask is empty.
     """
     covered = samples.mask_pixels[samples.mask_pixels > 0]
     counted = {"n": len(covered), "n_undefined": len(samples) - len(covered)}

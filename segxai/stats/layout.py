@@ -15,21 +15,9 @@ def printed(
 ) -> pd.DataFrame:
     """Lay a tidy table out as papers print it, for the first of its subsets of the images.
 
-    Parameters
-    ----------
-    table
-        With `segxai.stats.tables.COLUMNS`.
-    spec
-        The declared table. Values with a ``title`` are printed; all of them where none has one.
-    titles
-        Printed name of each data set.
-    names
-        Printed names by key: ``network``, ``explainer`` and ``segmenter``.
-
-    Returns
-    -------
-    DataFrame
-        Cells of the form ``41.4 [39.0, 43.9]``, and after a semicolon the published value.
+    Values with a ``title`` are printed; all of them where none has one. `titles` are the printed
+    names of data sets, `names` those of networks, explainers and segmenters by key. Cells have the
+    form ``41.4 [39.0, 43.9]``, and after a semicolon the published value.
     """
     columns = value_titles(spec)
     described = list(table[CELL].itertuples(index=False, name=None))
@@ -56,11 +44,10 @@ def value_titles(spec: dict) -> dict[tuple[str, ...], str]:
     titles = {}
     for value in [value for value in declared if "title" in value] or declared:
         several = [key for key in value if isinstance(value[key], list)]
-        for one in values({"values": [value]}):
-            told = (
-                " ".join([one["title"], *(one[key] for key in several)]) if "title" in one else ""
-            )
-            titles[tuple(describe(one)[name] for name in CELL)] = told or _untitled(one)
+        for chosen in values({"values": [value]}):
+            parts = [chosen["title"], *map(chosen.get, several)] if "title" in chosen else []
+            key = tuple(describe(chosen)[name] for name in CELL)
+            titles[key] = " ".join(parts) or _untitled(chosen)
     return titles
 
 

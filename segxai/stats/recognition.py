@@ -12,19 +12,10 @@ RECOGNITION = ("accuracy", "f1", "auroc")
 def recognition(
     probability: np.ndarray, predicted: np.ndarray, truth: np.ndarray, weights: np.ndarray
 ) -> np.ndarray:
-    """Accuracy, F1 and AUROC of each class by how often each image counts.
+    """Accuracy, F1 and AUROC of C classes by how often each of n images counts: (r, 3, C), in 0…1.
 
-    Parameters
-    ----------
-    probability : ndarray of shape (n, C)
-    predicted, truth : ndarray of shape (n, C), bool
-    weights : ndarray of int, (r, n)
-
-    Returns
-    -------
-    ndarray of shape (r, 3, C), in 0…1
-        Those of :func:`segxai.stats.classification.multilabel_scores`, NaN likewise, for r
-        samples at once.
+    Those of :func:`segxai.stats.classification.multilabel_scores`, NaN likewise, for r samples at
+    once; probability, predicted and truth are (n, C), weights int (r, n).
     """
     counted = (predicted & truth, predicted, truth, predicted == truth)
     hits, positive, present, right = (weights @ matrix.astype(np.int64) for matrix in counted)

@@ -136,16 +136,8 @@ def two_outcomes(probability: np.ndarray, threshold: float | np.ndarray = 0.5) -
 
     .. math:: q = \frac{p (1 - \tau)}{p (1 - \tau) + \tau (1 - p)}
 
-    Parameters
-    ----------
-    probability : ndarray of any shape, in 0…1
-    threshold
-        τ in 0…1, exclusively; broadcast against `probability`, such as one for each label.
-
-    Returns
-    -------
-    ndarray of shape (..., 2)
-        1 − q and q; NaN where a threshold is NaN.
+    Returns 1 − q and q on a last axis for probabilities of any shape, and thresholds in 0…1,
+    exclusively, that are broadcast against them; NaN where a threshold is NaN.
     """
     probability = np.asarray(probability, dtype=np.float64)
     present, absent = probability * (1 - threshold), threshold * (1 - probability)
@@ -228,7 +220,12 @@ def _accepted(
     confidence: np.ndarray, correct: np.ndarray, weights: np.ndarray | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
     """Count the accepted and the errors among them, from none on, per distinct confidence."""
-    confidence, correct = _checked(confidence, correct)
+    confidence, correct = np.asarray(confidence, dtype=np.float64), binary(correct, "correct")
+    if confidence.ndim != 1 or confidence.shape != correct.shape:
+        shapes = f"{confidence.shape} and {correct.shape}"
+        raise ValueError(f"confidence and correct must both have shape (n,), not {shapes}.")
+    if n := np.isnan(confidence).sum():
+        raise ValueError(f"{n} confidences are NaN; leave these predictions out or rank them last.")
     if weights is None:
         weights = np.ones(len(correct), dtype=np.int64)
     _, group, sizes = np.unique(-confidence, return_inverse=True, return_counts=True)
@@ -238,14 +235,3 @@ def _accepted(
         np.concatenate([none, np.cumsum(counts[..., order], axis=-1)[..., last]], axis=-1)
         for counts in (weights, weights * ~correct)
     )
-
-
-def _checked(confidence: np.ndarray, correct: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    confidence, correct = np.asarray(confidence, dtype=np.float64), binary(correct, "correct")
-    if confidence.ndim != 1 or confidence.shape != correct.shape:
-        shapes = f"{confidence.shape} and {correct.shape}"
-        raise ValueError(f"confidence and correct must both have shape (n,), not {shapes}.")
-    if np.isnan(confidence).any():
-        n = np.isnan(confidence).sum()
-        raise ValueError(f"{n} confidences are NaN; leave these predictions out or rank them last.")
-    return confidence, correct

@@ -51,12 +51,6 @@ def table_rows(scores: pd.DataFrame, images: dict[str, set], spec: dict) -> Rows
     list of (dict, DataFrame)
         `KEYS` of a row and its observations (:func:`segxai.stats.cells.observations`), by data set,
         then in the order of the score files and of the declared segmenters.
-
-    Raises
-    ------
-    InputError
-        If a declared value is measured by no score file, or a row mixes several networks,
-        explainers or segmenters.
     """
     _check_measured(scores, spec)
     segmenters = ["", *spec["segmenters"]]
@@ -110,25 +104,16 @@ def summarise_predictions(
 ) -> pd.DataFrame:
     """Say how well each network recognises the classes: a row per data set and network.
 
-    Parameters
-    ----------
-    predictions
-        One row per dataset, network, seed, image and class, as of
-        :func:`segxai.stats.recognition.recognise`.
-    groups
-        Of each data set, the group of each image_id.
-    spec
-        ``predictions``, the names of what is told, and ``splits``.
-    statistics
-        As of :func:`summarise`.
+    Parameters are as of :func:`summarise` and :func:`segxai.stats.recognition.recognise`, with the
+    groups of each data set; ``predictions`` of `spec` names the values.
     """
     cells = []
     for (dataset, network), table in predictions.groupby(["dataset", "network"], sort=False):
         for split in spec["splits"]:
             chosen = table if split == "all" else table[table.split == split]
             known = recognise(chosen, groups[dataset], statistics) if len(chosen) else {}
-            about = dict.fromkeys(KEYS, "") | {"dataset": dataset, "network": network}
-            about["split"] = split
+            about = dict.fromkeys(KEYS, "")
+            about |= {"dataset": dataset, "network": network, "split": split}
             cells += [
                 about | describe({"metric": name}) | known[name]
                 for name in spec["predictions"]
@@ -145,15 +130,7 @@ def of_splits(frame: pd.DataFrame, splits: list[str]) -> Iterator[tuple[str, pd.
 
 
 def beside_published(table: pd.DataFrame, published: pd.DataFrame) -> pd.DataFrame:
-    """Set the published values beside ours, and the differences, in the table's order.
-
-    Parameters
-    ----------
-    table
-        `COLUMNS` but the last two.
-    published
-        ``config/published/{paper}.csv``.
-    """
+    """Set the published values beside ours, and the differences, in the table's order."""
     pairs = pair(published, table).dropna(subset="place").set_index("place")
     return table.assign(
         published=pairs.published.reindex(table.index),
@@ -164,18 +141,9 @@ def beside_published(table: pd.DataFrame, published: pd.DataFrame) -> pd.DataFra
 def pair(published: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
     """Find the row of ours that each published number is of.
 
-    Parameters
-    ----------
-    published
-        `EXACT`, value and some of `OPEN`; what it leaves open agrees with any of ours.
-    table
-        With `COLUMNS`, empty text where a key does not apply.
-
-    Returns
-    -------
-    DataFrame
-        The rows of `published`, the value as ``published``; and ``place``, the index of our row, or
-        NaN.
+    Published numbers have `EXACT`, value and some of `OPEN`; what they leave open agrees with any
+    of ours. Returns their rows, the value as ``published``; and ``place``, the index of our row, or
+    NaN.
     """
     keys = [*EXACT, *OPEN]
     columns = list(dict.fromkeys([*published, *keys, "value"]))

@@ -26,22 +26,7 @@ def view(
     clip_percentile: float,
     sigma: float,
 ) -> np.ndarray:
-    """Smoothed relevance, weighted by a feature map.
-
-    Parameters
-    ----------
-    stored : StoredMap of shape (h, w)
-    shape
-        (H, W) of the analysis size.
-    features : ndarray of shape (h', w')
-        See :func:`fuse`.
-    clip_percentile, sigma
-        See :func:`segxai.views.grey.smooth`.
-
-    Returns
-    -------
-    ndarray of shape (H, W), float64 in 0…1
-    """
+    """Smoothed relevance (`segxai.views.smoothed`), weighted by a feature map: see :func:`fuse`."""
     grey = smoothed.view(stored, shape, clip_percentile=clip_percentile, sigma=sigma)
     return fuse(grey, features)
 

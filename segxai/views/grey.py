@@ -16,18 +16,9 @@ def pixels(length: float, shape: tuple[int, int]) -> float:
 
 
 def peak_one(values: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    """Resize a map bilinearly and scale it to maximum 1.
+    """Resize a map (h, w) ≥ 0 bilinearly to `shape`, float32, and scale it to maximum 1.
 
-    Parameters
-    ----------
-    values : ndarray of shape (h, w), ≥ 0
-    shape
-        (H, W) of the analysis size.
-
-    Returns
-    -------
-    ndarray of shape (H, W), float32 in 0…1
-        All zero where the map is.
+    All zero where the map is.
     """
     full = resize(values.astype(np.float64), shape, order=1, anti_aliasing=False, mode="edge")
     peak = full.max()

@@ -19,22 +19,8 @@ def view(stored: StoredMap, shape: tuple[int, int], *, segmentation: np.ndarray)
 
     .. math:: m_{\mathrm{SegX}} = m_{\mathrm{seg}} \cdot m_{\mathrm{XAI}}
 
-    Parameters
-    ----------
-    stored : StoredMap of shape (h, w)
-    shape
-        (H, W) of the analysis size.
-    segmentation : ndarray of shape (H, W), bool or 0/1
-
-    Returns
-    -------
-    ndarray of shape (H, W), float32 in 0…1
-        All zero where the segmentation is empty. Its lowest value is no saliency, so that nothing
-        outside the segmentation is part of the explanation.
-
-    Raises
-    ------
-    ValueError
-        If the segmentation is not a mask, or not of that shape.
+    Parameters and returns as of :func:`segxai.views.relevance.view`, with a segmentation (H, W) of
+    0 and 1. The lowest value of a map is no saliency, so that nothing outside the segmentation is
+    part of the explanation.
     """
     return relevance.view(stored, shape) * binary(segmentation, "segmentation")

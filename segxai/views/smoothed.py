@@ -20,18 +20,5 @@ ABOUT = {
 def view(
     stored: StoredMap, shape: tuple[int, int], *, clip_percentile: float, sigma: float
 ) -> np.ndarray:
-    """Relevance, clipped, smoothed and scaled to 0…1 (ExplainSeg §3.5).
-
-    Parameters
-    ----------
-    stored : StoredMap of shape (h, w)
-    shape
-        (H, W) of the analysis size.
-    clip_percentile, sigma
-        See :func:`segxai.views.grey.smooth`.
-
-    Returns
-    -------
-    ndarray of shape (H, W), float64 in 0…1
-    """
+    """Relevance, clipped, smoothed and scaled to 0…1: see :func:`segxai.views.grey.smooth`."""
     return smooth(relevance.view(stored, shape), clip_percentile, sigma)

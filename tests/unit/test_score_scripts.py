@@ -289,10 +289,12 @@ def test_regions_are_held_against_all_findings(script, data):
 
 
 def test_no_target_at_all(script, data):
-    """Where nothing is predicted there are no maps and no scores, but no error either."""
+    """Where nothing is predicted there are no maps, and for each request an undefined value."""
     write_targets(data, [])
     scores = score_maps(script, data, [request("iou_at", "relevance", "truth")])
-    assert len(scores) == 0
+    assert len(scores) == 1
+    assert scores[["target_id", "image_id", "value"]].isna().all(axis=None)
+    assert scores["metric"].item() == "iou_at"
     assert list(scores) == COLUMNS
 
 
