@@ -9,41 +9,30 @@ import json
 import re
 import sys
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 
 from segxai.workflow.plugins import about, resolve, schema
-from segxai.workflow.studies import reads, selected, values
+from segxai.workflow.studies import measures, reads, score_cells, selected
 
+# fmt: off
 # Sections of former versions, and where their keys are now.
 RENAMED = {
-    "explainseg": "studies.explainseg",
-    "segx": "studies.segx",
-    "models": "networks",
-    "segmentation": "segmenters and views",
-    "baselines": "segmenters",
-    "shards": "shard_size",
+    "explainseg": "studies.explainseg", "segx": "studies.segx", "models": "networks",
+    "segmentation": "segmenters and views", "baselines": "segmenters", "shards": "shard_size",
 }
 TYPES = {
-    "array": "a list",
-    "boolean": "true or false",
-    "integer": "a whole number",
-    "null": "null",
-    "number": "a number",
-    "object": "a mapping",
-    "string": "text",
+    "array": "a list", "boolean": "true or false", "integer": "a whole number", "null": "null",
+    "number": "a number", "object": "a mapping", "string": "text",
 }
 BOUNDS = {
-    "minimum": "at least {}",
-    "maximum": "at most {}",
-    "exclusiveMinimum": "greater than {}",
-    "exclusiveMaximum": "less than {}",
-    "minItems": "with {} or more items",
-    "maxItems": "with {} or fewer items",
-    "uniqueItems": "without repeated items",
-    "minProperties": "with {} or more keys",
-    "minLength": "with {} or more characters",
-    "pattern": "matching {}",
+    "minimum": "at least {}", "maximum": "at most {}",
+    "exclusiveMinimum": "greater than {}", "exclusiveMaximum": "less than {}",
+    "minItems": "with {} or more items", "maxItems": "with {} or fewer items",
+    "uniqueItems": "without repeated items", "minProperties": "with {} or more keys",
+    "minLength": "with {} or more characters", "pattern": "matching {}",
 }
+# fmt: on
 
 
 def repeated_key(text: str) -> str | None:
@@ -78,10 +67,9 @@ def problem_of(config: dict) -> str | None:
         if section in config:
             return f"Config key {section} was renamed: move its keys to {now} (see CHANGELOG.md)."
     try:
-        problem = config_problem(config, schema(config))
+        return config_problem(config, schema(config)) or selection_problem(resolve(config))
     except ValueError as error:
         return str(error)
-    return problem or selection_problem(resolve(config))
 
 
 def config_problem(config: dict, schema: dict) -> str | None:
@@ -125,25 +113,41 @@ def selection_problem(config: dict) -> str | None:
     A selected name has a definition, networks and explainers suit a study's targets, a network
     that is not trained here has weights from elsewhere, and no two files have the same name.
     """
+    checks = (
+        _undefined,
+        _segmenter_problems,
+        _network_problems,
+        _study_problems,
+        _declared_problems,
+        _name_problems,
+    )
+    return next(chain.from_iterable(check(config) for check in checks), None)
+
+
+def _undefined(config: dict) -> Iterator[str]:
+    """Sentences about selected names without a definition, and channels that are not there."""
     for where, section, names in _selections(config):
         for name in names:
             if name not in config[section]:
-                known = ", ".join(config[section]) or "nothing"
-                return (
-                    f"Config key {where} selects '{name}', but {section} has only {known}"
-                    f"{_nearest(name, config[section])}."
+                yield (
+                    f"Config key {where} selects '{name}', but {section} has only "
+                    f"{_known(name, config[section])}."
                 )
-    checks = (_display_problem, _segmenter_problem, _network_problem, _study_problem, _name_problem)
-    return next(filter(None, (check(config) for check in checks)), None)
+    for name, dataset in config["datasets"].items():
+        channels = dataset["channels"]
+        if max(dataset["display"]) >= len(channels):
+            yield (
+                f"Config key datasets.{name}.display got {_shown(dataset['display'])}, but the "
+                f"channels are {', '.join(channels)}: it must name 0 to {len(channels) - 1}."
+            )
 
 
-def _selections(config: dict):
-    """Yield where something is selected, the section that must define it, and the names."""
+def _selections(config: dict) -> Iterator[tuple[str, str, list[str]]]:
+    """Where something is selected, the section that must define it, and the names."""
     yield "run", "studies", config["run"]
     for name, entry in config["segmenters"].items():
         for key, section in (("view", "views"), ("of", "segmenters"), ("network", "networks")):
-            if entry[key] is not None:
-                yield f"segmenters.{name}.{key}", section, [entry[key]]
+            yield f"segmenters.{name}.{key}", section, _given(entry[key])
     for name, network in config["networks"].items():
         yield f"networks.{name}.by_dataset", "datasets", network["by_dataset"]
     for name in filter(config["studies"].get, config["run"]):
@@ -151,49 +155,36 @@ def _selections(config: dict):
         for kind in ("datasets", "networks", "explainers", "segmenters"):
             yield f"{path}.{kind}", kind, study[kind]
         for key in ("segmentation", "headline"):
-            yield f"{path}.{key}", "segmenters", filter(None, [study[key]])
-        yield f"{path}.images", "datasets", _keys(study["images"])
+            yield f"{path}.{key}", "segmenters", _given(study[key])
+        images = study["images"]
+        yield f"{path}.images", "datasets", images if isinstance(images, dict) else []
         for family, scores in study["scores"].items():
             below = f"{path}.scores.{family}"
             yield f"{below}.segmenters", "segmenters", scores["segmenters"] or []
-            for measure in values({"values": scores["measure"]}):
+            for measure in measures(scores):
                 yield f"{below}.measure", "metrics", [measure["metric"]]
-                yield f"{below}.measure", "views", filter(None, [measure.get("view")])
+                yield f"{below}.measure", "views", _given(measure.get("view"))
 
 
-def _keys(value: object) -> list[str]:
-    """Keys of a mapping; none of anything else."""
-    return list(value) if isinstance(value, dict) else []
+def _given(value: str | None) -> list[str]:
+    """A name, if there is one."""
+    return [value] if value else []
 
 
-def _display_problem(config: dict) -> str | None:
-    """Name the first data set that shows a channel which it does not have."""
-    for name, dataset in config["datasets"].items():
-        channels = dataset["channels"]
-        if max(dataset["display"]) >= len(channels):
-            return (
-                f"Config key datasets.{name}.display got {_shown(dataset['display'])}, but the "
-                f"channels are {', '.join(channels)}: it must name 0 to {len(channels) - 1}."
-            )
-    return None
-
-
-def _segmenter_problem(config: dict) -> str | None:
-    """Name the first segmenter that is made from what it cannot be made from."""
+def _segmenter_problems(config: dict) -> Iterator[str]:
+    """Sentences about segmenters that are made from what they cannot be made from."""
     for name, entry in config["segmenters"].items():
         if entry["of"] is not None and config["segmenters"][entry["of"]]["view"] is None:
-            return (
+            yield (
                 f"Config key segmenters.{name}.of got '{entry['of']}', which is not cut from maps: "
                 "refine a segmenter that has a view."
             )
-        if entry["network"] is not None:
-            wanted = "segment" if "network" in reads(config, name) else "classify"
-            if _task(config, entry["network"]) != wanted:
-                return (
-                    f"Config key segmenters.{name}.network got '{entry['network']}', but method "
-                    f"{entry['method']} needs a network that can {wanted}."
-                )
-    return None
+        wanted = "segment" if "network" in reads(config, name) else "classify"
+        if entry["network"] is not None and _task(config, entry["network"]) != wanted:
+            yield (
+                f"Config key segmenters.{name}.network got '{entry['network']}', but method "
+                f"{entry['method']} needs a network that can {wanted}."
+            )
 
 
 def _task(config: dict, network: str) -> str:
@@ -201,141 +192,138 @@ def _task(config: dict, network: str) -> str:
     return about("networks", config["networks"][network]["method"])["task"]
 
 
-def _network_problem(config: dict) -> str | None:
-    """Name the first network without a way to weights, or whose loss is of another task."""
+def _network_problems(config: dict) -> Iterator[str]:
+    """Sentences about networks without a way to weights, or whose loss is of another task."""
     for name, network in config["networks"].items():
         path, training = f"Config key networks.{name}", network["training"]
-        if training is None and not network["pretrained"] and network["weights"] is None:
-            return (
+        segments = _task(config, name) == "segment"
+        if training is not None:
+            if (training["loss"] == "segmentation") != segments:
+                kind = "but a segmenter" if segments else "only a segmenter"
+                yield f'{path}.training.loss got "{training["loss"]}", {kind} needs "segmentation".'
+        elif not network["pretrained"] and network["weights"] is None:
+            yield (
                 f"{path}.training is null, so the network is used as published: "
                 "set pretrained or weights."
             )
-        if training is None and network["normalisation"] != "pretraining":
-            return (
+        elif network["normalisation"] != "pretraining":
+            yield (
                 f"{path}.normalisation got {_shown(network['normalisation'])}, but a network that "
                 'is used as published (training: null) needs "pretraining".'
             )
-        segments = _task(config, name) == "segment"
-        if training is not None and (training["loss"] == "segmentation") != segments:
-            kind = "only a segmenter" if not segments else "but a segmenter"
-            return f'{path}.training.loss got "{training["loss"]}", {kind} needs "segmentation".'
-    return None
 
 
-def _study_problem(config: dict) -> str | None:
-    """Name the first thing in a selected study that its other keys do not allow."""
+def _study_problems(config: dict) -> Iterator[str]:
+    """Sentences about networks, explainers and views that a study's targets or scores forbid."""
     for name, study in selected(config).items():
         path, targets = f"Config key studies.{name}", study["targets"]
         task = {"label": "classify", "region": "segment"}[targets]
         for network in study["networks"]:
             if _task(config, network) != task or config["networks"][network]["training"] is None:
-                return (
+                yield (
                     f"{path}.networks got '{network}', but targets: {targets} needs networks that "
                     f"{task} and are trained here."
                 )
         for explainer in study["explainers"]:
             method = config["explainers"][explainer]["method"]
             if targets not in about("explainers", method)["targets"]:
-                return (
+                yield (
                     f"{path}.explainers got '{explainer}', but method {method} cannot explain "
                     f"targets: {targets}."
                 )
-        if problem := _declared_problem(config, study, path):
-            return problem
-    return None
+        for family, scores in study["scores"].items():
+            for measure in measures(scores):
+                read = _read_by_view(config, measure)
+                if "features" in read:
+                    yield (
+                        f"{path}.scores.{family}.measure got view '{measure['view']}', which reads "
+                        "features that scores are made without: name another view."
+                    )
+                needed = "segmentation" in read or measure.get("reference") == "segmentation"
+                if needed and not (scores["segmenters"] or study["segmentation"]):
+                    yield f"{path}.segmentation is null, but its scores need one: name a segmenter."
 
 
-def _declared_problem(config: dict, study: dict, path: str) -> str | None:
-    """Name the first table or figure of a study that is made from what it does not declare."""
-    for key, known, of in (
-        ("tables", study["scores"], lambda spec: spec["scores"]),
-        ("figures", study["scores"], lambda spec: filter(None, [spec["scores"]])),
-        ("figures", study["tables"], lambda spec: [*(spec["tables"] or []), spec["table"]]),
-    ):
-        for name, spec in study[key].items():
-            for other in filter(None, of(spec)):
-                if other not in known:
-                    return _unknown(f"{path}.{key}.{name}", other, known)
-    for other in (study["examples"] or {"scores": []})["scores"]:
-        if other not in study["scores"]:
-            return _unknown(f"{path}.examples.scores", other, study["scores"])
-    measured = _measured(config, study)
-    for key, metric in _named_metrics(study):
-        if metric not in measured:
-            return _unknown(f"{path}.{key}", metric, measured)
-    if study["segmentation"] is None and _reads_segmentation(config, study):
-        return f"{path}.segmentation is null, but its scores need one: name a segmenter."
-    if study["headline"] and study["headline"] not in study["segmenters"]:
-        return f"{path}.headline got '{study['headline']}', which is not among its segmenters."
-    return None
+def _read_by_view(config: dict, measure: dict) -> list[str]:
+    """What the view of a score reads beside the attribution."""
+    view = measure.get("view")
+    return about("views", config["views"][view]["method"])["reads"] if view else []
 
 
-def _unknown(path: str, name: str, known) -> str:
-    """Say that a key names what its study does not have."""
-    names = ", ".join(known) or "nothing"
-    return f"{path} names '{name}', but there is only {names}{_nearest(name, known)}."
+def _declared_problems(config: dict) -> Iterator[str]:
+    """Sentences about tables, figures and examples of what their study does not declare."""
+    for name, study in selected(config).items():
+        path, measured = f"Config key studies.{name}", _measured(config, study)
+        known = {"scores": study["scores"], "tables": study["tables"], "metrics": measured}
+        for key, section, names in _declared(study):
+            for other in names:
+                if other not in known[section]:
+                    there = _known(other, known[section])
+                    yield f"{path}.{key} names '{other}', but there is only {there}."
+        if study["headline"] and study["headline"] not in study["segmenters"]:
+            yield f"{path}.headline got '{study['headline']}', which is not among its segmenters."
 
 
-def _named_metrics(study: dict) -> Iterator[tuple[str, str]]:
-    """Each metric that a study's tables, figures and examples name, with the key that names it."""
-    examples = study["examples"] or {}
-    declared = [(f"examples.{key}", examples.get(key) or {}) for key in ("rank", "confidence")]
-    declared += [("examples.values", value) for value in examples.get("values", [])]
+def _declared(study: dict) -> Iterator[tuple[str, str, list[str]]]:
+    """Where a study names its own scores, tables or metrics; which of these; and the names."""
+    examples, measured = study["examples"] or {}, []
     for name, spec in study["tables"].items():
-        declared += [(f"tables.{name}.values", value) for value in spec["values"]]
-        declared.append((f"tables.{name}.tests", spec["tests"] or {}))
+        yield f"tables.{name}", "scores", spec["scores"]
+        measured += [(f"tables.{name}.values", value) for value in spec["values"]]
+        measured.append((f"tables.{name}.tests", spec["tests"] or {}))
     for name, spec in study["figures"].items():
-        declared.append((f"figures.{name}", {"metric": spec["metric"] or []}))
-        confidences = list(spec["confidences"] or {})
-        declared.append((f"figures.{name}.confidences", {"metric": confidences}))
-    for path, value in declared:
-        for key in ("metric", "with"):
-            named = value.get(key) or []
-            yield from ((path, name) for name in ([named] if isinstance(named, str) else named))
+        yield f"figures.{name}", "scores", _given(spec["scores"])
+        yield f"figures.{name}", "tables", [*(spec["tables"] or []), *_given(spec["table"])]
+        measured.append((f"figures.{name}", {"metric": spec["metric"]}))
+        measured.append(
+            (f"figures.{name}.confidences", {"metric": list(spec["confidences"] or [])})
+        )
+    yield "examples.scores", "scores", examples.get("scores", [])
+    measured += [(f"examples.{key}", examples.get(key) or {}) for key in ("rank", "confidence")]
+    measured += [("examples.values", value) for value in examples.get("values", [])]
+    for path, value in measured:
+        for named in (value.get("metric"), value.get("with")):
+            yield path, "metrics", named if isinstance(named, list) else _given(named)
 
 
 def _measured(config: dict, study: dict) -> list[str]:
     """Names of the values that a study's scores hold; a metric may give several."""
     names = {}
-    for scores in study["scores"].values():
-        for measure in values({"values": scores["measure"]}):
-            said = about("metrics", config["metrics"][measure["metric"]]["method"])
-            names |= dict.fromkeys(said.get("names", [measure["metric"]]))
+    for measure in chain(*map(measures, study["scores"].values())):
+        said = about("metrics", config["metrics"][measure["metric"]]["method"])
+        names |= dict.fromkeys(said.get("names", [measure["metric"]]))
     return list(names)
 
 
-def _reads_segmentation(config: dict, study: dict) -> bool:
-    """Whether a study's scores of maps need a segmentation that they do not name themselves."""
-    for scores in study["scores"].values():
-        for measure in values({"values": scores["measure"]}):
-            view = measure.get("view")
-            read = about("views", config["views"][view]["method"])["reads"] if view else []
-            needed = "segmentation" in read or measure.get("reference") == "segmentation"
-            if needed and not scores["segmenters"]:
-                return True
-    return False
-
-
-def _name_problem(config: dict) -> str | None:
-    """Name the first two things whose files would have the same name."""
+def _name_problems(config: dict) -> Iterator[str]:
+    """Sentences about two things whose files would have the same name."""
     for name in config["explainers"]:
         if name in config["segmenters"]:
-            return f"Config keys explainers.{name} and segmenters.{name}: rename one of them."
+            yield f"Config keys explainers.{name} and segmenters.{name}: rename one of them."
     for key in ("tables", "figures"):
         names = [name for study in selected(config).values() for name in study[key]]
         for name in names:
             if names.count(name) > 1:
-                return f"Config key {key}.{name} is in two studies that are run: rename one."
-    return None
+                yield f"Config key {key}.{name} is in two studies that are run: rename one."
+    declared: dict[str, tuple[str, tuple]] = {}
+    for name, study in selected(config).items():
+        for family, scores in study["scores"].items():
+            # What a score file reads follows from the study that declares it.
+            own = (study["segmentation"], scores["needs"])
+            for cell in score_cells(config, name, family) if scores["of"] == "maps" else []:
+                other, same = declared.setdefault(cell["file"], (name, own))
+                if same != own:
+                    yield (
+                        f"Config keys studies.{other}.scores.{family} and studies.{name}.scores."
+                        f"{family} need another segmentation for the same file: rename one."
+                    )
 
 
 def _key_that_is_not_text(value: object, path: tuple = ()) -> str | None:
     """Dotted path of the first key that YAML did not read as text, such as 1, null or on."""
     if isinstance(value, list):
-        value = dict(zip(map(str, range(len(value))), value, strict=True))
-    if not isinstance(value, dict):
-        return None
-    for name, inner in value.items():
+        value = {str(place): inner for place, inner in enumerate(value)}
+    for name, inner in value.items() if isinstance(value, dict) else ():
         if not isinstance(name, str):
             return ".".join([*path, json.dumps(name, default=str)])
         if unnamed := _key_that_is_not_text(inner, (*path, name)):
@@ -396,6 +384,11 @@ def _shown(value) -> str:
     """Write a value as YAML would have it, shortened."""
     text = json.dumps(value, ensure_ascii=False, default=str)
     return text if len(text) <= 60 else f"{text[:59]}…"
+
+
+def _known(word: str, known) -> str:
+    """Names that there are, with the nearest to a misspelt one."""
+    return (", ".join(known) or "nothing") + _nearest(word, known)
 
 
 def _nearest(word: str, known) -> str:

@@ -9,17 +9,22 @@ NAME = "^[a-z0-9][a-z0-9-]*$"
 WORD = "^[a-z0-9][a-z0-9_-]*$"
 SEED = {"type": "integer", "minimum": 0, "maximum": 2**32 - 1}
 COUNT = {"type": "integer", "minimum": 1}
+WHOLE = {"type": "integer", "minimum": 0}
+POSITIVE = {"type": "number", "exclusiveMinimum": 0}
 SHARE = {"type": "number", "minimum": 0, "maximum": 1}
+BELOW_ONE = {"type": "number", "minimum": 0, "exclusiveMaximum": 1}
 TEXT = {"type": "string"}
 SWITCH = {"type": "boolean"}
 SIDE = {"type": "integer", "minimum": 8, "maximum": 8192}
 THREADS = {"type": "integer", "minimum": 1, "maximum": 1024}
 SHA256 = {"type": "string", "pattern": "^[0-9a-f]{64}$"}
 MD5 = {"type": "string", "pattern": "^[0-9a-f]{32}$"}
-SPLIT = {"enum": ["all", "train", "validation", "test"]}
+ADDRESS = {"type": "string", "pattern": "^https?://"}
 REFERENCES = ["truth", "segmentation", "marker", "instances", "findings"]
 ROLES = ["variant", "coarse", "control", "baseline", "segmentation", "dose"]
 KEYS = ["dataset", "network", "explainer", "segmenter"]
+FIGURES = ["mask_examples", "map_examples", "distributions", "risk_coverage", "responses"]
+FIGURES += ["training"]
 
 
 def key(schema: dict, description: str, **more) -> dict:
@@ -53,13 +58,17 @@ def mapping(properties: dict, description: str = "", **more) -> dict:
 
 def named(schema: dict, description: str, pattern: str = NAME, **more) -> dict:
     """Schema of a mapping from names to definitions of one kind."""
-    patterns = {pattern: schema}
-    return mapping({}, description, patternProperties=patterns) | more
+    return mapping({}, description, patternProperties={pattern: schema}) | more
 
 
 def listed(items: dict, **more) -> dict:
     """Schema of a list."""
     return {"type": "array", "items": items} | more
+
+
+def one_of(*values) -> dict:
+    """Schema of one of some values."""
+    return {"enum": [*values]}
 
 
 def several(item: dict) -> dict:
@@ -68,234 +77,126 @@ def several(item: dict) -> dict:
 
 
 NAMES = listed(TEXT, uniqueItems=True)
+TEXTS = listed(TEXT, minItems=1)
+UNIQUE = listed(TEXT, minItems=1, uniqueItems=True)
 
-FILE = mapping(
-    {
-        "name": key(TEXT, "Name of the file; an archive is unpacked into a folder of that name")
-        | {"pattern": r"^\w[\w.-]*$"},
-        "url": key(TEXT, "Address of the file"),
-        "bytes": free(COUNT, "Size of the file in bytes where it is published"),
-        "sha256": free(SHA256, "SHA-256 of the file"),
-        "md5": free(MD5, "MD5 of the file where no SHA-256 is published"),
-    },
-    oneOf=[{"required": ["sha256"]}, {"required": ["md5"]}],
-)
-ADDRESS = {"type": "string", "pattern": "^https?://"}
-DOWNLOAD = mapping(
-    {
-        "url": free(TEXT, "Address of the archive"),
-        "bytes": free(COUNT, "Size of the archive in bytes"),
-        "sha256": free(SHA256, "SHA-256 of the archive"),
-        "checksum_from": free(
-            ADDRESS,
-            "Zenodo record in its API (`https://zenodo.org/api/records/…`) that gives name, size "
-            "and MD5 of the archive",
-        ),
-        "files": free(
-            listed(FILE, minItems=1),
-            "Several files, archives or not, each with its own checksum: `name`, `url`, `bytes`, "
-            "and `sha256` or `md5`",
-        ),
-        "bucket": free(
-            ADDRESS, "Public bucket (Amazon's S3 protocol) with the images, fetched after `files`"
-        ),
-        "series": free(
-            listed(TEXT, minItems=1),
-            "Lists of the bucket's series (CSV: SeriesInstanceUID, crdc_series_uuid, bytes); "
-            "relative to the checkout",
-        ),
-        "connections": free(COUNT | {"maximum": 32}, "Simultaneous requests to the bucket"),
-        "version": free(TEXT, "Version of the collection that `series` pins"),
-    },
-    "Official download; none for a data set that `path` gives",
-    allOf=[
-        {"if": {"required": ["bucket"]}, "then": {"required": ["files", "series", "connections"]}},
-        {
-            "if": {"required": ["url"], "not": {"required": ["checksum_from"]}},
-            "then": {"required": ["sha256"]},
-        },
-    ],
-)
+# fmt: off
+FILE = mapping({
+    "name": key(TEXT, "Name of the file; an archive is unpacked into a folder of that name",
+                pattern=r"^\w[\w.-]*$"),
+    "url": key(TEXT, "Address of the file"),
+    "bytes": free(COUNT, "Size of the file in bytes where it is published"),
+    "sha256": free(SHA256, "SHA-256 of the file"),
+    "md5": free(MD5, "MD5 of the file where no SHA-256 is published"),
+}, oneOf=[{"required": ["sha256"]}, {"required": ["md5"]}])
+DOWNLOAD = mapping({
+    "url": free(TEXT, "Address of the archive"),
+    "bytes": free(COUNT, "Size of the archive in bytes"),
+    "sha256": free(SHA256, "SHA-256 of the archive"),
+    "checksum_from": free(ADDRESS, "Zenodo record in its API (`https://zenodo.org/api/records/…`) "
+                          "that gives name, size and MD5 of the archive"),
+    "files": free(listed(FILE, minItems=1), "Several files, archives or not, each with its own "
+                  "checksum: `name`, `url`, `bytes`, and `sha256` or `md5`"),
+    "bucket": free(ADDRESS, "Public bucket (Amazon's S3 protocol) with the images, fetched after "
+                   "`files`"),
+    "series": free(TEXTS, "Lists of the bucket's series (CSV: SeriesInstanceUID, crdc_series_uuid, "
+                   "bytes); relative to the checkout"),
+    "connections": free(COUNT | {"maximum": 32}, "Simultaneous requests to the bucket"),
+    "version": free(TEXT, "Version of the collection that `series` pins"),
+}, "Official download; none for a data set that `path` gives", allOf=[
+    {"if": {"required": ["bucket"]}, "then": {"required": ["files", "series", "connections"]}},
+    {"if": {"required": ["url"], "not": {"required": ["checksum_from"]}},
+     "then": {"required": ["sha256"]}},
+])
 
 DATASET = {
     "title": key(TEXT, "Name in tables and figures"),
     "path": optional(TEXT, None, "Folder with a copy on disk to use instead of downloading"),
-    "max_images": optional(
-        COUNT | {"minimum": 2},
-        None,
-        "Seeded subset of this many images; null for all. From a bucket no others are downloaded",
-    ),
-    "max_rejected": optional(
-        {"type": "integer", "minimum": 0}, 0, "Unusable images tolerated before the run stops"
-    ),
+    "max_images": optional(COUNT | {"minimum": 2}, None, "Seeded subset of this many images; null "
+                           "for all. From a bucket no others are downloaded"),
+    "max_rejected": optional(WHOLE, 0, "Unusable images tolerated before the run stops"),
     "n_images": optional(COUNT, None, "Published number of images, from which shards are counted"),
-    "analysis_size": key(
-        SIDE | {"minimum": 32}, "Side in px at which images, masks and scores are"
-    ),
-    "mask_mismatch": optional(
-        {"enum": ["drop", "resize"]},
-        "drop",
-        "An image whose mask has another size is rejected, or its mask is resized and flagged",
-    ),
-    "channels": optional(
-        listed(TEXT, minItems=1, uniqueItems=True),
-        ["red", "green", "blue"],
-        "Names of the images' channels",
-    ),
-    "display": optional(
-        listed({"type": "integer", "minimum": 0}, minItems=3, maxItems=3),
-        [0, 1, 2],
-        "Channels shown as red, green and blue in figures and to the CRF",
-    ),
+    "analysis_size": key(SIDE | {"minimum": 32},
+                         "Side in px at which images, masks and scores are"),
+    "mask_mismatch": optional(one_of("drop", "resize"), "drop", "An image whose mask has another "
+                              "size is rejected, or its mask is resized and flagged"),
+    "channels": optional(UNIQUE, ["red", "green", "blue"], "Names of the images' channels"),
+    "display": optional(listed(WHOLE, minItems=3, maxItems=3), [0, 1, 2],
+                        "Channels shown as red, green and blue in figures and to the CRF"),
     "instances": optional(SWITCH, False, "Score single objects, such as nuclei, beside masks"),
-    "classes": key(
-        listed(TEXT, minItems=2, uniqueItems=True),
-        "Class names; with patches, the first is the one without finding",
-    ),
-    "patches": optional(
-        mapping(
-            {
-                "grid": key(COUNT, "Windows per side"),
-                "negative_below": key(SHARE, "Largest share of lesion pixels in a negative patch"),
-            }
-        ),
-        None,
-        "Labelled windows for training (ExplainSeg §4.1); null trains on whole images",
-    ),
-    "split": key(
-        mapping(
-            {
-                "by": optional(
-                    {"enum": ["group", "image", "official"]},
-                    "group",
-                    "Split groups (patient, lesion), or images by NumPy's shuffle of their "
-                    "published order, or take the published test images and draw validation by "
-                    "group",
-                ),
-                "validation": key(COUNT, "Validation images"),
-                "test": optional({"type": "integer", "minimum": 0}, 0, "Test images"),
-                "seed": key(SEED, "Seed of the split and of subsets"),
-            }
-        ),
-        "Split into training, validation and test",
-    ),
+    "classes": key(UNIQUE | {"minItems": 2},
+                   "Class names; with patches, the first is the one without finding"),
+    "patches": optional(mapping({
+        "grid": key(COUNT, "Windows per side"),
+        "negative_below": key(SHARE, "Largest share of lesion pixels in a negative patch"),
+    }), None, "Labelled windows for training (ExplainSeg §4.1); null trains on whole images"),
+    "split": key(mapping({
+        "by": optional(one_of("group", "image", "official"), "group", "Split groups (patient, "
+                       "lesion), or images by NumPy's shuffle of their published order, or take "
+                       "the published test images and draw validation by group"),
+        "validation": key(COUNT, "Validation images"),
+        "test": optional(WHOLE, 0, "Test images"),
+        "seed": key(SEED, "Seed of the split and of subsets"),
+    }), "Split into training, validation and test"),
     "licence": key(TEXT, "Terms of the data"),
     "citation": key(TEXT, "Paper of the data"),
 }
 
-TRAINING = mapping(
-    {
-        "loss": key(
-            {"enum": ["cross_entropy", "bce", "paper_code", "segmentation"]},
-            "Softmax cross-entropy of classes that exclude each other; for labels with a sigmoid "
-            "each, binary cross-entropy or the loss of SegX's code; for a segmenter, SegX's eq. 8",
-        ),
-        "cross_entropy_weight": free(
-            SHARE, "λ of SegX's eq. 8; the rest is Dice loss. For `segmentation` only"
-        ),
-        "optimiser": key({"enum": ["sgd", "adam", "adamw"]}, "Optimiser"),
-        "learning_rate": key({"type": "number", "exclusiveMinimum": 0}, "Initial learning rate"),
-        "momentum": optional(
-            {"type": "number", "minimum": 0, "exclusiveMaximum": 1}, 0.0, "Momentum of SGD"
-        ),
-        "weight_decay": optional({"type": "number", "minimum": 0}, 0.0, "Weight decay"),
-        "decay_every": key(COUNT, "Epochs between decays of the learning rate"),
-        "decay_after": optional(
-            {"type": "integer", "minimum": 0}, 0, "Epochs before the first of them (warm-up)"
-        ),
-        "decay_factor": key(
-            {"type": "number", "exclusiveMinimum": 0, "maximum": 1}, "Factor of each decay"
-        ),
-        "epochs": key(COUNT, "Largest number of epochs"),
-        "patience": optional(
-            COUNT, None, "Epochs without a lower validation loss before training stops; null never"
-        ),
-        "batch_size": key(COUNT, "Images per step"),
-        "augmentation": optional(
-            mapping(
-                {
-                    "flip": optional(SHARE, 0.0, "Probability of a horizontal flip"),
-                    "jitter": optional(
-                        {"type": "number", "minimum": 0, "exclusiveMaximum": 1},
-                        0.0,
-                        "Half-width of brightness, contrast and saturation factors",
-                    ),
-                    "rotation": optional(
-                        {"type": "number", "minimum": 0, "maximum": 180},
-                        0,
-                        "Largest rotation in degrees",
-                    ),
-                }
-            ),
-            {},
-            "Random changes of each training image",
-        ),
-        "cached_views": optional(
-            COUNT,
-            None,
-            "With a frozen body, augmented views computed once and used in turn; null draws anew "
-            "each epoch",
-        ),
-    },
-    **{
-        "if": {"properties": {"loss": {"const": "segmentation"}}},
-        "then": {"required": ["cross_entropy_weight"]},
-        "else": {"properties": {"cross_entropy_weight": False}},
-    },
-)
+TRAINING = mapping({
+    "loss": key(one_of("cross_entropy", "bce", "paper_code", "segmentation"), "Softmax "
+                "cross-entropy of classes that exclude each other; for labels with a sigmoid each, "
+                "binary cross-entropy or the loss of SegX's code; for a segmenter, SegX's eq. 8"),
+    "cross_entropy_weight": free(SHARE, "λ of SegX's eq. 8; the rest is Dice loss. For "
+                                 "`segmentation` only"),
+    "optimiser": key(one_of("sgd", "adam", "adamw"), "Optimiser"),
+    "learning_rate": key(POSITIVE, "Initial learning rate"),
+    "momentum": optional(BELOW_ONE, 0.0, "Momentum of SGD"),
+    "weight_decay": optional({"type": "number", "minimum": 0}, 0.0, "Weight decay"),
+    "decay_every": key(COUNT, "Epochs between decays of the learning rate"),
+    "decay_after": optional(WHOLE, 0, "Epochs before the first of them (warm-up)"),
+    "decay_factor": key(POSITIVE | {"maximum": 1}, "Factor of each decay"),
+    "epochs": key(COUNT, "Largest number of epochs"),
+    "patience": optional(COUNT, None, "Epochs without a lower validation loss before training "
+                         "stops; null never"),
+    "batch_size": key(COUNT, "Images per step"),
+    "augmentation": optional(mapping({
+        "flip": optional(SHARE, 0.0, "Probability of a horizontal flip"),
+        "jitter": optional(BELOW_ONE, 0.0,
+                           "Half-width of brightness, contrast and saturation factors"),
+        "rotation": optional({"type": "number", "minimum": 0, "maximum": 180}, 0,
+                             "Largest rotation in degrees"),
+    }), {}, "Random changes of each training image"),
+    "cached_views": optional(COUNT, None, "With a frozen body, augmented views computed once and "
+                             "used in turn; null draws anew each epoch"),
+}, **{
+    "if": {"properties": {"loss": {"const": "segmentation"}}},
+    "then": {"required": ["cross_entropy_weight"]},
+    "else": {"properties": {"cross_entropy_weight": False}},
+})
+BY_DATASET = {
+    name: key(TRAINING["properties"][name], f"{TRAINING['properties'][name]['description']} there")
+    for name in ("learning_rate", "batch_size", "epochs")
+}
 
 NETWORK = {
     "pretrained": optional(SWITCH, False, "Start from timm's download"),
-    "weights": optional(
-        TEXT,
-        None,
-        "Local file with the body's weights (safetensors or torch state dict); wins over "
-        "`pretrained`",
-    ),
+    "weights": optional(TEXT, None, "Local file with the body's weights (safetensors or torch "
+                        "state dict); wins over `pretrained`"),
     "input_size": key(SIDE, "Side of the network's input in px"),
-    "normalisation": optional(
-        {"enum": ["training", "pretraining"]},
-        "training",
-        "Channel mean and deviation of inputs: those of the training images, or of the network's "
-        "pretraining",
-    ),
-    "unfreeze_blocks": optional(
-        {"type": "integer", "minimum": 0},
-        None,
-        "Last blocks that are trained with the head; null for the whole network",
-    ),
+    "normalisation": optional(one_of("training", "pretraining"), "training", "Channel mean and "
+                              "deviation of inputs: those of the training images, or of the "
+                              "network's pretraining"),
+    "unfreeze_blocks": optional(WHOLE, None, "Last blocks that are trained with the head; null for "
+                                "the whole network"),
     "training": optional(TRAINING, None, "Fine-tuning; null uses the network as published"),
-    "by_dataset": optional(
-        named(
-            mapping(
-                {
-                    name: key(TRAINING["properties"][name], f"{text} there")
-                    for name, text in {
-                        "learning_rate": "Initial learning rate",
-                        "batch_size": "Images per step",
-                        "epochs": "Largest number of epochs",
-                    }.items()
-                },
-                required=[],
-            ),
-            "",
-        ),
-        {},
-        "Training on single data sets where it differs",
-    ),
+    "by_dataset": optional(named(mapping(BY_DATASET, required=[]), ""), {},
+                           "Training on single data sets where it differs"),
 }
-SCOPE = optional(
-    {"enum": ["union", "per_class"]},
-    "union",
-    "One mask of all findings of an image, or one per class (segmenters)",
-)
-PRECISION = optional(
-    {"enum": ["float32", "bfloat16"]},
-    "float32",
-    "Arithmetic of the passes; bfloat16 only where the processor has it and check_precision finds "
-    "the maps kept",
-)
-ROLE = key({"enum": ROLES}, "What it is in tables and figures")
+SCOPE = optional(one_of("union", "per_class"), "union",
+                 "One mask of all findings of an image, or one per class (segmenters)")
+PRECISION = optional(one_of("float32", "bfloat16"), "float32", "Arithmetic of the passes; bfloat16 "
+                     "only where the processor has it and check_precision finds the maps kept")
+ROLE = key(one_of(*ROLES), "What it is in tables and figures")
 # Keys of a segmenter, by what its method reads.
 SEGMENTER = {
     "view": key(TEXT, "One of `views`: the grey map that is cut"),
@@ -305,189 +206,107 @@ SEGMENTER = {
     "centre": optional(SWITCH, False, "Subtract the mean key of each image"),
 }
 
-VALUE = {
-    "metric": several(TEXT),
-    "view": several(TEXT),
-    "reference": several({"enum": REFERENCES}),
-}
+VALUE = {"metric": several(TEXT), "view": several(TEXT), "reference": several(one_of(*REFERENCES))}
 MEASURE = mapping(VALUE, required=["metric"])
-CHOSEN = {
-    "anyOf": [
-        NAMES,
-        mapping({"roles": listed({"enum": ROLES}), "first": TEXT, "last": TEXT}, required=[]),
-    ]
-}
-WHERE = {"enum": ["correct", "incorrect", "shown", "marked", "unmarked"]}
-CELL = mapping(
-    VALUE
-    | {
-        "statistic": several({"enum": ["mean", "auroc", "aurc", "augrc", "error_rate"]}),
-        "where": several(WHERE),
-        "with": TEXT,
-        "minus": {"anyOf": [TEXT, mapping(VALUE, required=[])]},
-        "against": WHERE,
-        "title": TEXT,
-    },
-    required=[],
-)
+ROLE_LIST = listed(one_of(*ROLES))
+CHOSEN = {"anyOf": [NAMES, mapping({"roles": ROLE_LIST, "first": TEXT, "last": TEXT}, required=[])]}
+WHERE = one_of("correct", "incorrect", "shown", "marked", "unmarked")
+CELL = mapping(VALUE | {
+    "statistic": several(one_of("mean", "auroc", "aurc", "augrc", "error_rate")),
+    "where": several(WHERE),
+    "with": TEXT,
+    "minus": {"anyOf": [TEXT, mapping(VALUE, required=[])]},
+    "against": WHERE,
+    "title": TEXT,
+}, required=[])
 EXAMPLE = mapping(VALUE | {"title": TEXT, "short": TEXT}, required=["metric", "title"])
-SCORES = mapping(
-    {
-        "of": key({"enum": ["maps", "masks"]}, "What is measured"),
-        "needs": optional(
-            {"enum": ["instances", "shortcut", None]}, None, "Only data sets that have these"
-        ),
-        "segmenters": optional(
-            NAMES, None, "Segmenters whose masks are the segmentation; null for the study's"
-        ),
-        "measure": key(
-            listed(MEASURE, minItems=1),
-            "`metric`, `view` and `reference` of each score; lists are multiplied",
-        ),
-    }
-)
-TESTS = mapping(
-    VALUE
-    | {
-        "kind": {"enum": ["wilcoxon", "mann_whitney"]},
-        "roles": listed({"enum": ROLES}),
-        "pairs": {"enum": ["all", "first"]},
-    },
-    required=["kind", "metric"],
-)
-TABLE = mapping(
-    {
-        "title": key(TEXT, "Heading"),
-        "number": optional(TEXT, None, "Number of the paper's table"),
-        "scores": key(listed(TEXT, minItems=1), "Families of scores"),
-        "rows": key(listed({"enum": KEYS}, minItems=1), "Keys that make a row"),
-        "segmenters": optional(
-            CHOSEN, None, "Names, or `roles`, with one `first` or `last`; null for all"
-        ),
-        "splits": key(listed(SPLIT, minItems=1), "Subsets of the images, each with its numbers"),
-        "unit": optional({"enum": ["percent", "fraction"]}, "fraction", "Unit of the numbers"),
-        "values": key(
-            listed(CELL),
-            "Numbers of a row: `metric`, `view`, `reference`, `statistic`, `where`, `with`, "
-            "`minus`, `against`; those with a `title` are columns of the printed table",
-        ),
-        "predictions": optional(
-            listed(TEXT), [], "What is said of each network's predictions, such as accuracy"
-        ),
-        "tests": optional(TESTS, None, "Tests of rows against each other"),
-    }
-)
-STUDY = mapping(
-    {
-        "title": key(TEXT, "Name of the study"),
-        "paper": optional(TEXT, None, "Its published numbers: config/published/{paper}.csv"),
-        "datasets": key(NAMES, "Data sets; none leaves the study out"),
-        "networks": key(NAMES, "Networks that are explained"),
-        "explainers": key(NAMES, "Explainers of them"),
-        "targets": optional(
-            {"enum": ["label", "region"]},
-            "label",
-            "Each predicted label, or a segmenter's predicted region",
-        ),
-        "split": optional(
-            {"enum": ["train", "validation", "test", None]},
-            None,
-            "Explain images of this subset only; null for all",
-        ),
-        "images": optional(
-            {"anyOf": [COUNT, {"type": "null"}, named(COUNT, "")]},
-            None,
-            "Explain a seeded subset of this many images, or of so many of single data sets; null "
-            "for all",
-        ),
-        "segmenters": key(NAMES, "Segmenters that are scored"),
-        "segmentation": optional(TEXT, None, "Segmenter whose mask is the reference"),
-        "headline": optional(TEXT, None, "The study's own segmenter"),
-        "scores": key(named(SCORES, "", WORD), "Families of scores, by name"),
-        "tables": key(named(TABLE, "", WORD), "Tables, by name"),
-        "examples": optional(
-            mapping(
-                {
-                    "count": key(COUNT, "Images in the report's browser"),
-                    "scores": key(listed(TEXT, minItems=1), "Families of scores beside them"),
-                    "rank": key(MEASURE, "What orders them"),
-                    "confidence": optional(MEASURE, None, "What makes an error a confident one"),
-                    "values": key(listed(EXAMPLE, minItems=1), "Numbers shown beside them"),
-                }
-            ),
-            None,
-            "Images shown one by one",
-        ),
-        "figures": optional(
-            named(
-                mapping(
-                    {
-                        "kind": key(
-                            {
-                                "enum": [
-                                    "mask_examples",
-                                    "map_examples",
-                                    "distributions",
-                                    "risk_coverage",
-                                    "responses",
-                                    "training",
-                                ]
-                            },
-                            "What is drawn",
-                        ),
-                        "segmenters": optional(CHOSEN, None, "As of a table"),
-                        "tables": optional(listed(TEXT), None, "Tables whose rows are drawn"),
-                        "table": optional(TEXT, None, "Table that is drawn"),
-                        "mark": optional(TEXT, None, "Table with the point that is marked"),
-                        "scores": optional(TEXT, None, "Family of scores that is drawn"),
-                        "confidences": optional(
-                            {"type": ["object", "null"], "additionalProperties": TEXT},
-                            None,
-                            "Metrics that are drawn, with their printed names; null for all",
-                        ),
-                        "metric": optional(TEXT, None, "Metric that is drawn"),
-                    }
-                ),
-                "",
-                WORD,
-            ),
-            {},
-            "Figures, by name",
-        ),
-    }
-)
+SCORES = mapping({
+    "of": key(one_of("maps", "masks"), "What is measured"),
+    "needs": optional(one_of("instances", "shortcut", None), None,
+                      "Only data sets that have these"),
+    "segmenters": optional(NAMES, None, "Segmenters whose masks are the segmentation; null for the "
+                           "study's"),
+    "measure": key(listed(MEASURE, minItems=1),
+                   "`metric`, `view` and `reference` of each score; lists are multiplied"),
+})
+TESTS = mapping(VALUE | {
+    "kind": one_of("wilcoxon", "mann_whitney"),
+    "roles": ROLE_LIST,
+    "pairs": one_of("all", "first"),
+}, required=["kind", "metric"])
+TABLE = mapping({
+    "title": key(TEXT, "Heading"),
+    "number": optional(TEXT, None, "Number of the paper's table"),
+    "scores": key(TEXTS, "Families of scores"),
+    "rows": key(listed(one_of(*KEYS), minItems=1), "Keys that make a row"),
+    "segmenters": optional(CHOSEN, None,
+                           "Names, or `roles`, with one `first` or `last`; null for all"),
+    "splits": key(listed(one_of("all", "train", "validation", "test"), minItems=1),
+                  "Subsets of the images, each with its numbers"),
+    "unit": optional(one_of("percent", "fraction"), "fraction", "Unit of the numbers"),
+    "values": key(listed(CELL), "Numbers of a row: `metric`, `view`, `reference`, `statistic`, "
+                  "`where`, `with`, `minus`, `against`; those with a `title` are columns of the "
+                  "printed table"),
+    "predictions": optional(listed(TEXT), [],
+                            "What is said of each network's predictions, such as accuracy"),
+    "tests": optional(TESTS, None, "Tests of rows against each other"),
+})
+EXAMPLES = mapping({
+    "count": key(COUNT, "Images in the report's browser"),
+    "scores": key(TEXTS, "Families of scores beside them"),
+    "rank": key(MEASURE, "What orders them"),
+    "confidence": optional(MEASURE, None, "What makes an error a confident one"),
+    "values": key(listed(EXAMPLE, minItems=1), "Numbers shown beside them"),
+})
+FIGURE = mapping({
+    "kind": key(one_of(*FIGURES), "What is drawn"),
+    "segmenters": optional(CHOSEN, None, "As of a table"),
+    "tables": optional(listed(TEXT), None, "Tables whose rows are drawn"),
+    "table": optional(TEXT, None, "Table that is drawn"),
+    "mark": optional(TEXT, None, "Table with the point that is marked"),
+    "scores": optional(TEXT, None, "Family of scores that is drawn"),
+    "confidences": optional({"type": ["object", "null"], "additionalProperties": TEXT}, None,
+                            "Metrics that are drawn, with their printed names; null for all"),
+    "metric": optional(TEXT, None, "Metric that is drawn"),
+})
+STUDY = mapping({
+    "title": key(TEXT, "Name of the study"),
+    "paper": optional(TEXT, None, "Its published numbers: config/published/{paper}.csv"),
+    "datasets": key(NAMES, "Data sets; none leaves the study out"),
+    "networks": key(NAMES, "Networks that are explained"),
+    "explainers": key(NAMES, "Explainers of them"),
+    "targets": optional(one_of("label", "region"), "label",
+                        "Each predicted label, or a segmenter's predicted region"),
+    "split": optional(one_of("train", "validation", "test", None), None,
+                      "Explain images of this subset only; null for all"),
+    "images": optional({"anyOf": [COUNT, {"type": "null"}, named(COUNT, "")]}, None, "Explain a "
+                       "seeded subset of this many images, or of so many of single data sets; null "
+                       "for all"),
+    "segmenters": key(NAMES, "Segmenters that are scored"),
+    "segmentation": optional(TEXT, None, "Segmenter whose mask is the reference"),
+    "headline": optional(TEXT, None, "The study's own segmenter"),
+    "scores": key(named(SCORES, "", WORD), "Families of scores, by name"),
+    "tables": key(named(TABLE, "", WORD), "Tables, by name"),
+    "examples": optional(EXAMPLES, None, "Images shown one by one"),
+    "figures": optional(named(FIGURE, "", WORD), {}, "Figures, by name"),
+})
 
 SECTIONS = {
-    "run": key(listed(TEXT, minItems=1, uniqueItems=True), "Studies that are run"),
-    "seeds": key(
-        listed(SEED, minItems=1, uniqueItems=True),
-        "Seeds of training and noise; everything runs once for each",
-    ),
+    "run": key(UNIQUE, "Studies that are run"),
+    "seeds": key(listed(SEED, minItems=1, uniqueItems=True),
+                 "Seeds of training and noise; everything runs once for each"),
     "shard_size": key(COUNT, "Targets or images per job of explaining and segmenting"),
-    "threads": key(
-        mapping(
-            {
-                "train": key(THREADS, "Threads of training"),
-                "explain": key(THREADS, "Threads of predictions and explanations"),
-                "segment": key(THREADS, "Processes of tuning, segmentation and scores"),
-            }
-        ),
-        "Threads of a job by stage; numbers depend on them, never on `--cores`",
-    ),
-    "statistics": key(
-        mapping(
-            {
-                "resamples": key(
-                    {"type": "integer", "minimum": 100, "maximum": 1000000}, "Bootstrap resamples"
-                ),
-                "confidence": key(
-                    {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1},
-                    "Coverage of intervals",
-                ),
-                "seed": key(SEED, "Seed of the resampling"),
-            }
-        ),
-        "Intervals of means",
-    ),
+    "threads": key(mapping({
+        "train": key(THREADS, "Threads of training"),
+        "explain": key(THREADS, "Threads of predictions and explanations"),
+        "segment": key(THREADS, "Processes of tuning, segmentation and scores"),
+    }), "Threads of a job by stage; numbers depend on them, never on `--cores`"),
+    "statistics": key(mapping({
+        "resamples": key({"type": "integer", "minimum": 100, "maximum": 1000000},
+                         "Bootstrap resamples"),
+        "confidence": key(POSITIVE | {"exclusiveMaximum": 1}, "Coverage of intervals"),
+        "seed": key(SEED, "Seed of the resampling"),
+    }), "Intervals of means"),
     "studies": named(STUDY, "Studies by name, one YAML each in config/studies", WORD),
 }
+# fmt: on

@@ -98,7 +98,10 @@ VALUES = {
     f"{MAPS}/figures/segu_risk_coverage/confidences": [{"entropyz": "entropy"}, ["entropy"]],
     f"{MAPS}/segmentation": ["no such", None, ["unet"]],
     f"{MAPS}/scores/doses/segmenters": [["no such"], "undamaged", [3]],
-    f"{MAPS}/scores/alignment/measure": [[{"metric": "iou_at", "view": "segs"}]],
+    f"{MAPS}/scores/alignment/measure": [
+        [{"metric": "iou_at", "view": "segs"}],
+        [{"metric": "iou_at", "view": "fused"}],
+    ],
     f"{LESIONS}/reader": [3, None, [], "no_reader"],
     f"{LESIONS}/options": [{"masks": "boxes"}, None, []],
     f"{LESIONS}/path": [3, True, ["a"], {}],
@@ -299,6 +302,22 @@ def test_two_files_of_one_name_are_refused():
     assert re.fullmatch(
         r"Config key tables\.\w+ is in two studies that are run: rename one\.", said
     )
+
+
+def test_one_score_file_has_one_segmentation():
+    """Two studies may share a score file of maps only if they compare them with the same masks."""
+    shared = study()["studies"]["segx"] | {"tables": {}, "figures": {}}
+    again = changed("studies/again", shared) | {"run": ["segx", "again"]}
+    assert problem_of(again) is None
+    again["studies"]["again"] = shared | {"segmentation": "micranet", "datasets": ["ham10000"]}
+    require_sentence(said := problem_of(again))
+    assert re.fullmatch(
+        r"Config keys studies\.segx\.scores\.(\w+) and studies\.again\.scores\.\1 need another "
+        r"segmentation for the same file: rename one\.",
+        said,
+    )
+    again["studies"]["again"]["datasets"] = ["phantom-findings"]
+    assert problem_of(again) is None
 
 
 def test_studies_that_are_not_run_may_name_what_is_not_there():
