@@ -89,14 +89,8 @@ def _hash(text: str) -> str:
 class Sources:
     """The files of a checkout by module, and what their names mean.
 
-    Attributes
-    ----------
-    files : dict of str to Path
-        A script is its own module; a package has its own name.
-    stamp : str
-        Changes with any of them.
-    digests : dict of str to str
-        Digests by script and methods: those of an earlier run, if nothing has changed since.
+    A script is its own module. `digests` are those of an earlier run by script and methods, if no
+    file has changed since, as `stamp` says.
     """
 
     def __init__(self, root: Path):
@@ -181,7 +175,7 @@ class Sources:
                 if call.split(".")[0] in part.locals:
                     return False
                 part = self.find(part.module, call, part.imports)
-                if not isinstance(part, Part) or part.parameters is None or part.always:
+                if not isinstance(part, Part) or part.always:
                     return False
                 if place.isdigit() and int(place) < part.positions:
                     place = part.parameters[int(place)]
@@ -219,12 +213,8 @@ def _dump(node: object, said: set[ast.AST], mute: bool) -> str:
 class Walk:
     """Follows names from definition to definition.
 
-    Attributes
-    ----------
-    parts : dict of Part to bool
-        Reached parts; True for those reached by what is said alone.
-    modules : set of str
-        Modules that are imported.
+    Of the reached `parts`, those are True that are reached by what is said alone; `modules` are the
+    names of those that are imported.
     """
 
     def __init__(self, sources: Sources, names: list[str]):

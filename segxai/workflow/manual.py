@@ -27,15 +27,7 @@ folder that the study runs in (`--directory`). A method is a file in `segxai/<ki
 it by `method`, which may be left out where the entry has the name of the file. A dash marks a key
 that must be given.
 """
-TITLES = {
-    "datasets": "Data sets",
-    "networks": "Networks",
-    "explainers": "Explainers",
-    "views": "Views",
-    "segmenters": "Segmenters",
-    "metrics": "Metrics",
-    "studies": "Studies",
-}
+TITLES = {kind: kind.capitalize() for kind in (*KINDS, "studies")} | {"datasets": "Data sets"}
 
 
 def markdown(root: Path = ROOT) -> str:

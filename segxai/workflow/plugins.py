@@ -12,23 +12,8 @@ from functools import cache
 from pathlib import Path
 from types import ModuleType
 
-from segxai.workflow.schema import (
-    DATASET,
-    DOWNLOAD,
-    NAME,
-    NETWORK,
-    PRECISION,
-    ROLE,
-    SCOPE,
-    SECTIONS,
-    SEGMENTER,
-    TEXT,
-    WORD,
-    key,
-    listed,
-    mapping,
-    optional,
-)
+from segxai.workflow import schema as parts
+from segxai.workflow.schema import key, listed, mapping, optional
 
 ROOT = Path(__file__).resolve().parents[2]
 # What each kind of method says beside its title, what it cites, and its settings.
@@ -51,21 +36,7 @@ def methods(kind: str, root: Path = ROOT) -> list[str]:
 
 @cache
 def about(kind: str, method: str, root: Path = ROOT) -> dict:
-    """What a method says of itself.
-
-    Parameters
-    ----------
-    kind : str
-        Key of `KINDS`.
-    method : str
-        Name of its file in ``segxai/<kind>``, without ``.py``.
-    root : Path
-        The checkout.
-
-    Returns
-    -------
-    dict
-        Its ``ABOUT``, which nobody may change.
+    """What the file of a method says of itself: its ``ABOUT``, which nobody may change.
 
     Raises
     ------
@@ -110,9 +81,8 @@ def load(kind: str, definition: dict) -> tuple[ModuleType, dict]:
 
     Returns
     -------
-    module : module
-    settings : dict
-        Those entries of `definition` that are settings of the method.
+    (module, dict)
+        The module, and those entries of `definition` that are settings of the method.
     """
     module = importlib.import_module(f"segxai.{kind}.{definition['method']}")
     names = [name for name in module.ABOUT["settings"] if name in definition]
@@ -127,47 +97,28 @@ def schema(config: dict, root: Path = ROOT) -> dict:
     ValueError
         If a method's ``ABOUT`` cannot be read.
     """
-    sections = dict(SECTIONS)
-    for kind, description in {
-        "datasets": "Data sets by name, one YAML each in config/datasets",
-        "networks": "Classifiers and segmenters by name",
-        "explainers": "Explainers by name",
-        "views": "Ways from an attribution to a map, by name",
-        "segmenters": "Ways to a mask, by name",
-        "metrics": "Metrics by name",
-    }.items():
+    sections = dict(parts.SECTIONS)
+    for kind, description in parts.DEFINITIONS.items():
         entries = config.get(kind) if isinstance(config.get(kind), dict) else {}
-        pattern = WORD if kind in ("views", "metrics") else NAME
+        pattern = parts.WORD if kind in ("views", "metrics") else parts.NAME
         known = {
             name: entry_schema(kind, name, entry, root)
             for name, entry in entries.items()
             if re.search(pattern, str(name))
         }
         sections[kind] = mapping(known, description, required=[])
-    sections["tuning"] = mapping(
-        {
-            "images": key({"type": "integer", "minimum": 1}, "Validation images used at most"),
-            "grid": key(_grid(root), "Values tried, by method of a view or segmenter and setting"),
-        },
-        "Search for the settings of each segmenter and its view on validation images",
-    )
-    return mapping(sections, required=list(sections))
-
-
-def _grid(root: Path) -> dict:
-    """Schema of the values that tuning tries: lists of what a setting may be."""
-    known = {
-        method: about(kind, method, root)["settings"]
-        for kind in ("views", "segmenters")
-        for method in methods(kind, root)
-    }
-    axes = {
+    # Tuning tries lists of what a setting may be.
+    grid = {
         method: mapping(
-            {name: listed(setting, minItems=1) for name, setting in settings.items()}, required=[]
+            {name: listed(axis, minItems=1) for name, axis in axes.items()}, required=[]
         )
-        for method, settings in known.items()
+        for kind in ("views", "segmenters")
+        for method, axes in [
+            (name, about(kind, name, root)["settings"]) for name in methods(kind, root)
+        ]
     }
-    return mapping(axes, required=[])
+    sections["tuning"] = parts.tuning(mapping(grid, required=[]))
+    return mapping(sections, required=list(sections))
 
 
 def entry_schema(kind: str, name: str, entry: object, root: Path = ROOT) -> dict:
@@ -182,42 +133,29 @@ def entry_schema(kind: str, name: str, entry: object, root: Path = ROOT) -> dict
     said = about(kind, chosen, root)
     method = {which: optional({"enum": known}, default, f"File in segxai/{kind}")}
     if kind == "datasets":
-        options = mapping(said["settings"], "")
-        own = {
-            "options": optional(options, {}, "Settings of the reader"),
-            "source": _source(said),
-        }
-        return mapping(method | DATASET | own)
+        # A download, or what a generator makes.
+        source = optional(parts.DOWNLOAD, {}, parts.DOWNLOAD["description"])
+        if "source" in said:
+            source = mapping(said["source"], "What the generator makes")
+        options = optional(mapping(said["settings"]), {}, "Settings of the reader")
+        return mapping(method | parts.DATASET | {"options": options, "source": source})
     title = said["title"] if kind in ("views", "metrics") else name
-    printed = {"title": optional(TEXT, title, "Name in tables and figures")}
+    printed = {"title": optional(parts.TEXT, title, "Name in tables and figures")}
     return mapping(printed | method | _common(kind, said) | said["settings"])
-
-
-def _source(said: dict) -> dict:
-    """Schema of where a data set comes from: a download, or what its generator makes."""
-    if "source" in said:
-        return mapping(said["source"], "What the generator makes")
-    return optional(DOWNLOAD, {}, DOWNLOAD["description"])
 
 
 def _common(kind: str, said: dict) -> dict:
     """Keys that all methods of a kind have, or those that read the same."""
     if kind == "networks":
-        return NETWORK | ({"scope": SCOPE} if said["task"] == "segment" else {})
+        return parts.NETWORK | ({"scope": parts.SCOPE} if said["task"] == "segment" else {})
     if kind == "explainers":
-        return {"precision": PRECISION}
+        return {"precision": parts.PRECISION}
     if kind != "segmenters":
         return {}
-    keys = {
-        "view": ["view"],
-        "mask": ["of"],
-        "keys": ["network", "input_size", "centre"],
-        "levels": ["network"],
-        "network": ["network"],
-    }
     # What is refined is refined by the view that it was cut from.
     read = [name for name in said["reads"] if not (name == "view" and "mask" in said["reads"])]
-    return {"role": ROLE} | {name: SEGMENTER[name] for part in read for name in keys.get(part, [])}
+    names = [name for part in read for name in parts.READ_BY.get(part, [])]
+    return {"role": parts.ROLE} | {name: parts.SEGMENTER[name] for name in names}
 
 
 def resolve(config: dict, root: Path = ROOT) -> dict:
@@ -241,17 +179,14 @@ def _filled(value: object, schema: dict) -> object:
         return [_filled(item, schema.get("items", {})) for item in value]
     if not isinstance(value, dict):
         return value
-    known = schema.get("properties", {})
+    known, patterns = schema.get("properties", {}), schema.get("patternProperties", {})
     defaults = {
         name: copy.deepcopy(part["default"])
         for name, part in known.items()
         if isinstance(part, dict) and "default" in part and name not in value
     }
-    patterns = schema.get("patternProperties", {}).items()
-    return {
-        name: _filled(
-            inner,
-            known.get(name) or next((s for pattern, s in patterns if re.search(pattern, name)), {}),
-        )
-        for name, inner in (value | defaults).items()
-    }
+    filled = {}
+    for name, inner in (value | defaults).items():
+        named = (part for pattern, part in patterns.items() if re.search(pattern, name))
+        filled[name] = _filled(inner, known.get(name) or next(named, {}))
+    return filled

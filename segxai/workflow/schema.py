@@ -197,13 +197,17 @@ SCOPE = optional(one_of("union", "per_class"), "union",
 PRECISION = optional(one_of("float32", "bfloat16"), "float32", "Arithmetic of the passes; bfloat16 "
                      "only where the processor has it and check_precision finds the maps kept")
 ROLE = key(one_of(*ROLES), "What it is in tables and figures")
-# Keys of a segmenter, by what its method reads.
+# Keys of a segmenter, and which of them it has by what its method reads.
 SEGMENTER = {
     "view": key(TEXT, "One of `views`: the grey map that is cut"),
     "of": key(TEXT, "The segmenter whose masks are refined"),
     "network": key(TEXT, "One of `networks`"),
     "input_size": key(SIDE, "Side of the network's input in px, a multiple of its patches"),
     "centre": optional(SWITCH, False, "Subtract the mean key of each image"),
+}
+READ_BY = {
+    "view": ["view"], "mask": ["of"], "keys": ["network", "input_size", "centre"],
+    "levels": ["network"], "network": ["network"],
 }
 
 VALUE = {"metric": several(TEXT), "view": several(TEXT), "reference": several(one_of(*REFERENCES))}
@@ -309,4 +313,24 @@ SECTIONS = {
     }), "Intervals of means"),
     "studies": named(STUDY, "Studies by name, one YAML each in config/studies", WORD),
 }
+# Sections that hold methods, one definition each.
+DEFINITIONS = {
+    "datasets": "Data sets by name, one YAML each in config/datasets",
+    "networks": "Classifiers and segmenters by name",
+    "explainers": "Explainers by name",
+    "views": "Ways from an attribution to a map, by name",
+    "segmenters": "Ways to a mask, by name",
+    "metrics": "Metrics by name",
+}
 # fmt: on
+
+
+def tuning(grid: dict) -> dict:
+    """Schema of the tuning with a grid of values."""
+    keys = {
+        "images": key(COUNT, "Validation images used at most"),
+        "grid": key(grid, "Values tried, by method of a view or segmenter and setting"),
+    }
+    return mapping(
+        keys, "Search for the settings of each segmenter and its view on validation images"
+    )

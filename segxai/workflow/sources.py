@@ -30,34 +30,22 @@ SAID, LOGIC = "said", "logic"
 
 
 class Part:
-    """A top-level statement, read once.
-
-    Attributes
-    ----------
-    names : list of str
-        Names that it binds.
-    always : bool
-        Whether it acts when the file is imported, beyond binding its names.
-    named : dict of str to list of (str, Use)
-        Dotted names in it and how they are used, by their first name.
-    uses : dict of ast.expr to Use
-        Its expressions that are said or handed on, but for those within them.
-    parameters : list of str or None
-        Names of a function's arguments, those with a position first; None of anything else.
-    positions : int
-        Number of arguments with a position.
-    locals : set of str
-        Names that it stores or that are arguments: they may hide others.
-    imports, loads
-        Meanings of names imported within it, and the modules of them.
-    """
+    """A top-level statement, read once: what it binds, names, says and hands on."""
 
     def __init__(self, module: "Module", node: ast.stmt):
         self.module, self.node = module, node
-        self.names, self.always = _bound(node), _acts(node)
-        self.named, self.uses = {}, {}
+        self.names = _bound(node)
+        # Whether it acts when the file is imported, beyond binding its names.
+        self.always = _acts(node)
+        # Dotted names and how they are used, by their first name; names that may hide others.
+        self.named: dict[str, list[tuple[str, Use]]] = {}
+        self.locals: set[str] = set()
+        # Expressions that are said or handed on, but for those within them.
+        self.uses: dict[ast.AST, Use] = {}
+        # What is imported within it: meanings of names, and modules.
         self.imports, self.loads = {}, []
-        self.parameters, self.positions, self.locals = None, 0, set()
+        # Names of a function's arguments, those with a position first.
+        self.parameters, self.positions = [], 0
         if isinstance(node, ast.FunctionDef):
             positional = [*node.args.posonlyargs, *node.args.args]
             self.parameters = [word.arg for word in [*positional, *node.args.kwonlyargs]]
@@ -99,14 +87,7 @@ class Part:
 class Module:
     """A file: its parts by the names they bind, and what it imports at its top level.
 
-    Attributes
-    ----------
-    parts : list of Part
-    by_name : dict of str to Part
-    imports : dict of str to str
-        What imported names mean.
-    loads : list of str
-        Modules that are imported with it; those of which all names are, with a star at the end.
+    `loads` are the modules that are imported with it, with ``.*`` those of which all names are.
     """
 
     def __init__(self, name: str, path: Path, modules: set[str]):

@@ -129,14 +129,11 @@ def scores_of(config: dict, study: dict, family: str, dataset: str, path: str) -
 
 
 def requests(config: dict, family: str, dataset: str, path: str) -> list[dict]:
-    """What a score file holds, for all selected studies together.
+    """What a score file holds for all selected studies: each score once, with what makes it.
 
-    Returns
-    -------
-    list of dict
-        Of each score: ``segmenter``, the name of the mask that plays the segmentation or "", and
-        ``segmenter_definition``; ``view`` with its name and definition, or None; ``reference`` or
-        ""; ``metric`` with its name and definition. Without repetition.
+    A request has ``segmenter``, the name of the mask that plays the segmentation or "", and
+    ``segmenter_definition``; ``view`` with its name and definition, or None; ``reference`` or "";
+    ``metric`` with its name and definition.
     """
 
     def defined(kind, name):
@@ -249,11 +246,7 @@ def figures(config: dict) -> dict[str, dict]:
 def selections(config: dict, dataset: str, network: str | None = None) -> list[dict]:
     """Which images of a data set the selected studies explain, of one network or of all.
 
-    Returns
-    -------
-    list of dict
-        ``split`` (None for all), ``images`` (a number, None for all) and ``seed`` of each
-        selection, sorted, without repetition.
+    A selection has ``split`` (None for all), ``images`` (a number, None for all) and ``seed``.
     """
     chosen = {}
     for study in selected(config).values():
