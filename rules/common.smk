@@ -59,6 +59,11 @@ def of_dataset(*keys):
     return {key: dataset(key) for key in keys}
 
 
+def cell(*names):
+    """Keys of what a job makes, which its tables carry: the values of some wildcards."""
+    return lambda wildcards: {name: wildcards[name] for name in names}
+
+
 def network(wildcards):
     """Definition of the wildcard's network, trained as the wildcard's data set asks."""
     chosen = define("networks")(wildcards)

@@ -23,6 +23,7 @@ rule train_network:
     params:
         **IMAGES,
         network=network,
+        cell=cell("dataset", "network"),
         threads=config["threads"]["train"],
         code=code("train_network", "networks"),
     script:
@@ -47,6 +48,7 @@ rule predict:
         gpu=1,
     params:
         **NETWORK,
+        cell=cell("dataset", "network"),
         code=code("predict", "networks"),
     script:
         "../scripts/predict.py"

@@ -23,7 +23,7 @@ rule score_maps:
     threads: config["threads"]["segment"]
     params:
         requests=requested,
-        cell=lambda wildcards: {k: wildcards[k] for k in ("dataset", "network", "explainer")},
+        cell=cell("dataset", "network", "explainer"),
         classes=dataset("classes"),
         scope=scope_of,
         labels=labels_of,

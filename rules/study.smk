@@ -68,8 +68,6 @@ rule check_claims:
     input:
         tables=collect("results/tables/{table}.csv", table=TABLES),
         summary="results/tables/dataset_summary.csv",
-        samples=collect("results/data/{dataset}/samples.csv", dataset=DATASETS),
-        rejected=collect("results/data/{dataset}/rejected.csv", dataset=DATASETS),
         published=PUBLISHED,
         counts=local(f"{workflow.basedir}/config/published/counts.csv"),
         known_networks=local(f"{workflow.basedir}/config/published/networks.csv"),

@@ -12,20 +12,16 @@ from segxai.stats.tables import COLUMNS, TEXT
 
 
 def main(
-    tables, summary, published, counts, known_networks, samples, rejected, max_images, selections,
-    networks, verdicts,
-):  # fmt: skip
+    tables, summary, published, counts, known_networks, max_images, selections, networks, verdicts
+):
     held = read_rows(summary)
-    images = dict(zip(max_images, map(read_rows, samples), strict=True))
-    lost = dict(zip(max_images, map(read_rows, rejected), strict=True))
-    parts = {
-        name: part_of(images[name], lost[name], held[held.dataset == name], most)
-        for name, most in max_images.items()
-    }
+    parts = {name: part_of(counted(held, name), most) for name, most in max_images.items()}
     notes = {
-        (study, name): joined(parts[name], *(part_explained(images[name], **one) for one in some))
-        for study, chosen in selections.items()
-        for name, some in chosen.items()
+        (study, name): joined(
+            parts[name], *(part_explained(counted(held, name), **chosen) for chosen in selection)
+        )
+        for study, by_dataset in selections.items()
+        for name, selection in by_dataset.items()
     }
     ours = pd.concat([pd.DataFrame(columns=COLUMNS), *map(read_rows, tables)], ignore_index=True)
     ours[TEXT] = ours[TEXT].astype(object).fillna("")
@@ -62,33 +58,37 @@ def network_differs(claim: pd.Series, known: pd.DataFrame, networks: dict) -> st
     return ""
 
 
-def part_of(samples, rejected, counts, max_images) -> str:
+def counted(summary, dataset) -> pd.DataFrame:
+    """What was counted of a data set, by row and metric."""
+    return summary[summary.dataset == dataset].set_index(["row", "metric"])
+
+
+def part_of(counts, max_images) -> str:
     """What part of a data set was used, where it is not all of it."""
     held = part_held(counts) if max_images is None else ""
-    cut = f"the data set is cut to {len(samples)} images" if max_images is not None else ""
-    files = "file is" if len(rejected) == 1 else "files are"
-    return joined(held, cut, f"{len(rejected):,} {files} rejected" if len(rejected) else "")
+    used = counts.value["total", "images"]
+    cut = f"the data set is cut to {used:.0f} images" if max_images is not None else ""
+    rejected = counts.value["total", "rejected files"]
+    files = "file is" if rejected == 1 else "files are"
+    return joined(held, cut, f"{rejected:,.0f} {files} rejected" if rejected else "")
 
 
 def part_held(counts) -> str:
     """What part of a data set its folder holds, where its makers count more images."""
-    total = counts[counts.row == "total"].set_index("metric")
-    if "images found" not in total.index:
-        return ""
-    held, makers = total.value["images found"], total.official["images"]
+    held, makers = counts.value["total", "images found"], counts.official["total", "images"]
     # Not where the makers' count is unknown: NaN.
     if not held < makers:
         return ""
     return f"the copy holds {held:,.0f} of the {makers:,.0f} images of the data set"
 
 
-def part_explained(samples, split, images, **_) -> str:
+def part_explained(counts, split, images, **_) -> str:
     """What part of the images the scores are of, where it is not all that they could be of."""
-    total = len(samples) if split is None else int((samples.split == split).sum())
+    total = counts.value[split or "total", "images"]
     if images is None or images >= total:
         return ""
     which = f"{split} images" if split else "images"
-    return f"a seeded subset of {images} of {total} {which}"
+    return f"a seeded subset of {images} of {total:.0f} {which}"
 
 
 if __name__ == "__main__":

@@ -1,5 +1,7 @@
 """Figure: loss and validation score of networks by epoch."""
 
+import pandas as pd
+
 from segxai.figures.style import save
 from segxai.figures.training import training
 from segxai.job.files import read_rows
@@ -7,10 +9,14 @@ from segxai.job.log import run
 
 
 def main(histories, networks, png, pdf):
-    # `networks` says of how many seeds each has histories, one network after the other.
-    files = iter(histories)
+    epochs = pd.concat(map(read_rows, histories))
+    by_network = dict(list(epochs.groupby(["dataset", "network"])))
     curves = [
-        (network["title"], network["loss"], [read_rows(next(files)) for _ in network["seeds"]])
+        (
+            network["title"],
+            network["loss"],
+            [run for _, run in by_network[network["dataset"], network["network"]].groupby("seed")],
+        )
         for network in networks
     ]
     save(training(curves), png, pdf)

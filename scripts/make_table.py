@@ -1,7 +1,5 @@
 """A declared table of a study: tidy numbers with intervals, their printed forms, and tests."""
 
-from pathlib import Path
-
 import pandas as pd
 
 from segxai.datasets.selection import chosen_rows
@@ -34,7 +32,7 @@ def main(
     parts = [summarise(rows, spec, statistics)]
     if predictions:
         groups = {name: known.set_index("image_id").group for name, known in samples.items()}
-        classified = pd.concat(map(read_predictions, predictions))
+        classified = pd.concat(map(read_rows, predictions))
         parts.insert(0, summarise_predictions(classified, groups, spec, statistics))
     tidy = pd.concat(parts, ignore_index=True).assign(study=spec["study"], table=table)
     known = pd.concat(map(read_rows, published)) if published else pd.DataFrame()
@@ -48,12 +46,6 @@ def main(
     for line in markdown(layout).splitlines():
         log.info(line)
     log.info("%d rows: %s", len(tidy), csv)
-
-
-def read_predictions(file) -> pd.DataFrame:
-    """Read predictions; their path says whose they are: …/{dataset}/{network}/seed-{seed}.csv."""
-    *_, dataset, network, seed = Path(file).with_suffix("").parts
-    return read_rows(file).assign(dataset=dataset, network=network, seed=seed)
 
 
 if __name__ == "__main__":

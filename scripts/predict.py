@@ -17,8 +17,9 @@ from segxai.stats.selective import segmentation_confidence
 
 
 def main(
-    samples, images, statistics, weights, card, network, classes, channels, threads, predictions
-):
+    samples, images, statistics, weights, card, network, classes, channels, cell, seed, threads,
+    predictions,
+):  # fmt: skip
     device = torch_device(threads)
     table, pixels = read_rows(samples), read_array(images)
     outputs = read_facts(card)["outputs"]
@@ -33,7 +34,7 @@ def main(
         result = predicted_labels(logits(), table, classes, network["training"]["loss"])
     else:
         result = predicted_regions(logits(), table, outputs)
-    write_table(predictions, result)
+    write_table(predictions, result.assign(**cell, seed=seed))
 
 
 def predicted_labels(logits, samples, classes, loss) -> pd.DataFrame:

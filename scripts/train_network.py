@@ -22,8 +22,8 @@ from segxai.networks.training import Patches
 
 
 def main(
-    samples, images, statistics, network, classes, channels, seed, threads, weights, history, card,
-    patches=None, truth=None, outlines=None,
+    samples, images, statistics, network, classes, channels, cell, seed, threads, weights, history,
+    card, patches=None, truth=None, outlines=None,
 ):  # fmt: skip
     started = time.perf_counter()
     device = torch_device(threads)
@@ -42,6 +42,7 @@ def main(
     epochs = train(module, *subsets, normalise=scale, settings=network["training"], seed=seed)
     facts = {
         **network,
+        **cell,
         "classes": classes,
         "outputs": outputs,
         "seed": seed,

@@ -22,7 +22,8 @@ def save_model(
 ) -> None:
     """Write a trained network, its epochs and its card, each file whole, and log the epoch kept.
 
-    The card holds `facts`, the number of parameters, the best epoch and torch's version.
+    The card holds `facts`, the number of parameters, the best epoch and torch's version; the
+    history has data set, network and seed of the facts as columns.
     """
     best = epochs.loc[epochs.validation_loss.idxmin()].round(6).to_dict()
     parameters = sum(parameter.numel() for parameter in network.parameters())
@@ -30,7 +31,8 @@ def save_model(
     with atomic_path(weights) as path:
         save_weights(network, path)
     with atomic_path(history) as path:
-        epochs.to_csv(path, index=False, float_format="%.6g")
+        keyed = epochs.assign(**{key: facts[key] for key in ("dataset", "network", "seed")})
+        keyed.to_csv(path, index=False, float_format="%.6g")
     write_json(card, facts)
     scores = (f"{name.replace('_', ' ')} {value:.4g}" for name, value in best.items())
     log.info("kept: %s", ", ".join(scores))

@@ -183,9 +183,10 @@ def figure_facts(config: dict, figure: str) -> dict:
         },
         "networks": [
             {
+                "dataset": dataset,
+                "network": network,
                 "title": f"{config['datasets'][dataset]['title']}, {net['title']}",
                 "loss": net["training"]["loss"],
-                "seeds": config["seeds"],
             }
             for dataset, network in trained(config, study)
             for net in [config["networks"][network]]

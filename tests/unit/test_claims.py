@@ -91,23 +91,26 @@ def test_networks_that_differ(
 
 def test_parts_of_a_data_set(script):
     """The part of a data set that was used or explained is named, all of it is not."""
-    samples = pd.DataFrame({"split": ["train"] * 5 + ["test"] * 3})
+    rows = [("total", "images found", 384.0, np.nan), ("total", "images", 8.0, 1592.0)]
+    rows += [("test", "images", 3.0, np.nan), ("total", "rejected files", 0.0, np.nan)]
+    columns = ["row", "metric", "value", "official"]
+    counts = pd.DataFrame(rows, columns=columns).set_index(columns[:2])
 
     def explained(split, count):
-        return script.part_explained(samples, split, count, seed=1)
+        return script.part_explained(counts, split, count, seed=1)
+
+    def rejected(count):
+        return counts.assign(value=[384.0, 8.0, 3.0, count])
 
     assert explained("test", None) == explained("test", 3) == explained(None, 8) == ""
     assert explained("test", 2) == "a seeded subset of 2 of 3 test images"
     assert explained(None, 4) == "a seeded subset of 4 of 8 images"
-    counts = pd.DataFrame({"row": "total", "metric": ["images found", "images"]})
-    counts = counts.assign(value=[384.0, 380.0], official=[np.nan, 1592.0])
     said = "the copy holds 384 of the 1,592 images of the data set"
-    assert script.part_of(samples, [], counts, None) == said
-    assert script.part_held(counts.assign(official=[np.nan, 384.0])) == ""
+    assert script.part_of(counts, None) == said
+    assert script.part_held(counts.assign(official=384.0)) == ""
     assert script.part_held(counts.assign(official=np.nan)) == ""
-    assert script.part_held(counts.iloc[:0]) == ""
-    assert script.part_of(samples, range(1), counts.iloc[:0], None) == "1 file is rejected"
-    cut = script.part_of(samples, range(1200), counts, 9)
+    assert script.part_of(rejected(1.0).assign(official=np.nan), None) == "1 file is rejected"
+    cut = script.part_of(rejected(1200.0), 9)
     assert cut == "the data set is cut to 8 images; 1,200 files are rejected"
 
 
@@ -118,9 +121,10 @@ def test_script_judges_means_and_counts(script, checkout, tmp_path):
     ours.assign(view="relevance").to_csv(tmp_path / "table.csv", index=False)
     row = {"paper": "segx", "table": "1", "dataset": "ham10000", "row": "akiec"}
     row |= {"metric": "images", "value": 327, "n": 500, "official": 327}
-    pd.DataFrame([row]).to_csv(tmp_path / "summary.csv", index=False)
-    (tmp_path / "samples.csv").write_text("image_id,split\na,test\nb,test\n")
-    (tmp_path / "rejected.csv").write_text("file,reason\n")
+    used = [("total", "images found", 2), ("total", "images", 2), ("test", "images", 2)]
+    used += [("total", "rejected files", 0)]
+    known = [{"dataset": "ham10000", "row": r, "metric": m, "value": v} for r, m, v in used]
+    pd.DataFrame([row, *known]).to_csv(tmp_path / "summary.csv", index=False)
     network = {"architecture": "resnet50.tv_in1k", "pretrained": True, "weights": None}
     published = checkout / "config" / "published"
     script.main(
@@ -129,8 +133,6 @@ def test_script_judges_means_and_counts(script, checkout, tmp_path):
         published=[published / "explainseg.csv", published / "segx.csv"],
         counts=published / "counts.csv",
         known_networks=published / "networks.csv",
-        samples=[tmp_path / "samples.csv"],
-        rejected=[tmp_path / "rejected.csv"],
         max_images={"ham10000": None},
         selections={"segx": {"ham10000": [{"split": "test", "images": 1, "seed": 1}]}},
         networks={"resnet50": network | {"method": "timm_classifier"}},

@@ -59,11 +59,13 @@ def study(tmp_path_factory) -> Path:
         **{"truth": folder / "masks.npy", "outlines": folder / "masks.csv", "network": UNET},
         **{"classes": ["none", "lesion"], "channels": RGB, "seed": 1, "threads": 1},
         **{name: folder / file for name, file in MODEL.items()},
+        cell=CELL,
         history=folder / "history.csv",
     )
     predict.main(
         **network_files(folder),
         **{"classes": ["none", "lesion"], "predictions": folder / "predictions.csv"},
+        **{"cell": CELL, "seed": 1},
     )
     selections = [{"split": None, "images": None, "seed": 1}]
     for shards in (1, 3):
@@ -75,6 +77,7 @@ def study(tmp_path_factory) -> Path:
 
 
 INPUTS = {"samples": "samples.csv", "images": "images.npy", "statistics": "statistics.json"}
+CELL = {"dataset": "phantoms", "network": "unet"}
 MODEL = {"weights": "weights.safetensors", "card": "card.json"}
 
 

@@ -84,6 +84,7 @@ def arguments(folder: Path) -> dict[str, dict]:
         | truth
         | {"statistics": folder / "channels.json", "network": UNET, "classes": ["none", "lesion"]}
         | {"channels": ["red", "green", "blue"], "seed": 1, "threads": 1}
+        | {"cell": {"dataset": "a", "network": "unet"}}
         | {name: folder / name for name in ("weights", "history", "card")},
         "gather_shards": {
             **{"arrays": [folder / "maps.npy"] * 2, "tables": [folder / "maps.csv"] * 2},

@@ -18,6 +18,7 @@ from segxai.networks.saving import save_weights
 from segxai.stats.classification import best_thresholds
 
 CLASSES = ["a", "b"]
+CELL = {"dataset": "squares", "network": "toy"}
 CHANNELS = ["red", "green", "blue"]
 SELECTIONS = [{"split": "test", "images": None, "seed": 1}]
 NETWORK = {
@@ -150,7 +151,9 @@ def test_every_predicted_label_is_a_target(script, data):
 
 def test_predictions_of_sigmoids(script, data):
     """Labels above the thresholds of the validation images are predicted; correct says rightly."""
-    script("predict")(**loaded(data), classes=CLASSES, predictions=data / "predictions.csv")
+    script("predict")(
+        **loaded(data), classes=CLASSES, cell=CELL, seed=1, predictions=data / "predictions.csv"
+    )
     predictions = read_rows(data / "predictions.csv")
     held_out = predictions[predictions.split == "validation"]
     shown = read_rows(data / "samples.csv")[["label_a", "label_b"]].to_numpy()
@@ -174,7 +177,7 @@ def test_softmax_of_several_labels_is_refused(script, data):
     outputs = {"history": data / "h.csv", "card": data / "c.json"}
     with pytest.raises(InputError, match="set `loss: bce`"):
         script("train_network")(
-            **arguments | outputs, patches=data / "patches.csv", classes=CLASSES, seed=1
+            **arguments | outputs, patches=data / "patches.csv", classes=CLASSES, cell=CELL, seed=1
         )
 
 
