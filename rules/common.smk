@@ -2,6 +2,7 @@
 
 import sys
 import time
+from functools import cache
 
 from segxai.workflow import results, shown, studies
 from segxai.workflow.config import job_errors, problem_of, repeated_key

@@ -197,4 +197,5 @@ def of_job(make):
 
 def params_of(facts, *names):
     """Some of the facts about a table, a figure or examples, as params of their names."""
-    return {name: lambda wildcards, name=name: facts(config, *wildcards)[name] for name in names}
+    once = cache(lambda *wildcards: facts(config, *wildcards))
+    return {name: lambda wildcards, name=name: once(*wildcards)[name] for name in names}

@@ -42,22 +42,20 @@ def repeated_key(text: str) -> str | None:
     """
     import yaml
 
-    class Strict(yaml.SafeLoader):
-        def compose_mapping_node(self, anchor):
-            node, names = super().compose_mapping_node(anchor), []
-            for name, _ in node.value:
-                if name.value in names:
-                    raise ValueError(
-                        f"Config key {name.value} is given twice, again in line "
-                        f"{name.start_mark.line + 1}: keep one of them."
-                    )
-                names.append(name.value)
-            return node
-
-    try:
-        yaml.compose(text, Strict)
-    except ValueError as error:
-        return str(error)
+    nodes = [yaml.compose(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))]
+    for node in nodes:
+        inner = node.value if isinstance(node, yaml.SequenceNode) else []
+        names = []
+        for name, value in node.value if isinstance(node, yaml.MappingNode) else []:
+            if name.value in names:
+                line = name.start_mark.line + 1
+                return (
+                    f"Config key {name.value} is given twice, again in line {line}: keep one of "
+                    "them."
+                )
+            names.append(name.value)
+            inner.append(value)
+        nodes += [value for value in inner if value not in nodes]
     return None
 
 

@@ -38,11 +38,8 @@ def names(config: dict, study: dict) -> dict[str, dict[str, str]]:
 
 def pictured(config: dict, study: dict, dataset: str) -> tuple[list[dict], list[dict]]:
     """Cells of the maps and of the masks that a study's examples of a data set show."""
-    first = (dataset, config["seeds"][0])
-    maps, masks = (
-        [cell for cell in cells(config, study) if (cell["dataset"], cell["seed"]) == first]
-        for cells in (studies.map_cells, studies.mask_cells)
-    )
+    own = ({**config, "seeds": config["seeds"][:1]}, {**study, "datasets": [dataset]})
+    maps, masks = studies.map_cells(*own), studies.mask_cells(*own)
     if examples_of(study) == "maps":
         return maps, [cell for cell in masks if cell["segmenter"] == study["segmentation"]]
     role = {name: definition["role"] for name, definition in config["segmenters"].items()}
