@@ -38,7 +38,7 @@ rule draw_mask_examples:
     conda:
         "../envs/report.yaml"
     params:
-        **params_of(shown.figure_facts, "titles", "methods", "shown", "rank"),
+        **params_of(shown.figure_facts, "titles", "methods", "shown", "rank", "rank_title"),
         code=digest("draw_mask_examples"),
     script:
         "../scripts/draw_mask_examples.py"

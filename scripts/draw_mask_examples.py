@@ -6,7 +6,7 @@ from segxai.figures.style import colours, save
 from segxai.job.log import run
 
 
-def main(arrays, examples, titles, methods, shown, rank, png, pdf):
+def main(arrays, examples, titles, methods, shown, rank, rank_title, png, pdf):
     # `methods` are all of the study, so that colours are those of its other figures.
     shades = colours({path: method["role"] for path, method in methods.items()})
     panels = map(read_examples, arrays, examples)
@@ -15,6 +15,7 @@ def main(arrays, examples, titles, methods, shown, rank, png, pdf):
         {path: methods[path]["title"] for path in shown},
         shades,
         score_key(**{"view": "", "reference": ""} | rank),
+        rank_title,
     )
     save(figure, png, pdf)
 

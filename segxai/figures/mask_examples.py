@@ -13,7 +13,11 @@ RELEVANCE_OPACITY = 0.6
 
 
 def mask_examples(
-    panels: dict[str, Examples], titles: dict[str, str], shades: dict[str, str], score: str
+    panels: dict[str, Examples],
+    titles: dict[str, str],
+    shades: dict[str, str],
+    score: str,
+    score_title: str,
 ) -> Figure:
     """Draw the best, the median and the worst image of each data set, and the methods' masks.
 
@@ -23,8 +27,9 @@ def mask_examples(
         Examples of each data set by its printed name.
     titles, shades
         Printed name and colour of each method that is shown.
-    score
-        The score that is printed below each mask, in percent: a prefix of the table's columns.
+    score, score_title
+        The score that is printed below each mask, in percent: a prefix of the table's columns, and
+        its printed name.
 
     Returns
     -------
@@ -38,6 +43,7 @@ def mask_examples(
     for title, panel in panels.items():
         for axes, place in zip(lines[title], panel.ranked(), strict=False):
             _example(axes, panel, place, {name: shades[name] for name in titles}, score)
+            axes[2].set_xlabel(f"{score_title}, %", labelpad=2, color=FAINT, loc="right")
     return figure
 
 
@@ -52,7 +58,6 @@ def _example(
     draw_outline(axes[1], panel.truth[place], TRUTH)
     for relevance in list(panel.maps.values())[:1]:
         axes[2].imshow(relevance[place], cmap=RELEVANCE_MAP, alpha=RELEVANCE_OPACITY)
-    axes[2].set_xlabel(f"{score.partition(' ')[0]}, %", labelpad=2, color=FAINT, loc="right")
     for ax, (name, shade) in zip(axes[3:], shades.items(), strict=True):
         draw_outline(ax, panel.truth[place], TRUTH)
         draw_outline(ax, panel.masks[name][place], shade)

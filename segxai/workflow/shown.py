@@ -195,10 +195,14 @@ def figure_facts(config: dict, figure: str) -> dict:
         facts["methods"] = methods(config, study)
         facts["rank"] = study["examples"]["rank"]
         facts["values"] = studies.values(study["examples"])
-        # Maps are of the first network.
-        of_maps = ["/".join(row) for row in rows if row[0] == study["networks"][0]]
-        own = paths(config, study, spec["segmenters"])
-        facts["shown"] = own if spec["kind"] == "mask_examples" else of_maps
+        facts["rank_title"] = config["metrics"][facts["rank"]["metric"]]["title"]
+        facts["shown"] = paths(config, study, spec["segmenters"])
+    if spec["kind"] == "map_examples":
+        # Maps are of the first network, and so are called by their explainers alone.
+        first = {"/".join(row): row[1] for row in rows if row[0] == study["networks"][0]}
+        facts["shown"] = list(first)
+        for path, explainer in first.items():
+            facts["methods"][path]["title"] = facts["names"]["explainer"][explainer]
     return facts
 
 

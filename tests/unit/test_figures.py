@@ -119,7 +119,7 @@ def test_mask_examples_are_reproducible(panel, tmp_path):
     files = {}
     for turn in "ab":
         score = score_key("dice", "", "truth")
-        figure = mask_examples({"Toy": panel}, {"a": "A method"}, {"a": "#E69F00"}, score)
+        figure = mask_examples({"Toy": panel}, {"a": "A method"}, {"a": "#E69F00"}, score, "Dice")
         labels = [(ax.get_ylabel(), ax.get_xlabel()) for ax in figure.axes]
         assert [y for y, _ in labels if y] == ["best", "worst"]
         assert [x for _, x in labels if re.match(r"\d", x)] == ["98.7", "12.3"]
