@@ -1,9 +1,15 @@
 """What tests share: the checkout, the real data beside it, and how hypothesis behaves."""
 
+import os
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+# Side by side, processes with a thread for each core wait for one another.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    threads = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+    os.environ |= dict.fromkeys(threads, "1")
 
 # A busy machine is no defect, and a test that passed once passes again.
 settings.register_profile("segxai", deadline=None, derandomize=True)
