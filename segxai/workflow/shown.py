@@ -209,8 +209,15 @@ def figure_facts(config: dict, figure: str) -> dict:
 def page(config: dict) -> dict:
     """Everything that the page says of the run: see ``scripts/write_report.py``."""
     known, tables = {}, studies.tables(config)
+    # Of metrics and views, those that are used: another entry changes no page.
+    measured = [
+        measure
+        for study in studies.selected(config).values()
+        for family in study["scores"].values()
+        for measure in studies.values({"values": family["measure"]})
+    ]
     printed = {
-        kind: {name: definition["title"] for name, definition in config[f"{kind}s"].items()}
+        kind: {m[kind]: config[f"{kind}s"][m[kind]]["title"] for m in measured if kind in m}
         for kind in ("metric", "view")
     }
     for name, study in studies.selected(config).items():
@@ -226,8 +233,8 @@ def page(config: dict) -> dict:
         for kind, of_kind in names(config, study).items():
             printed[kind] = printed.get(kind, {}) | of_kind
     directions = {
-        name: about("metrics", metric["method"])["direction"]
-        for name, metric in config["metrics"].items()
+        name: about("metrics", config["metrics"][name]["method"])["direction"]
+        for name in printed["metric"]
     }
     return {
         "titles": titles(config, studies.datasets(config)),
