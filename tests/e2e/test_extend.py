@@ -104,7 +104,7 @@ def test_a_data_set_is_added(house, continued):
     definition = RECIPES["A data set"].files["config/datasets/clinic.yaml"]
     (clinic,) = yaml.safe_load(definition)["datasets"].values()
     folder = continued / clinic["path"]
-    generate(folder, images=48, size=clinic["analysis_size"])
+    generate(folder, images=clinic["n_images"], size=clinic["analysis_size"])
     drawn = pd.read_csv(folder / "labels.csv")
     labels = np.where(drawn.label == "lesion", "lesion", "healthy")
     patients = [f"patient {row // 2}" for row in range(len(drawn))]

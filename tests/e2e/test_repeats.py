@@ -8,8 +8,8 @@ from tests.e2e.conftest import OVERLAYS, jobs
 pytestmark = pytest.mark.study
 
 SAME = ("*.npy", "*.csv", "*.safetensors", "*.md", "*.tex")
-# What an attribution cost differs from run to run.
-TIMED = ["seconds", "peak_bytes"]
+# What differs by its nature: an attribution's cost, and the job that it is from.
+OWN = {"maps": ["seconds", "peak_bytes"], "targets": ["shard"]}
 
 
 def compare(first, second) -> int:
@@ -22,8 +22,9 @@ def compare(first, second) -> int:
     }
     for file in sorted(files):
         here, there = first / file, second / file
-        if file.parts[0] == "maps" and file.suffix == ".csv":
-            tables = (pd.read_csv(path).drop(columns=TIMED) for path in (here, there))
+        if file.suffix == ".csv" and file.parts[0] in OWN:
+            own = OWN[file.parts[0]]
+            tables = (pd.read_csv(path).drop(columns=own) for path in (here, there))
             pd.testing.assert_frame_equal(*tables, check_exact=True)
         else:
             assert here.read_bytes() == there.read_bytes(), file
