@@ -35,7 +35,7 @@ from segxai.explain.target import Label
 from segxai.explainers import captum_integrated_gradients, integrated_gradients
 from segxai.images.arrays import read_array
 from segxai.job.device import torch_device
-from segxai.job.files import read_facts, read_rows
+from segxai.job.files import read_rows
 from segxai.networks.network import Network
 
 OURS = {
@@ -70,10 +70,10 @@ def study(folder: Path, threads: int) -> tuple:
     dataset, name = chosen["datasets"][0], chosen["networks"][0]
     data, model = results / "data" / dataset, results / f"models/{dataset}/{name}/seed-1"
     network = Network.load(
-        str(model / "weights.safetensors"),
-        str(data / "statistics.json"),
+        model / "weights.safetensors",
+        model / "card.json",
+        data / "statistics.json",
         config["networks"][name],
-        read_facts(model / "card.json")["outputs"],
         len(config["datasets"][dataset]["channels"]),
         torch_device(threads),
     )

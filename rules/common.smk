@@ -7,7 +7,7 @@ from functools import cache
 from segxai.workflow import results, shown, studies
 from segxai.workflow.config import job_errors, problem_of, repeated_key
 from segxai.workflow.digest import digest
-from segxai.workflow.plugins import KINDS, about, resolve
+from segxai.workflow.plugins import KINDS, about, network_task, resolve
 
 STARTED = time.time()
 

@@ -95,7 +95,7 @@ rule draw_risk_coverage:
     conda:
         "../envs/report.yaml"
     params:
-        **params_of(shown.figure_facts, "spec", "titles", "rows", "names"),
+        **params_of(shown.figure_facts, "spec", "titles", "rows"),
         code=digest("draw_risk_coverage"),
     script:
         "../scripts/draw_risk_coverage.py"

@@ -21,7 +21,7 @@ def fetched(wildcards):
 
 def learnt_from(wildcards):
     """What a network learns from: labelled patches, or masks with their index."""
-    if about("networks", define("networks")(wildcards)["method"])["task"] == "classify":
+    if network_task(define("networks")(wildcards)) == "classify":
         return {"patches": f"results/data/{wildcards.dataset}/patches.csv"}
     return pair("data", f"{wildcards.dataset}/masks", "truth", "outlines")
 

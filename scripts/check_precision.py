@@ -3,17 +3,13 @@
 from dataclasses import replace
 from math import nan
 
-import torch
-
-from segxai.datasets.selection import background_rows
 from segxai.explain.precision import CHECKED, EXACT, Agreement, agreement
-from segxai.explain.stream import target_requests
+from segxai.explain.stream import bound_explainer, target_requests
 from segxai.images.arrays import read_array
 from segxai.job.device import torch_device, usable_precision
-from segxai.job.files import read_facts, read_rows, write_json
+from segxai.job.files import read_rows, write_json
 from segxai.job.log import log, run
 from segxai.networks.network import Network
-from segxai.workflow.plugins import load
 
 
 def main(
@@ -24,16 +20,12 @@ def main(
     table, pixels = read_rows(samples), read_array(images)
     # Of each image the first target.
     checked = read_rows(targets).drop_duplicates("image_id").head(CHECKED)
-    outputs = read_facts(card)["outputs"]
-    loaded = Network.load(weights, statistics, network, outputs, len(channels), device)
-    method, settings = load("explainers", explainer)
-    if "background" in settings:
-        others = background_rows(table, settings["background"], seed)
-        settings["background"] = torch.cat([loaded.inputs(pixels[row][None]) for row in others])
+    loaded = Network.load(weights, card, statistics, network, len(channels), device)
+    explain = bound_explainer(explainer, loaded, pixels, table, seed)
 
     def attributions(arithmetic):
         one = replace(loaded, precision=arithmetic)
-        return list(method.explain(one, target_requests(one, pixels, checked, seed), **settings))
+        return list(explain(one, target_requests(one, pixels, checked, seed)))
 
     asked = explainer["precision"]
     possible = usable_precision(asked, device)

@@ -18,10 +18,12 @@ from segxai.images.display import display_image
 from segxai.images.masks import read_masks
 from segxai.job.files import read_rows, read_scores
 from segxai.job.log import log, run
+from segxai.segmenters.writing import mask_key
+from segxai.stats.cells import FINDING, MEASURE
 from segxai.workflow.plugins import load
 
 # Without a true mask a score is zero or undefined, whatever was drawn.
-TRUTH_FRACTION = score_key("reference_fraction", "", "truth")
+TRUTH_FRACTION = score_key(FINDING)
 # By it the errors are chosen that a reader would trust the most.
 CONFIDENCE = {"metric": "maximum_probability"}
 
@@ -64,9 +66,8 @@ def main(
 def wide(scores, unit):
     """Scores of each image or target: a column for each score and path of a method."""
     keys = ["network", "explainer"] + (["segmenter"] if unit == "image_id" else [])
-    names = zip(scores["metric"], scores["view"], scores["reference"], strict=True)
     scores = scores.assign(
-        score=[score_key(*name) for name in names],
+        score=[score_key(value) for value in scores[MEASURE].to_dict("records")],
         path=["/".join(filter(None, row)) for row in scores[keys].itertuples(index=False)],
     )
     # Two families may hold the same score.
@@ -83,10 +84,9 @@ def first_paths(map_paths):
 
 def column(values, spec, path):
     """One score of one method; where it has a reference, only of images that show something."""
-    name = score_key(**{"view": "", "reference": ""} | spec)
     # Without predictions there are no scores.
     undefined = pd.Series(np.nan, values.index)
-    score = values.get((name, path), undefined)
+    score = values.get((score_key(spec), path), undefined)
     shown = values.get((TRUTH_FRACTION, path), undefined) > 0
     return score.where(shown) if spec.get("reference") == "truth" else score
 
@@ -162,7 +162,7 @@ def viewed(chosen, stored, definition, side):
 def masks_of(chosen, npy, rows, side):
     """One segmenter's mask of each chosen target or image; empty where it has none."""
     masks, rows = read_array(npy), read_rows(rows)
-    unit = "target_id" if "target_id" in rows else "image_id"
+    unit = mask_key(rows)
     places = pd.Index(rows[unit]).get_indexer(chosen[unit])
     of_image = [np.zeros(side) if place < 0 else masks[place] for place in places]
     per_class = masks.ndim == 4

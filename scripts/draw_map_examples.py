@@ -13,11 +13,7 @@ def main(arrays, examples, titles, methods, shown, values, png, pdf):
         title: read_examples(*files)
         for title, files in zip(titles.values(), zip(arrays, examples, strict=True), strict=True)
     }
-    values = [{"view": "", "reference": "", "short": value["metric"]} | value for value in values]
-    keyed = [
-        value | {"key": score_key(value["metric"], value["view"], value["reference"])}
-        for value in values
-    ]
+    keyed = [{"short": value["metric"]} | value | {"key": score_key(value)} for value in values]
     save(
         map_examples(panels, {path: methods[path]["title"] for path in shown}, shades, keyed),
         png,

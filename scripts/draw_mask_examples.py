@@ -14,7 +14,7 @@ def main(arrays, examples, titles, methods, shown, rank, rank_title, png, pdf):
         {titles[panel.table.dataset.iloc[0]]: panel for panel in panels if len(panel.table)},
         {path: methods[path]["title"] for path in shown},
         shades,
-        score_key(**{"view": "", "reference": ""} | rank),
+        score_key(rank),
         rank_title,
     )
     save(figure, png, pdf)

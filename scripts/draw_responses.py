@@ -19,13 +19,9 @@ def main(table, mark, declared, titles, rows, names, png, pdf):
     left = doses[doses.metric == "dice"].rename(columns={"value": "dice"})
     doses = doses[(doses.metric != "dice") & (doses.column != "")]
     own = own[own.metric == "dice"]
-    titled = {
-        (network, explainer): f"{names['network'][network]} {names['explainer'][explainer]}"
-        for network, explainer in rows
-    }
     segmenter = " and ".join(names["network"][name] for name in own.network.unique())
     doses = doses.merge(left[[*DOSE, "dice"]], on=DOSE)
-    save(responses(doses, own, titles, titled, segmenter), png, pdf)
+    save(responses(doses, own, titles, rows, segmenter), png, pdf)
 
 
 if __name__ == "__main__":

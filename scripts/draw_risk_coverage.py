@@ -8,17 +8,13 @@ from segxai.job.log import run
 PREDICTION = ["dataset", "network", "explainer", "seed", "target_id", "correct"]
 
 
-def main(scores, spec, titles, rows, names, png, pdf):
+def main(scores, spec, titles, rows, png, pdf):
     table = read_scores(scores)
     confidences = spec["confidences"] or {name: name for name in table["metric"].unique()}
     # Without predictions a file has values of none.
     table = table[table["metric"].isin(confidences) & (table.target_id != "")]
     values = table.pivot(index=PREDICTION, columns="metric", values="value").reset_index()
-    titled = {
-        (network, explainer): f"{names['network'][network]} {names['explainer'][explainer]}"
-        for network, explainer in rows
-    }
-    save(risk_coverage(values, titles, titled, confidences), png, pdf)
+    save(risk_coverage(values, titles, rows, confidences), png, pdf)
 
 
 if __name__ == "__main__":

@@ -8,15 +8,13 @@ import numpy as np
 import pandas as pd
 import torch
 
-from segxai.datasets.selection import background_rows
 from segxai.explain.maps import COLUMNS, pack
-from segxai.explain.stream import target_requests
+from segxai.explain.stream import bound_explainer, target_requests
 from segxai.images.arrays import npy_rows, read_array
 from segxai.job.device import torch_device
 from segxai.job.files import atomic_path, read_facts, read_rows, write_table
 from segxai.job.log import InputError, log, progress, run
 from segxai.networks.network import Network
-from segxai.workflow.plugins import load
 
 
 def main(
@@ -28,17 +26,11 @@ def main(
     table, pixels = read_rows(samples), read_array(images)
     asked = read_rows(targets)
     asked = asked[asked.shard == shard]
-    outputs = read_facts(card)["outputs"]
-    loaded = Network.load(weights, statistics, network, outputs, len(channels), device)
+    loaded = Network.load(weights, card, statistics, network, len(channels), device)
     if precision_check:
         loaded = replace(loaded, precision=read_facts(precision_check)["used"])
-    method, settings = load("explainers", explainer)
-    if "background" in settings:
-        others = background_rows(table, settings["background"], seed)
-        settings["background"] = torch.cat([loaded.inputs(pixels[row][None]) for row in others])
-
-    requests = target_requests(loaded, pixels, asked, seed)
-    attributions = method.explain(loaded, requests, **settings)
+    explain = bound_explainer(explainer, loaded, pixels, table, seed)
+    attributions = explain(loaded, target_requests(loaded, pixels, asked, seed))
     facts = write_maps(maps, asked, attributions, loaded, weights)
     write_table(rows, facts)
     log.info(

@@ -4,7 +4,7 @@ import numpy as np
 
 from segxai.images.arrays import npy_rows, read_array
 from segxai.job.device import torch_device
-from segxai.job.files import atomic_path, read_facts, read_rows
+from segxai.job.files import atomic_path, read_rows
 from segxai.job.log import log, progress, run
 from segxai.networks.keys import key_features
 from segxai.networks.network import Network
@@ -14,8 +14,7 @@ from segxai.views.components import first_component
 def main(chosen, images, statistics, weights, card, network, channels, threads, features):
     device = torch_device(threads)
     rows, pixels = read_rows(chosen).row, read_array(images)
-    outputs = read_facts(card)["outputs"]
-    loaded = Network.load(weights, statistics, network, outputs, len(channels), device)
+    loaded = Network.load(weights, card, statistics, network, len(channels), device)
 
     def feature_map(row):
         keys = key_features(loaded.module, loaded.inputs(pixels[row][None]))

@@ -5,7 +5,7 @@ import pandas as pd
 from segxai.job.files import read_facts, read_rows, write_table
 from segxai.job.log import log, run
 from segxai.stats.dataset_summary import arrange, latex_tables, markdown, printed, summarise
-from segxai.stats.layout import write_text
+from segxai.stats.layout import write_printed
 
 
 def main(receipts, samples, rejected, patches, published, official, definitions, csv, md, tex):
@@ -27,10 +27,7 @@ def main(receipts, samples, rejected, patches, published, official, definitions,
     titles = {name: definition["title"] for name, definition in definitions.items()}
     tables = printed(arrange(summary, titles))
     write_table(csv, summary)
-    write_text(md, markdown(tables))
-    write_text(tex, latex_tables(tables))
-    for line in markdown(tables).splitlines():
-        log.info(line)
+    write_printed({md: markdown(tables), tex: latex_tables(tables)})
     log.info("%d rows: %s", len(summary), csv)
 
 

@@ -6,7 +6,7 @@ from segxai.datasets.selection import chosen_rows
 from segxai.job.files import read_rows, read_scores, write_table
 from segxai.job.log import log, run
 from segxai.stats.comparisons import compare
-from segxai.stats.layout import latex, markdown, printed, write_text
+from segxai.stats.layout import latex, markdown, printed, write_printed
 from segxai.stats.tables import (
     COLUMNS,
     beside_published,
@@ -41,10 +41,7 @@ def main(
     first = [(keys, next(of_splits(frame, spec["splits"]))[1]) for keys, frame in rows]
     write_table(tests, compare(first, spec, segmenters, statistics))
     layout = printed(tidy, spec, titles, names)
-    write_text(tex, latex(layout))
-    write_text(md, markdown(layout))
-    for line in markdown(layout).splitlines():
-        log.info(line)
+    write_printed({md: markdown(layout), tex: latex(layout)})
     log.info("%d rows: %s", len(tidy), csv)
 
 

@@ -8,7 +8,7 @@ from segxai.datasets.samples import label_matrix
 from segxai.datasets.splits import VALIDATION
 from segxai.images.arrays import read_array
 from segxai.job.device import torch_device
-from segxai.job.files import read_facts, read_rows, write_table
+from segxai.job.files import read_rows, write_table
 from segxai.job.log import log, progress, run
 from segxai.networks.classify import class_probabilities
 from segxai.networks.network import Network
@@ -22,8 +22,7 @@ def main(
 ):  # fmt: skip
     device = torch_device(threads)
     table, pixels = read_rows(samples), read_array(images)
-    outputs = read_facts(card)["outputs"]
-    loaded = Network.load(weights, statistics, network, outputs, len(channels), device)
+    loaded = Network.load(weights, card, statistics, network, len(channels), device)
 
     def logits():
         for row in progress(range(len(table)), len(table), "images predicted"):
@@ -33,7 +32,7 @@ def main(
     if loaded.task == "classify":
         result = predicted_labels(logits(), table, classes, network["training"]["loss"])
     else:
-        result = predicted_regions(logits(), table, outputs)
+        result = predicted_regions(logits(), table)
     write_table(predictions, result.assign(**cell, seed=seed))
 
 
@@ -59,15 +58,16 @@ def predicted_labels(logits, samples, classes, loss) -> pd.DataFrame:
     )
 
 
-def predicted_regions(logits, samples, outputs) -> pd.DataFrame:
+def predicted_regions(logits, samples) -> pd.DataFrame:
     """One row per image and channel: its share of the image, and whether there is a region."""
     fractions, confidences = [], []
     for image in logits:
         fractions.append((image[0] > 0).double().mean(dim=(1, 2)).cpu().numpy())
         confidences.append(segmentation_confidence(image[0].double().sigmoid().cpu().numpy()))
+    names = [f"region-{channel}" for channel in range(len(fractions[0]))]
     fraction = np.ravel(fractions)
     log.info("%d of %d regions are empty: they have no map", (fraction == 0).sum(), len(fraction))
-    return keys(samples, [f"region-{channel}" for channel in range(outputs)]).assign(
+    return keys(samples, names).assign(
         mask_fraction=fraction,
         confidence=np.ravel(confidences),
         predicted=(fraction > 0).astype(int),

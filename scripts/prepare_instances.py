@@ -10,7 +10,7 @@ from segxai.images.load import load_instances, resize_instances
 from segxai.images.masks import read_masks
 from segxai.job.files import atomic_path, read_facts, read_rows, write_table
 from segxai.job.log import InputError, log, run
-from segxai.metrics.instances import components
+from segxai.metrics.instances import components, warn_of_components
 
 LARGEST = np.iinfo(np.uint16).max
 
@@ -22,7 +22,7 @@ def main(receipt, samples, truth, outlines, reader, analysis_size, instances, fa
     samples = read_rows(samples)
     masks = read_masks(truth, outlines, samples)
     table = samples[["image_id"]]
-    # Where nobody told the objects of an image apart, those that do not touch are.
+    # Where the objects of an image have no numbers, those that do not touch are told apart.
     table = table.assign(annotated=[int(files[name] is not None) for name in table.image_id])
     shape, n_objects = (analysis_size, analysis_size), []
     with atomic_path(instances) as temporary, npy_rows(temporary, shape, np.uint16) as append:
@@ -40,12 +40,7 @@ def main(receipt, samples, truth, outlines, reader, analysis_size, instances, fa
             n_objects.append(np.count_nonzero(np.unique(ids)))
     write_table(facts, table.assign(objects=n_objects))
     log.info("%d objects in %d images", sum(n_objects), len(table))
-    if guessed := int((table.annotated == 0).sum()):
-        log.warning(
-            "%d of %d images have no numbers of objects: connected components of their masks "
-            "take their place, so that objects that touch are one",
-            *(guessed, len(table)),
-        )
+    warn_of_components(table.annotated)
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ from segxai.metrics.scoring import (
     places,
     tidy,
 )
+from segxai.segmenters.writing import mask_key
 
 
 def main(
@@ -77,7 +78,7 @@ def segmentations(masks, rows, targets):
         yield from [(None, np.nan)] * len(targets)
         return
     arrays, table = read_array(masks), read_rows(rows)
-    key = "target_id" if "target_id" in table else "image_id"
+    key = mask_key(table)
     for place, channel in zip(places(targets[key], table[key], rows), targets.channel, strict=True):
         mask, confidence = arrays[place], "confidence"
         if mask.ndim == 3:

@@ -3,9 +3,11 @@
 from segxai.images.arrays import read_array
 from segxai.images.masks import read_masks
 from segxai.job.files import read_rows, write_table
-from segxai.job.log import log, run
+from segxai.job.log import run
 from segxai.metrics.case import Case
+from segxai.metrics.instances import warn_of_components
 from segxai.metrics.scoring import KNOWN, Plan, known_union, log_scores, measure_mask, places, tidy
+from segxai.segmenters.writing import mask_key
 
 
 def main(
@@ -14,7 +16,7 @@ def main(
 ):  # fmt: skip
     images, table = read_rows(samples), read_rows(facts)
     # A mask is of one target, or of all that an image shows.
-    key = "target_id" if "target_id" in table else "image_id"
+    key = mask_key(table)
     listed = read_rows(targets) if key == "target_id" else images.assign(row=images.index)
     known = listed.iloc[places(table[key], listed[key], facts)]
     known = known.reindex(columns=[*KNOWN, "row", "kind", "channel"]).reset_index(drop=True)
@@ -31,21 +33,9 @@ def main(
         measured.append(measure_mask(case, plan))
     result = tidy(known[KNOWN], measured, plan, seed=seed, **cell)
     write_table(scores, result)
-    warn_of_guessed_objects(instance_facts, known.row)
+    if instance_facts is not None:
+        warn_of_components(read_rows(instance_facts).annotated[known.row])
     log_scores(result, len(known), "masks")
-
-
-def warn_of_guessed_objects(instance_facts, rows) -> None:
-    """Say of how many images nobody numbered the objects."""
-    if instance_facts is None:
-        return
-    annotated = read_rows(instance_facts).annotated[rows]
-    if guessed := int((annotated == 0).sum()):
-        log.warning(
-            "%d of %d images have no numbers of objects: connected components of their true masks "
-            "take their place",
-            *(guessed, len(annotated)),
-        )
 
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ def main(
     segmented = read_rows(chosen).query("shard == @shard")
     module, settings = load("segmenters", segmenter)
     reads = module.ABOUT["reads"]
-    trained = (weights, statistics, card) if weights else None
+    trained = (weights, card, statistics) if weights else None
     body = load_network(network, segmenter, trained, len(channels), torch_device(torch_threads))
     labels = predicted_labels(predictions, classes) if "levels" in reads else {}
 

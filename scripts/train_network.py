@@ -15,10 +15,11 @@ from segxai.job.files import read_rows
 from segxai.job.log import InputError, run
 from segxai.networks.classify import train_classifier
 from segxai.networks.inputs import channel_statistics, normalise
-from segxai.networks.network import build_network, network_task
+from segxai.networks.network import build_network
 from segxai.networks.saving import save_model
 from segxai.networks.segment import train_segmenter
 from segxai.networks.training import Patches
+from segxai.workflow.plugins import network_task
 
 
 def main(

@@ -7,7 +7,6 @@ import pandas as pd
 
 from segxai.datasets.splits import VALIDATION, choose_subset, seeded_key
 from segxai.job.log import InputError
-from segxai.job.seeds import shard_rows
 
 
 def chosen_rows(samples: pd.DataFrame, selections: Sequence[dict]) -> np.ndarray:
@@ -54,5 +53,5 @@ def background_rows(samples: pd.DataFrame, count: int, seed: int) -> np.ndarray:
 
 def shard_column(n: int, shards: int) -> np.ndarray:
     """Shard (n,) of each of n rows: contiguous blocks of nearly equal size, some of them empty."""
-    sizes = [len(range(n)[shard_rows(n, shard, shards)]) for shard in range(shards)]
-    return np.repeat(np.arange(shards), sizes)
+    bounds = np.linspace(0, n, shards + 1).round().astype(int)
+    return np.repeat(np.arange(shards), np.diff(bounds))

@@ -1,16 +1,19 @@
 """What all explainers share: requests, answers, and batches of one size whatever is asked."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 import torch
 
+from segxai.datasets.selection import background_rows
 from segxai.explain.target import Label, Region, Target
 from segxai.job.seeds import image_seed
 from segxai.networks.network import Network
+from segxai.workflow.plugins import load
 
 
 class Request(NamedTuple):
@@ -73,6 +76,29 @@ def target_requests(
         yield Request(inputs[0], asked, generator)
 
 
+def bound_explainer(
+    definition: dict, network: Network, images: np.ndarray, samples: pd.DataFrame, seed: int
+) -> Callable[[Network, Iterable[Request]], Iterator[Attribution]]:
+    """Load an explainer with its settings, and the background of one that compares with images.
+
+    Parameters
+    ----------
+    definition
+        ``explainers.<name>`` of the configuration.
+    network
+        Gives the background images its inputs.
+    images, samples
+        Of the data set: ndarray of shape (N, H, W, C), and ``samples.csv``.
+    seed
+        Of the draw of background images.
+    """
+    method, settings = load("explainers", definition)
+    if "background" in settings:
+        rows = background_rows(samples, settings["background"], seed)
+        settings["background"] = torch.cat([network.inputs(images[row][None]) for row in rows])
+    return partial(method.explain, **settings)
+
+
 @torch.no_grad()
 def region(network: Network, inputs: torch.Tensor, channel: int) -> Region:
     """Freeze where a segmenter predicts a channel in one image (1, C, S, S): logits above 0."""
@@ -104,7 +130,7 @@ def gradients(
     """Gradients of targets at at most `batch_size` points (n, C, H, W), in one pass."""
     n = len(points)
     points = padded(points, batch_size).requires_grad_()
-    score = network.score()(points, _padded_list(targets, batch_size))
+    score = network.score()(points, padded_list(targets, batch_size))
     (slopes,) = torch.autograd.grad(score.sum(), points)
     return slopes[:n]
 
@@ -117,7 +143,7 @@ def scores(
     score, values = network.score(), []
     for start in range(0, len(inputs), batch_size):
         x, asked = inputs[start : start + batch_size], targets[start : start + batch_size]
-        values.append(score(padded(x, batch_size), _padded_list(asked, batch_size))[: len(x)])
+        values.append(score(padded(x, batch_size), padded_list(asked, batch_size))[: len(x)])
     return torch.cat(values)
 
 
@@ -128,5 +154,6 @@ def batched_outputs(network: Network, inputs: torch.Tensor, batch_size: int) -> 
     return torch.cat([network.outputs(padded(x, batch_size))[: len(x)] for x in batches])
 
 
-def _padded_list(targets: Sequence[Target], size: int) -> list[Target]:
+def padded_list(targets: Sequence[Target], size: int) -> list[Target]:
+    """Repeat the last of some targets until there are `size`, as :func:`padded` does of rows."""
     return [*targets, *[targets[-1]] * (size - len(targets))]

@@ -7,7 +7,7 @@ from captum.attr import LayerGradCam
 from torch import nn
 from torch.nn import functional as F
 
-from segxai.explain.stream import Attribution, Request, padded, stacked
+from segxai.explain.stream import Attribution, Request, padded, padded_list, stacked
 from segxai.job.log import InputError
 from segxai.networks.network import Network
 from segxai.networks.weights import head_names
@@ -62,8 +62,7 @@ def explain(
     waiting = iter(requests)
     while batch := list(islice(waiting, batch_size)):
         inputs = padded(stacked(request.inputs for request in batch), batch_size)
-        targets = [request.target for request in batch]
-        targets += targets[-1:] * (batch_size - len(batch))
+        targets = padded_list([request.target for request in batch], batch_size)
         method = LayerGradCam(lambda x, targets=targets: score(x, targets), weighed)
         # Frozen weights leave no graph: gradients must be asked for at the input.
         maps = method.attribute(inputs.detach().requires_grad_(), relu_attributions=True)

@@ -48,9 +48,9 @@ class Examples:
         return [places[rank] for rank in (*RANKS, *others) if rank in places]
 
 
-def score_key(metric: str, view: str, reference: str) -> str:
-    """Name a score by its metric, view and reference, those that it has."""
-    return " ".join(filter(None, [metric, view, reference]))
+def score_key(value: Mapping[str, str]) -> str:
+    """Name a declared value by its metric, view and reference, those that it has."""
+    return " ".join(filter(None, map(value.get, ("metric", "view", "reference"))))
 
 
 def write_examples(examples: Examples, arrays: str | Path, table: str | Path) -> None:

@@ -76,7 +76,7 @@ def _example(
         _map(original, relevance, truth, colour)
         _map(refined, relevance * segmentation, truth, colour)
         for ax, is_refined in ((original, False), (refined, True)):
-            shown = [value for value in values if (value["view"] in REFINED_VIEWS) == is_refined]
+            shown = [v for v in values if (v.get("view") in REFINED_VIEWS) == is_refined]
             texts = [f"{v['short']} {_score(row[v['key'] + ':' + name])}" for v in shown[:2]]
             ax.set_xlabel("  ".join(texts), labelpad=2)
 

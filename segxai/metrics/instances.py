@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from scipy import ndimage, sparse
 
+from segxai.job.log import log
 from segxai.metrics.overlap import binary
 
 # Two objects with a larger IoU are a match, and no third can be: Kirillov et al., §4.1.
@@ -35,6 +36,16 @@ def components(mask: np.ndarray) -> np.ndarray:
         If the mask holds anything but 0 and 1.
     """
     return ndimage.label(binary(mask, "mask"))[0]
+
+
+def warn_of_components(annotated: pd.Series) -> None:
+    """Log of how many images, 0 in `annotated`, :func:`components` stand for the true objects."""
+    if guessed := int((annotated == 0).sum()):
+        log.warning(
+            "%d of %d images have no numbers of objects: connected components of their true masks "
+            "take their place, so that objects that touch are one",
+            *(guessed, len(annotated)),
+        )
 
 
 def aji(prediction: np.ndarray, target: np.ndarray) -> float:

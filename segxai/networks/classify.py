@@ -111,13 +111,13 @@ def train_classifier(
 
 def classification_scores(logits: torch.Tensor, labels: torch.Tensor) -> dict[str, float]:
     """Loss, accuracy, AUROC and F1 (macro averages over classes) of logits (N, C)."""
-    probabilities = logits.double().softmax(dim=1).cpu().numpy()
+    probabilities = class_probabilities(logits, "cross_entropy")
     scores = multiclass_scores(probabilities, labels.cpu().numpy())
     return {"loss": F.cross_entropy(logits, labels).item()} | scores
 
 
 def _sigmoid_scores(logits: torch.Tensor, labels: torch.Tensor) -> dict[str, float]:
-    probabilities = logits.double().sigmoid().cpu().numpy()
+    probabilities = class_probabilities(logits, "bce")
     labels = _multi_hot(labels, logits).cpu().numpy()
     thresholds = best_thresholds(probabilities, labels)
     return multilabel_scores(probabilities, labels, thresholds).mean().to_dict()

@@ -2,16 +2,18 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
 from torch import nn
 
 from segxai.explain.target import Target, evaluate
+from segxai.job.files import read_facts
 from segxai.job.log import InputError, reason
 from segxai.networks.inputs import channel_statistics, intensities, normalise
 from segxai.networks.weights import load_backbone, read_state_dict
-from segxai.workflow.plugins import load
+from segxai.workflow.plugins import load, network_task
 
 
 def build_network(definition: dict, outputs: int, channels: int, seed: int) -> nn.Module:
@@ -59,12 +61,6 @@ def build_network(definition: dict, outputs: int, channels: int, seed: int) -> n
     return module
 
 
-def network_task(definition: dict) -> str:
-    """What a network does: ``classify`` or ``segment``."""
-    plugin, _ = load("networks", definition)
-    return plugin.ABOUT["task"]
-
-
 @dataclass(frozen=True)
 class Network:
     """A frozen network in evaluation mode, and how images become its inputs.
@@ -83,10 +79,10 @@ class Network:
     @classmethod
     def load(
         cls,
-        weights: str,
-        statistics: str | None,
+        weights: str | Path,
+        card: str | Path,
+        statistics: str | Path | None,
         definition: dict,
-        outputs: int,
         channels: int,
         device: torch.device,
     ) -> "Network":
@@ -94,16 +90,19 @@ class Network:
 
         Parameters
         ----------
-        weights, statistics
-            Files of the training: ``weights.safetensors``, and ``statistics.json`` of its images.
-        definition, outputs, channels
+        weights, card, statistics
+            Files of the training: ``weights.safetensors``, ``card.json``, which says how many
+            outputs the network has, and ``statistics.json`` of its images.
+        definition, channels
             As of :func:`build_network`.
 
         Raises
         ------
         InputError
-            If the weights are unreadable, not finite, or of another network.
+            If the weights are unreadable, not finite, or of another network, or the card is
+            damaged.
         """
+        outputs = read_facts(card)["outputs"]
         fresh = definition | {"pretrained": False, "weights": None}
         module = build_network(fresh, outputs, channels, seed=0)
         try:

@@ -72,10 +72,7 @@ def browse(examples: Examples, study: dict, dataset: str) -> dict:
         segmentation; and what :func:`gallery` gives.
     """
     shades = colours({path: method["role"] for path, method in study["methods"].items()})
-    shown = {
-        score_key(value["metric"], value.get("view", ""), value.get("reference", "")): value
-        for value in study["values"]
-    }
+    shown = {score_key(value): value for value in study["values"]}
     scores = {
         key: value
         for key, value in shown.items()

@@ -6,7 +6,6 @@ from captum.attr import LayerGradCam
 from torch import nn
 from torch.nn import functional as F
 
-from segxai.job.files import read_facts
 from segxai.networks.keys import key_features
 from segxai.networks.network import Network
 
@@ -20,7 +19,7 @@ def load_network(
 ) -> Network:
     """Load the network that a segmenter reads; its own `input_size` wins over the network's.
 
-    `trained` is weights, channel statistics and card; None for a network used as published, which
+    `trained` is weights, card and channel statistics; None for a network used as published, which
     sees three channels.
     """
     if "input_size" in segmenter:
@@ -29,9 +28,7 @@ def load_network(
         definition = definition | {"arguments": arguments, "input_size": segmenter["input_size"]}
     if trained is None:
         return Network.published(definition, device)
-    weights, statistics, card = trained
-    outputs = read_facts(card)["outputs"]
-    return Network.load(weights, statistics, definition, outputs, channels, device)
+    return Network.load(*trained, definition, channels, device)
 
 
 def keys(network: Network, image: np.ndarray, centre: bool) -> np.ndarray:

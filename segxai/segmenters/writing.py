@@ -12,6 +12,11 @@ from segxai.job.files import atomic_path, write_table
 from segxai.job.log import log
 
 
+def mask_key(table: pd.DataFrame) -> str:
+    """Name the column that says what each mask is of: `target_id` where it is cut from a map."""
+    return "target_id" if "target_id" in table else "image_id"
+
+
 def write_masks(
     results: Iterable[np.ndarray | tuple[np.ndarray, dict]],
     names: pd.Series,

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 
 from segxai.job.files import atomic_path
+from segxai.job.log import log
 from segxai.stats.cells import CELL, describe
 from segxai.workflow.studies import values
 
@@ -69,10 +70,13 @@ def latex(layout: pd.DataFrame, columns: str | None = None) -> str:
     return style.to_latex(hrules=True, column_format=columns)
 
 
-def write_text(path: str, text: str) -> None:
-    """Write a text in UTF-8, whole or not at all."""
-    with atomic_path(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+def write_printed(texts: dict[str, str]) -> None:
+    """Write printed tables to their files in UTF-8, each whole or not at all, and log the first."""
+    for path, text in texts.items():
+        with atomic_path(path) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+    for line in next(iter(texts.values())).splitlines():
+        log.info(line)
 
 
 def _untitled(value: dict) -> str:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
 
-from segxai.workflow.plugins import about, resolve, schema
+from segxai.workflow.plugins import about, network_task, resolve, schema
 from segxai.workflow.studies import measures, reads, score_cells, selected
 
 # fmt: off
@@ -178,23 +178,19 @@ def _segmenter_problems(config: dict) -> Iterator[str]:
                 "refine a segmenter that has a view."
             )
         wanted = "segment" if "network" in reads(config, name) else "classify"
-        if entry["network"] is not None and _task(config, entry["network"]) != wanted:
+        network = config["networks"].get(entry["network"])
+        if network is not None and network_task(network) != wanted:
             yield (
                 f"Config key segmenters.{name}.network got '{entry['network']}', but method "
                 f"{entry['method']} needs a network that can {wanted}."
             )
 
 
-def _task(config: dict, network: str) -> str:
-    """What a network does: classify or segment."""
-    return about("networks", config["networks"][network]["method"])["task"]
-
-
 def _network_problems(config: dict) -> Iterator[str]:
     """Sentences about networks without a way to weights, or whose loss is of another task."""
     for name, network in config["networks"].items():
         path, training = f"Config key networks.{name}", network["training"]
-        segments = _task(config, name) == "segment"
+        segments = network_task(network) == "segment"
         if training is not None:
             if (training["loss"] == "segmentation") != segments:
                 kind = "but a segmenter" if segments else "only a segmenter"
@@ -217,7 +213,8 @@ def _study_problems(config: dict) -> Iterator[str]:
         path, targets = f"Config key studies.{name}", study["targets"]
         task = {"label": "classify", "region": "segment"}[targets]
         for network in study["networks"]:
-            if _task(config, network) != task or config["networks"][network]["training"] is None:
+            definition = config["networks"][network]
+            if network_task(definition) != task or definition["training"] is None:
                 yield (
                     f"{path}.networks got '{network}', but targets: {targets} needs networks that "
                     f"{task} and are trained here."

@@ -89,6 +89,11 @@ def load(kind: str, definition: dict) -> tuple[ModuleType, dict]:
     return module, {name: definition[name] for name in names}
 
 
+def network_task(definition: dict) -> str:
+    """What a network does: ``classify`` or ``segment``."""
+    return about("networks", definition["method"])["task"]
+
+
 def schema(config: dict, root: Path = ROOT) -> dict:
     """JSON schema (draft 2020-12) of a configuration, with the settings of the methods it names.
 

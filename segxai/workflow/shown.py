@@ -36,6 +36,15 @@ def names(config: dict, study: dict) -> dict[str, dict[str, str]]:
     }
 
 
+def row_titles(config: dict, study: dict) -> dict[tuple[str, str], str]:
+    """Printed name of each network of a study with each explainer."""
+    said = names(config, study)
+    return {
+        (network, explainer): f"{said['network'][network]} {said['explainer'][explainer]}"
+        for network, explainer in studies.explained(study)
+    }
+
+
 def pictured(config: dict, study: dict, dataset: str) -> tuple[list[dict], list[dict]]:
     """Cells of the maps and of the masks that a study's examples of a data set show."""
     own = ({**config, "seeds": config["seeds"][:1]}, {**study, "datasets": [dataset]})
@@ -53,16 +62,12 @@ def examples_of(study: dict) -> str:
 
 def methods(config: dict, study: dict) -> dict[str, dict[str, str]]:
     """Title and role of each method of a study's examples, by path."""
-    maps, masks = pictured(config, study, study["datasets"][0])
     if examples_of(study) == "masks":
+        masks = pictured(config, study, study["datasets"][0])[1]
         of_path = {cell["path"]: config["segmenters"][cell["segmenter"]] for cell in masks}
         return {path: {key: of[key] for key in ("title", "role")} for path, of in of_path.items()}
-    said = names(config, study)
-    titled = {
-        cell["path"]: " ".join(said[key][cell[key]] for key in ("network", "explainer"))
-        for cell in maps
-    }
-    return {path: {"title": title, "role": "explainer"} for path, title in titled.items()}
+    titled = row_titles(config, study)
+    return {"/".join(row): {"title": titled[row], "role": "explainer"} for row in titled}
 
 
 def paths(config: dict, study: dict, segmenters: list[str]) -> list[str]:
@@ -168,7 +173,7 @@ def figure_facts(config: dict, figure: str) -> dict:
     """What a figure says, by the names of its rule's params: those that its kind has."""
     spec = studies.figures(config)[figure]
     study = config["studies"][spec["study"]]
-    rows = studies.explained(study)
+    rows = row_titles(config, study)
     facts = {
         "spec": spec,
         "titles": titles(config, study["datasets"]),
@@ -214,7 +219,7 @@ def page(config: dict) -> dict:
         measure
         for study in studies.selected(config).values()
         for family in study["scores"].values()
-        for measure in studies.values({"values": family["measure"]})
+        for measure in studies.measures(family)
     ]
     printed = {
         kind: {m[kind]: config[f"{kind}s"][m[kind]]["title"] for m in measured if kind in m}

@@ -155,9 +155,9 @@ def test_an_explainer_is_added(house, continued):
     config = yaml.safe_load((results / "config.yaml").read_text())
     network = Network.load(
         results / f"models/{FINDINGS}/seed-1/weights.safetensors",
+        results / f"models/{FINDINGS}/seed-1/card.json",
         data / "statistics.json",
         config["networks"]["resnet-tiny-phantom"],
-        4,
         3,
         torch.device("cpu"),
     )

@@ -1,5 +1,6 @@
 """Arrays, tables, facts and weights that nobody checked: read without running code, or refused."""
 
+import json
 import pickle
 import struct
 import zipfile
@@ -347,14 +348,20 @@ def test_settings_that_a_network_cannot_have_are_refused():
 def test_trained_weights_of_another_network_are_refused(tiny, tmp_path):
     """Weights of another number of outputs, or of another network, are told by their file."""
     cpu = torch.device("cpu")
-    call = partial(Network.load, str(tiny), None, network(), 3, 3, cpu)
+
+    def card(outputs):
+        path = tmp_path / f"card-{outputs}.json"
+        path.write_text(json.dumps({"outputs": outputs}))
+        return path
+
+    call = partial(Network.load, str(tiny), card(3), None, network(), 3, cpu)
     refused(call, "tiny.safetensors: not weights of timm_classifier with 3 outputs", FRESH)
-    call = partial(Network.load, str(tiny), None, UNET, 1, 3, cpu)
+    call = partial(Network.load, str(tiny), card(1), None, UNET, 3, cpu)
     refused(call, "tiny.safetensors: not weights of unet", FRESH)
     path = tmp_path / "unet.safetensors"
     save_weights(build_network(UNET, 2, 3, 0), path)
     for outputs, channels in ((3, 3), (2, 1)):
-        call = partial(Network.load, str(path), None, UNET, outputs, channels, cpu)
+        call = partial(Network.load, str(path), card(outputs), None, UNET, channels, cpu)
         refused(call, f"unet.safetensors: not weights of unet with {outputs} outputs", FRESH)
 
 

@@ -118,7 +118,7 @@ def test_mask_examples_are_reproducible(panel, tmp_path):
     """The best comes first with its own Dice, and the same input gives the same bytes."""
     files = {}
     for turn in "ab":
-        score = score_key("dice", "", "truth")
+        score = score_key({"metric": "dice", "reference": "truth"})
         figure = mask_examples({"Toy": panel}, {"a": "A method"}, {"a": "#E69F00"}, score, "Dice")
         labels = [(ax.get_ylabel(), ax.get_xlabel()) for ax in figure.axes]
         assert [y for y, _ in labels if y] == ["best", "worst"]

@@ -1,15 +1,18 @@
 """Shards and the seed of each image."""
 
+import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from segxai.job.seeds import image_seed, shard_rows
+from segxai.datasets.selection import shard_column
+from segxai.job.seeds import image_seed
 
 
 @given(n=st.integers(0, 300), shards=st.integers(1, 12))
 def test_shards_are_a_partition(n, shards):
     """Shards are disjoint, in order, cover all rows, and differ in size by one at most."""
-    parts = [list(range(n))[shard_rows(n, shard, shards)] for shard in range(shards)]
+    column = shard_column(n, shards)
+    parts = [np.flatnonzero(column == shard).tolist() for shard in range(shards)]
     assert [row for part in parts for row in part] == list(range(n))
     sizes = [len(part) for part in parts]
     assert max(sizes) - min(sizes) <= 1

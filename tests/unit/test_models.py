@@ -330,18 +330,19 @@ def test_segx_head_has_a_hidden_layer(architecture, width):
 
 def test_weights_of_the_body_fit_under_another_head(tmp_path):
     """`weights` gives the body, whatever head its file has; a saved deep head is read back."""
-    path = tmp_path / "resnet.safetensors"
+    path, card = tmp_path / "resnet.safetensors", tmp_path / "card.json"
+    card.write_text('{"outputs": 5}')
     deep = timm_network("resnet10t", 5, seed=1, head_features=8)
     save_weights(deep, path)
     plain = timm_network("resnet10t", seed=2, weights=str(path))
     assert torch.equal(plain.conv1[0].weight, deep.conv1[0].weight)
     definition = {"method": "timm_classifier", "architecture": "resnet10t", "arguments": {}}
     definition |= {"input_size": 32, "normalisation": "pretraining"} | FRESH
-    loaded = Network.load(path, None, definition | {"head_features": 8}, 5, 3, CPU)
+    loaded = Network.load(path, card, None, definition | {"head_features": 8}, 3, CPU)
     assert loaded.task == "classify"
     assert torch.equal(loaded.module.fc[2].weight, deep.fc[2].weight)
     with pytest.raises(InputError, match="not weights of timm_classifier with 5 outputs"):
-        Network.load(path, None, definition | {"head_features": None}, 5, 3, CPU)
+        Network.load(path, card, None, definition | {"head_features": None}, 3, CPU)
 
 
 @pytest.mark.parametrize("channels", [1, 4])

@@ -102,7 +102,7 @@ def test_trained_network_is_cut_at_another_size(tmp_path):
     statistics.write_text(json.dumps({"mean": [0.5] * 3, "std": [0.2] * 3}))
     card.write_text(json.dumps({"outputs": 2}))
     definition = VIT | {"normalisation": "training"}
-    files = tuple(map(str, (weights, statistics, card)))
+    files = tuple(map(str, (weights, card, statistics)))
     network = load_network(definition, {"input_size": 64, "centre": True}, files, 3, CPU)
     keys = network_inputs.keys(network, IMAGE, centre=True)
     assert keys.shape == (8, 8, 12)

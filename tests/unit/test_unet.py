@@ -228,21 +228,24 @@ def test_validation_without_any_mask_has_no_dice():
 
 def test_weights_survive_a_round_trip(tmp_path):
     """What the study saves gives the same logits when loaded; another network is refused."""
-    path = tmp_path / "unet.safetensors"
+    path, card = tmp_path / "unet.safetensors", tmp_path / "card.json"
     model = unet(2)
     save_weights(model, path)
+    card.write_text('{"outputs": 2}')
     definition = {"method": "unet", "width": 4, "input_size": 32, "normalisation": "pretraining"}
-    loaded = Network.load(path, None, definition | FRESH, 2, 3, CPU)
+    loaded = Network.load(path, card, None, definition | FRESH, 3, CPU)
     assert loaded.task == "segment"
     x = torch.rand(1, 3, 32, 32, generator=torch.Generator().manual_seed(0))
     torch.testing.assert_close(loaded.outputs(x), model.eval()(x), rtol=0, atol=0)
     assert not loaded.module.training
     assert not any(p.requires_grad for p in loaded.module.parameters())
+    card.write_text('{"outputs": 1}')
     with pytest.raises(InputError, match=r"unet\.safetensors.*unet with 1 outputs"):
-        Network.load(path, None, definition | FRESH, 1, 3, CPU)
+        Network.load(path, card, None, definition | FRESH, 3, CPU)
+    card.write_text('{"outputs": 2}')
     safetensors.torch.save_file({"a": torch.ones(1)}, path)
     with pytest.raises(InputError, match="not weights"):
-        Network.load(path, None, definition | FRESH, 2, 3, CPU)
+        Network.load(path, card, None, definition | FRESH, 3, CPU)
 
 
 def test_local_weights_give_the_body(tmp_path):
