@@ -4,7 +4,7 @@
 rule fetch_dataset:
     """Originals from disk, the official archive or a generator.
 
-    The receipt is the contract and names the folder. The folder itself is no output: with
+    The receipt is the contract and names the folder. The folder itself is not an output: with
     `path` it is not ours, and Snakemake would delete it (and a download) before each rerun.
     """
     input:

@@ -40,7 +40,7 @@ def main(tables, tests, claims, summary, arrays, examples, figures, captions, te
         | {f"{name}_tests": all_numbers(table) for name, table in tests.items()},
         "browser": browsers(map(read_examples, arrays, examples), spec),
         "data": arrange_summary(read_rows(summary), spec["titles"]),
-        # What Snakemake measured of the jobs so far is no input: it would force a rerun.
+        # Snakemake's measurements of jobs are not an input: as one they would force a rerun.
         "costs": costs(read_benchmarks(Path("benchmarks"))),
         "commit": commit(),
         "hardware": hardware(),

@@ -49,7 +49,7 @@ def load_reader(reader: str, options: dict) -> tuple[ModuleType, dict]:
 
 
 def require_inside(records: Iterable[Record], folder: Path) -> None:
-    """Refuse an image whose name leads out of `folder`, or is no text that tables can hold."""
+    """Refuse an image whose name leads out of `folder` or cannot be written as text."""
     for record in records:
         path = record.image.as_posix()
         inside = record.image.is_relative_to(folder)

@@ -28,7 +28,7 @@ class Finding:
         One of the data set's classes.
     outline : Path or tuple of (x, y), optional
         A mask file, or the corners of a polygon in pixels of the original, both ends included. None
-        where the image shows the finding but nobody outlined it.
+        where the image shows the finding but its outline is unknown.
     """
 
     label: str
@@ -48,7 +48,7 @@ class Record:
         DICOM series, stands for its largest image, and for its masks: :func:`masks_of` in
         :mod:`segxai.datasets.pairs` tells them from other files. Several masks (tuple of Path) are
         joined, none (an empty tuple) is a mask without foreground, and None is an outline that
-        nobody drew. With `findings`, `mask` is the file that they were read from.
+        is unknown. With `findings`, `mask` is the file that they were read from.
     label : str
         One of the data set's classes; with `findings`, all of them (:func:`joined_label`).
     group : str
@@ -171,7 +171,7 @@ def index_files(folder: Path, pattern: str, parents: str = ".*") -> dict[str, Pa
             if hidden or not re.fullmatch(parents, path.parent.name, re.IGNORECASE):
                 continue
             other = files.get(path.name)
-            # The same file by way of a link is no other file.
+            # A link to a file counts as that file.
             if other and os.path.realpath(other) != os.path.realpath(path):
                 raise InputError(f"{path}: has the name of {other}; remove one of the two.")
             files.setdefault(path.name, path)

@@ -321,7 +321,7 @@ def fetch_objects(
 def in_parallel(
     function: Callable, items: Iterable, threads: int, stop: threading.Event
 ) -> Iterator:
-    """Yield `function` of the items as they end; whoever leaves the loop early stops the rest."""
+    """Yield `function` of the items as they end; leaving the loop early stops the rest."""
     pool = ThreadPoolExecutor(threads)
     try:
         for future in as_completed([pool.submit(function, item) for item in items]):

@@ -40,8 +40,8 @@ class Client:
     pause: float = 1.0  # seconds before the second attempt; doubled before each further one
 
     def open(self, url: str, headers: dict | None = None, **query) -> requests.Response:
-        """Send one request; the body is read by whoever closes the response."""
-        # Some servers refuse what is no browser; compressed transfer would shift the range.
+        """Send one request; the caller reads the body and closes the response."""
+        # Some servers refuse all but browsers; compressed transfer would shift the range.
         always = {"User-Agent": "Mozilla/5.0 (segxai)", "Accept-Encoding": "identity"}
         headers = always | (headers or {})
         return requests.get(url, headers=headers, params=query, stream=True, timeout=self.timeout)

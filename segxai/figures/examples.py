@@ -109,7 +109,7 @@ def choose_predictions(
     Parameters
     ----------
     score : ndarray of shape (n,)
-        Score of the refined map; NaN where there is no truth.
+        Score of the refined map; NaN where the true mask is unknown.
     correct : ndarray of shape (n,), bool
     confidence : ndarray of shape (n,)
         NaN is taken for 0.

@@ -28,7 +28,7 @@ def read_grey(path: Path) -> np.ndarray:
     Raises
     ------
     ValueError
-        If it is no single grey radiograph, or its pixels or its window cannot be used.
+        If it is not a single grey radiograph, or its pixels or its window cannot be used.
     OSError
         If there is no such file, or no DICOM file.
     """

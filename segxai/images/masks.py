@@ -12,7 +12,7 @@ from segxai.images.arrays import npy_rows, read_array
 from segxai.job.files import REMAKE, atomic_path, read_rows, write_table
 from segxai.job.log import InputError
 
-UNKNOWN = -1  # the place of a mask whose outline nobody drew
+UNKNOWN = -1  # the place of a mask whose outline is unknown
 COLUMNS = ["row", "class", "place"]
 
 

@@ -16,7 +16,7 @@ log = logging.getLogger("segxai")
 # Marks what the terminal shows of a job while it is at work.
 SHOWN = {"shown": True}
 
-UNPRINTABLE = r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]"  # control codes, and bytes that are no UTF-8
+UNPRINTABLE = r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]"  # control codes, and bytes that are not UTF-8
 NO_MEMORY = "allocate memory|out of memory"
 
 
@@ -31,7 +31,7 @@ class InputError(Exception):
 
 
 def printable(text: str) -> str:
-    """Put a text on one line, and show codes of a terminal and what is no text by numbers."""
+    """Put a text on one line, and show unprintable codes by their numbers."""
     line = re.sub(r"\s*[\r\n]\s*", " ", text)
     return re.sub(UNPRINTABLE, lambda code: ascii(code[0])[1:-1], line)
 

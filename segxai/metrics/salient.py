@@ -1,9 +1,10 @@
 """The most salient pixels of a map, and how much of a map lies in a region.
 
-The lowest value of a map is no saliency: a pixel that has it is never part of an explanation. So a
-constant map explains nothing (its masks are empty, its scores 0), nothing outside a segmentation
-is part of a SegX explanation, and no band of ties from the first pixel on fills up the top 5 % of
-a map that is zero almost everywhere. SegX's official code does the same by its strict threshold.
+The lowest value of a map does not count as saliency: a pixel that has it is never part of an
+explanation. So a constant map explains nothing (its masks are empty, its scores 0), nothing outside
+a segmentation is part of a SegX explanation, and no band of ties from the first pixel on fills up
+the top 5 % of a map that is zero almost everywhere. SegX's official code does the same by its
+strict threshold.
 """
 
 import numpy as np

@@ -27,7 +27,7 @@ def segment(truth: np.ndarray, seed: int, kind: str, radius: float) -> np.ndarra
     seed
         Fixes the direction of the shift: the same at every radius.
     kind
-        ``"erode"`` or ``"dilate"``: by a disc. The border of the image is no edge of the mask.
+        ``"erode"`` or ``"dilate"``: by a disc. The border of the image is not an edge of the mask.
         ``"shift"``: in a random direction; what leaves the image is lost.
     radius
         As of `ABOUT`.

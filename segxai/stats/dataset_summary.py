@@ -206,7 +206,7 @@ def arrange(table: pd.DataFrame, titles: dict[str, str]) -> dict:
 
 
 def _cell(found: dict | None) -> list[str]:
-    """Print a number with those of others beside it; nothing where nobody names one."""
+    """Print a number with those of others beside it; nothing where none is known."""
     if found is None:
         return []
     printed = {"percent": "{:.2f} %", "count": "{:,.0f}"}[found["unit"]]

@@ -393,7 +393,7 @@ def _nearest(word: str, known) -> str:
 
 
 def _number_hint(text: str) -> str:
-    """Explain YAML's trap: ``1e-3`` is text to it, for want of a decimal point."""
+    """Explain YAML's trap: ``1e-3`` lacks a decimal point and is therefore text."""
     if re.fullmatch(r"[+-]?\d+e[+-]?\d+", text, flags=re.IGNORECASE):
         return f" (YAML reads {text} as text, write {float(text)})"
     return ""

@@ -108,7 +108,7 @@ class Sources:
 
     @cached_property
     def digests(self) -> dict[str, str]:
-        """Digests that are known; a damaged file of them is none."""
+        """Digests that are known; none from a damaged file."""
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
             stored = json.loads(CACHE.read_text(encoding="utf-8"))
             if stored["stamp"] == self.stamp:

@@ -36,12 +36,12 @@ def methods(kind: str, root: Path = ROOT) -> list[str]:
 
 @cache
 def about(kind: str, method: str, root: Path = ROOT) -> dict:
-    """What the file of a method says of itself: its ``ABOUT``, which nobody may change.
+    """What the file of a method says of itself: its ``ABOUT``, not to be changed.
 
     Raises
     ------
     ValueError
-        If the file has none, it is no literal, or it lacks a key.
+        If the file has none, it is not a literal, or it lacks a key.
     """
     file = root / "segxai" / kind / f"{method}.py"
     node = _literal(file) if file.is_file() else None

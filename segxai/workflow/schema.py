@@ -5,7 +5,7 @@ unless it must be given. :mod:`segxai.workflow.plugins` adds the methods.
 """
 
 NAME = "^[a-z0-9][a-z0-9-]*$"
-# Names that are no part of a wildcard may hold an underscore.
+# Names that are not part of a wildcard may hold an underscore.
 WORD = "^[a-z0-9][a-z0-9_-]*$"
 SEED = {"type": "integer", "minimum": 0, "maximum": 2**32 - 1}
 COUNT = {"type": "integer", "minimum": 1}

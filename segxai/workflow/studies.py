@@ -10,7 +10,7 @@ from math import ceil
 
 from segxai.workflow.plugins import about
 
-# Taken where nobody says how many images a data set has.
+# Taken where the number of images of a data set is unknown.
 UNKNOWN_COUNT = 640
 
 
