@@ -22,6 +22,7 @@ studies:
     segmenters: [xai-ncut, xai-ncut-crf, centred-disc]
     images: 12
     split: test
+  regions: {images: 20}
 """
 TARGETS = ["results/tables/regions_localisation.csv", "results/tables/explainseg_ablation.csv"]
 

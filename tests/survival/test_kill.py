@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.e2e.conftest import OVERLAYS
+from tests.e2e.conftest import OVERLAYS, TARGETS
 
 KILLS = int(os.environ.get("SEGXAI_KILLS", "20"))
 SEED = int(os.environ.get("SEGXAI_KILL_SEED", "1"))
@@ -31,7 +31,7 @@ def snakemake(checkout: Path, folder: Path, *arguments: str) -> list[str]:
     command = [sys.executable, "-m", "snakemake", "--cores", "2", "--resources", "gpu=4"]
     command += ["--snakefile", str(checkout / "Snakefile"), "--directory", str(folder)]
     command += ["--configfile", *(str(checkout / overlay) for overlay in OVERLAYS)]
-    return [*command, *arguments, "--", "tables"]
+    return [*command, *arguments, "--", *TARGETS]
 
 
 def run(checkout: Path, folder: Path, *arguments: str) -> str:
