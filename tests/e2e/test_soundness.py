@@ -55,14 +55,13 @@ def traced_jobs(demo, traced) -> list[Job]:
     traces = [json.loads(path.read_text()) for path in traced.glob("*.json")]
     ran = defaultdict(set)
     for trace in traces:
-        owner = trace["process"] if "rule" in trace else trace["parent"]
-        ran[owner] |= {(module(file), name) for file, name in trace["functions"]}
+        ran[trace["job"]] |= {(module(file), name) for file, name in trace["functions"]}
     return [
         Job(
             trace["rule"],
             Path(trace["script"]).name.split(".")[-2],
             trace["params"],
-            ran[trace["process"]],
+            ran[trace["job"]],
         )
         for trace in traces
         if "rule" in trace

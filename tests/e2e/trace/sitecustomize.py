@@ -1,8 +1,9 @@
 """Loaded by every Python of a traced run: which functions of segxai each job calls.
 
 With `SEGXAI_TRACE` naming a folder and `SEGXAI_ROOT` the checkout, each process of a job leaves one
-JSON file there: its rule, script and params (of a worker of a pool, the process that started it),
-and the file and name of each top-level definition of segxai that ran in it.
+JSON file there: the job that it belongs to (a worker of a pool to that of the process that started
+it), of a job's first process its rule, script and params, and the file and name of each top-level
+definition of segxai that ran in it.
 """
 
 import atexit
@@ -12,6 +13,7 @@ import json
 import os
 import sys
 import threading
+import uuid
 from pathlib import Path
 
 FOLDER, ROOT = os.environ.get("SEGXAI_TRACE"), os.environ.get("SEGXAI_ROOT", "")
@@ -44,10 +46,10 @@ def start() -> None:
         # Of a method or an inner function, the class or function at the top level.
         functions = {(file, name.split(".")[0]) for file, name in names if name[0] != "<"}
         job = getattr(sys.modules["__main__"], "snakemake", None)
-        facts = {"functions": sorted(functions), "parent": os.getppid(), "process": os.getpid()}
+        facts = {"functions": sorted(functions), "job": os.environ["SEGXAI_TRACED_JOB"]}
         if job is not None:
             facts |= {"rule": job.rule, "script": sys.argv[0], "params": dict(job.params.items())}
-        Path(FOLDER, f"{os.getpid()}.json").write_text(json.dumps(facts, default=str))
+        Path(FOLDER, f"{uuid.uuid4()}.json").write_text(json.dumps(facts, default=str))
 
     def imported(name, *arguments, load=builtins.__import__, **named):
         # Other packages run no function of segxai when imported, and would take half again as long.
@@ -67,4 +69,6 @@ def start() -> None:
 
 # Snakemake itself is not traced: it is no job, and would take twice its time.
 if FOLDER and "snakemake" not in sys.orig_argv[:4]:
+    # The numbers of processes are reused within one run; workers inherit the environment.
+    os.environ.setdefault("SEGXAI_TRACED_JOB", str(uuid.uuid4()))
     start()
