@@ -178,7 +178,7 @@ def test_refinement_is_tuned_on_the_coarse_masks(script, data):
 
 def test_tuning_is_on_images_that_show_their_target(script, data):
     """Images without a finding, or of an unknown outline, take no place among those tuned on."""
-    masks = {row: truth_of(row) for row in range(N)} | {5: np.zeros((SIDE, SIDE), np.uint8), 4: None}
+    masks = {row: truth_of(row) for row in range(N)} | {4: None, 5: 0 * truth_of(5)}
     with mask_rows(data / "truth.npy", data / "outlines.csv", SIDE) as append:
         for row, mask in masks.items():
             append(row, {0: mask})
