@@ -275,10 +275,11 @@ def needs_of_outlines(config: dict, dataset: str) -> list[dict]:
             ("scored", None): references & {"truth", "findings", "instances"},
             ("tuned on", "validation"): tuned(config, study),
             ("learnt from", "train"): taught(config, study),
+            ("validated on", "validation"): segmenting(config, study),
         }
         needs += [
             {"study": name, "use": use, "split": split}
-            | {"selections": None if split == "train" else explained}
+            | {"selections": explained if use in ("scored", "tuned on") else None}
             for (use, split), needed in uses.items()
             if needed
         ]
@@ -300,10 +301,15 @@ def tuned(config: dict, study: dict) -> list[str]:
 
 def taught(config: dict, study: dict) -> list[str]:
     """Controls and networks of a study that learn from true masks."""
-    names = stored(config, study)
-    own = [*study["networks"], *(config["segmenters"][name]["network"] for name in names)]
-    networks = {name: config["networks"][name] for name in filter(None, own)}
-    return [name for name in names if "training" in reads(config, name)] + [
+    controls = [name for name in stored(config, study) if "training" in reads(config, name)]
+    return controls + segmenting(config, study)
+
+
+def segmenting(config: dict, study: dict) -> list[str]:
+    """Networks of a study that are trained to segment."""
+    own = (config["segmenters"][name]["network"] for name in stored(config, study))
+    networks = {name: config["networks"][name] for name in [*study["networks"], *filter(None, own)]}
+    return [
         name
         for name, network in networks.items()
         if network["training"] and network_task(network) == "segment"

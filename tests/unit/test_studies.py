@@ -304,7 +304,10 @@ def test_masks_are_needed_where_they_are_used(config):
     explained = studies.needs_of_outlines(config, "findings")[-1]["selections"]
     assert explained == [{"split": "test", "images": 30, "seed": 3}]
     config["networks"]["unet"]["training"] = {"loss": "segmentation"}
-    assert uses("findings")[-1] == ("maps", "learnt from", "train")
+    assert uses("findings")[-2:] == [
+        ("maps", "learnt from", "train"),
+        ("maps", "validated on", "validation"),
+    ]
     config["tuning"] = {"grid": {"crf": {}, "morphology": {"dilate": [3]}}}
     assert ("masks", "tuned on", "validation") not in uses("lesions")
     config["tuning"] = {"grid": {"smoothed": {"sigma": [4]}}}
