@@ -21,6 +21,25 @@ rule choose_images:
         "../scripts/choose_images.py"
 
 
+rule check_outlines:
+    """How many images show what is learnt, tuned on and scored: a study of none is refused."""
+    input:
+        samples="results/data/{dataset}/samples.csv",
+    output:
+        counts="results/targets/{dataset}/outlines.csv",
+    log:
+        "logs/check_outlines/{dataset}.log",
+    benchmark:
+        "benchmarks/check_outlines/{dataset}.tsv"
+    conda:
+        "../envs/data.yaml"
+    params:
+        needs=of_job(studies.needs_of_outlines),
+        code=digest("check_outlines"),
+    script:
+        "../scripts/check_outlines.py"
+
+
 rule choose_targets:
     """The one list of what is explained: each predicted label or region of the chosen images."""
     input:

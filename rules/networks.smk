@@ -4,6 +4,7 @@
 rule train_network:
     """Train a classifier on labels or a segmenter on masks; keep the epoch of least loss."""
     input:
+        CHECKED,
         unpack(learnt_from),
         **PICTURES,
         samples="results/data/{dataset}/samples.csv",

@@ -19,11 +19,9 @@ from segxai.images.masks import read_masks
 from segxai.job.files import read_rows, read_scores
 from segxai.job.log import log, run
 from segxai.segmenters.writing import mask_key
-from segxai.stats.cells import FINDING, MEASURE
+from segxai.stats.cells import MEASURE
 from segxai.workflow.plugins import load
 
-# Without a true mask a score is zero or undefined, whatever was drawn.
-TRUTH_FRACTION = score_key(FINDING)
 # By it the errors are chosen that a reader would trust the most.
 CONFIDENCE = {"metric": "maximum_probability"}
 
@@ -83,12 +81,8 @@ def first_paths(map_paths):
 
 
 def column(values, spec, path):
-    """One score of one method; where it has a reference, only of images that show something."""
-    # Without predictions there are no scores.
-    undefined = pd.Series(np.nan, values.index)
-    score = values.get((score_key(spec), path), undefined)
-    shown = values.get((TRUTH_FRACTION, path), undefined) > 0
-    return score.where(shown) if spec.get("reference") == "truth" else score
+    """One score of one method; undefined without predictions."""
+    return values.get((score_key(spec), path), pd.Series(np.nan, values.index))
 
 
 def choose_images(values, spec, headline):

@@ -6,7 +6,7 @@ from segxai.job.files import read_rows, write_table
 from segxai.job.log import run
 from segxai.metrics.case import Case
 from segxai.metrics.instances import warn_of_components
-from segxai.metrics.scoring import KNOWN, Plan, known_union, log_scores, measure_mask, places, tidy
+from segxai.metrics.scoring import KNOWN, Plan, log_scores, measure_mask, places, tidy, true_mask
 from segxai.segmenters.writing import mask_key
 
 
@@ -24,11 +24,10 @@ def main(
     objects = None if instances is None else read_array(instances)
     measured = []
     for mask, target in zip(read_array(masks), known.itertuples(), strict=True):
-        row, of_label = target.row, target.kind == "label"
         case = Case(
             mask=mask if mask.ndim == 2 else mask.max(axis=0),
-            reference=truths.of(row, target.channel) if of_label else known_union(truths, row),
-            instances=None if objects is None else objects[row],
+            reference=true_mask(truths, target),
+            instances=None if objects is None else objects[target.row],
         )
         measured.append(measure_mask(case, plan))
     result = tidy(known[KNOWN], measured, plan, seed=seed, **cell)

@@ -16,9 +16,10 @@ def main(samples, images, truth, outlines, chosen, segmenter, display, masks, fa
     pixels = read_array(images)
     true_masks = read_masks(truth, outlines, table)
     module, settings = load("segmenters", segmenter)
+    # As scores are: on images that show a finding.
     training = (
         (display_image(pixels[row], display), true_masks.union(row))
-        for row in np.flatnonzero((table.split == "train") & table.mask_pixels.notna())
+        for row in np.flatnonzero((table.split == "train") & (table.mask_pixels > 0))
     )
     prepared = module.prepare(training)
     log.info("prepared on the training images: %s", prepared)

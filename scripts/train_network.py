@@ -77,8 +77,11 @@ def labelled(pixels, samples, windows, classes, loss, split, size, device) -> Pa
 
 
 def outlined(pixels, samples, masks, per_class, split, size, device) -> Patches:
-    """Give the images of a split with their masks: of all findings, or one for each class."""
-    rows = np.flatnonzero(samples.split == split)
+    """Give the images of a split with their masks: of all findings, or one for each class.
+
+    An unknown outline is not an empty mask: nothing can be learnt from it.
+    """
+    rows = np.flatnonzero((samples.split == split) & samples.mask_pixels.notna())
 
     def read(chosen):
         read_one = masks.__getitem__ if per_class else masks.union

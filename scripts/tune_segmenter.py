@@ -2,14 +2,17 @@
 
 import json
 from functools import partial
+from itertools import islice
 
 import numpy as np
 import pandas as pd
 
+from segxai.datasets.splits import VALIDATION
 from segxai.images.masks import read_masks
 from segxai.job.files import read_facts, read_rows, write_json, write_table
 from segxai.job.log import log, run
 from segxai.job.parallel import map_images
+from segxai.metrics.scoring import true_mask
 from segxai.segmenters.chain import read_explained
 from segxai.segmenters.tuning import candidates, trial_scores
 from segxai.workflow.plugins import load
@@ -21,7 +24,7 @@ def main(
     features=None, chosen=None, coarse=None, coarse_settings=None,
 ):  # fmt: skip
     explained = read_explained(maps, rows, targets, images, display, features, chosen, coarse)
-    items = validation_items(explained, read_rows(samples), truth, outlines, n_images)
+    items = validation_items(explained, read_masks(truth, outlines, read_rows(samples)), n_images)
     view_module, view_settings = load("views", view)
     segmenter_module, segmenter_settings = load("segmenters", segmenter)
     view_tried = candidates(view_settings, grid.get(view["method"], {}))
@@ -35,21 +38,22 @@ def main(
     )
     dice = [*map_images(score, items, len(items), threads, "validation images tried")]
     tried = [{"view": v, "segmenter": s} for v in view_tried for s in segmenter_tried]
-    means = np.nanmean(dice, axis=0) if dice else np.full(len(tried), np.nan)
+    means = np.mean(dice, axis=0) if dice else np.full(len(tried), np.nan)
     table = trial_table(tried, means).assign(n=len(items))
     log.info("Dice %.3f by default, %.3f at best", means[0], means[table.chosen].item())
     write_json(settings, tried[int(means.argmax())])
     write_table(trials, table)
 
 
-def validation_items(explained, samples, truth, outlines, n_images) -> list:
-    """The first explained validation images whose outline is known, with their true masks."""
-    true_masks = read_masks(truth, outlines, samples)
-    outlined = samples.mask_pixels.notna()[explained.targets.row].to_numpy()
-    places = np.flatnonzero((explained.targets.split == "validation") & outlined)[:n_images]
-    if len(places) == 0:
-        log.warning("no validation image is explained: the default settings are kept")
-    return [(explained[place], true_masks.union(explained.targets.row[place])) for place in places]
+def validation_items(explained, truths, n_images) -> list:
+    """The first explained validation images that show their target, with its true mask."""
+    targets = enumerate(explained.targets.itertuples())
+    masks = ((n, true_mask(truths, target)) for n, target in targets if target.split == VALIDATION)
+    shown = ((place, mask) for place, mask in masks if mask is not None and mask.any())
+    items = [(explained[place], mask) for place, mask in islice(shown, n_images)]
+    if not items:
+        log.warning("no explained validation image shows its target: the default settings are kept")
+    return items
 
 
 def trial_table(tried, means) -> pd.DataFrame:

@@ -44,6 +44,27 @@ def _selected(
     return rows[choose_subset(some.image_id, strata, images, seed)]
 
 
+def count_outlines(
+    samples: pd.DataFrame, split: str | None, selections: Sequence[dict] | None
+) -> dict[str, int]:
+    """Count the images of a subset, and which of them show something, nothing or what is unknown.
+
+    Parameters
+    ----------
+    samples
+        ``samples.csv``.
+    split
+        Subset; None for all images.
+    selections
+        As of :func:`chosen_rows`, whose images alone are counted; None for all.
+    """
+    rows = np.arange(len(samples)) if selections is None else chosen_rows(samples, selections)
+    pixels = samples.mask_pixels.iloc[rows]
+    pixels = pixels if split is None else pixels[samples.split.iloc[rows] == split]
+    counts = {"outlined": pixels > 0, "empty": pixels == 0, "unknown": pixels.isna()}
+    return {"images": len(pixels)} | {name: int(n.sum()) for name, n in counts.items()}
+
+
 def background_rows(samples: pd.DataFrame, count: int, seed: int) -> np.ndarray:
     """Rows, increasing, of at most `count` validation images by seed: what SHAP compares with."""
     rows = np.flatnonzero(samples.split == VALIDATION)

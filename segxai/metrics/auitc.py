@@ -10,7 +10,7 @@ ABOUT = {
     "title": "AUITC", "cites": "Zhang, Zhu & Luo, SegX, 2025, eqs. 10 and 12",
     "family": "localisation", "direction": "higher", "range": [0, 1],
     "reads": ["view", "reference"],
-    "undefined": "There is no reference, or nothing in it and the map is constant.",
+    "undefined": "The reference is empty or unknown.",
     "settings": {
         "axis": {"enum": ["value", "quantile"], "default": "value",
                  "description": "Thresholds at equal steps of the map's values, or of its ranks"},
@@ -41,7 +41,7 @@ def measure(case, axis, thresholds):
     Returns
     -------
     float in 0…1
-        0 where only the reference is empty or only the map constant; NaN where both are.
+        0 where the map is constant, or a predicted segmentation empty.
 
     Raises
     ------
@@ -66,7 +66,7 @@ def measure(case, axis, thresholds):
     marked = _count_above(saliency[explained], levels)
     shared = _count_above(saliency[explained & reference], levels)
     union = reference.sum() + marked - shared
-    return float(np.mean(shared / np.maximum(union, 1))) if union.any() else np.nan
+    return float(np.mean(shared / np.maximum(union, 1)))
 
 
 def _count_above(values: np.ndarray, levels: np.ndarray) -> np.ndarray:

@@ -9,7 +9,7 @@ import numpy as np
 class Case:
     """One map or mask of one image, and all that a metric may compare it with.
 
-    A metric reads what its ``ABOUT`` names, and gives NaN where that is None.
+    A metric reads what its ``ABOUT`` names, and gives NaN where that is None, and only there.
 
     Attributes
     ----------
@@ -21,9 +21,9 @@ class Case:
         The predicted mask that is scored: a segmenter's.
     reference : ndarray of shape (H, W), bool or 0/1, optional
         What the map or mask is compared with; None where it is unknown, or where there is nothing
-        that could be shown.
+        to be shown. Metrics that read ``absence`` are given an empty one too.
     instances : ndarray of shape (H, W), int, optional
-        Number of the true object of each pixel, 0 for none.
+        Number of the true object of each pixel, 0 for none; None where there is no object.
     probabilities : ndarray of shape (C,), in 0…1, optional
         What the network gives each class.
     thresholds : ndarray of shape (C,), in 0…1, optional

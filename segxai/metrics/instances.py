@@ -106,7 +106,8 @@ def panoptic_quality(prediction: np.ndarray, target: np.ndarray) -> tuple[float,
     Returns
     -------
     pq, sq, dq : float in 0…1
-        All NaN where there is neither a predicted nor a true object; sq NaN without a match.
+        All NaN where there is neither a predicted nor a true object. Without a match sq is 0, as in
+        the authors' code (panopticapi), so that all images with a true object count.
 
     References
     ----------
@@ -118,7 +119,7 @@ def panoptic_quality(prediction: np.ndarray, target: np.ndarray) -> tuple[float,
         return (np.nan,) * 3
     matches = pairs.iou[pairs.iou > MATCH]
     pq, dq = 2 * matches.sum() / objects, 2 * len(matches) / objects
-    return float(pq), float(matches.mean()) if len(matches) else np.nan, dq
+    return float(pq), float(matches.mean()) if len(matches) else 0.0, dq
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from segxai.metrics.overlap import iou
 ABOUT = {
     "title": "IoU", "cites": "", "family": "overlap", "direction": "higher", "range": [0, 1],
     "reads": ["mask", "reference"],
-    "undefined": "Both masks are empty, or the reference is unknown.", "settings": {},
+    "undefined": "The reference is empty or unknown.", "settings": {},
 }  # fmt: skip
 
 

@@ -9,7 +9,7 @@ ABOUT = {
     "title": "IoU@fraction", "cites": "Zhang, Zhu & Luo, SegX, 2025, eqs. 9 and 11",
     "family": "localisation", "direction": "higher", "range": [0, 1],
     "reads": ["view", "reference"],
-    "undefined": "There is no reference, or nothing in it and the map is constant.",
+    "undefined": "The reference is empty or unknown.",
     "settings": {
         "fraction": {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1,
                      "default": 0.05,
@@ -34,11 +34,11 @@ def measure(case, fraction):
     Returns
     -------
     float in 0…1
-        0 where only the reference is empty or only the map constant; NaN where both are.
+        0 where the map is constant, or a predicted segmentation empty.
     """
     if case.view is None or case.reference is None:
         return np.nan
     marked = top_fraction(case.view, fraction)
     if case.within is not None:
         marked &= binary(case.within, "within")
-    return float(iou(marked, case.reference))
+    return float(np.nan_to_num(iou(marked, case.reference)))

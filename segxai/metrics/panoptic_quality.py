@@ -7,7 +7,7 @@ from segxai.metrics.instances import components, panoptic_quality
 ABOUT = {
     "title": "panoptic quality", "cites": "arXiv:1801.00868", "family": "instances",
     "direction": "higher", "range": [0, 1], "reads": ["mask", "instances"],
-    "undefined": "There is neither a predicted nor a true object; SQ: no object is matched.",
+    "undefined": "There is no true object.",
     "names": ["pq", "sq", "dq"], "settings": {},
 }  # fmt: skip
 

@@ -4,7 +4,7 @@ import numpy as np
 
 ABOUT = {
     "title": "reference area", "cites": "", "family": "size", "direction": "none", "range": [0, 1],
-    "reads": ["reference"], "undefined": "The reference is unknown.", "settings": {},
+    "reads": ["reference", "absence"], "undefined": "The reference is unknown.", "settings": {},
 }  # fmt: skip
 
 

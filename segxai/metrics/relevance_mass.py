@@ -7,7 +7,7 @@ from segxai.metrics.salient import share_on
 ABOUT = {
     "title": "relevance mass", "cites": "arXiv:2003.07258", "family": "localisation",
     "direction": "higher", "range": [0, 1], "reads": ["view", "reference"],
-    "undefined": "There is no reference, or the map is zero everywhere.", "settings": {},
+    "undefined": "The reference is empty or unknown.", "settings": {},
 }  # fmt: skip
 
 

@@ -45,10 +45,10 @@ def top_fraction(saliency: np.ndarray, fraction: float) -> np.ndarray:
 def share_on(saliency: np.ndarray, region: np.ndarray) -> float:
     """Share of the sum of a map ≥ 0, or of a mask, that lies in a region (H, W) of 0 and 1.
 
-    NaN where the map is zero everywhere.
+    0 where the map is zero everywhere.
     """
-    total = np.sum(saliency)
-    return float(saliency[binary(region, "region")].sum() / total) if total > 0 else np.nan
+    inside, total = saliency[binary(region, "region")].sum(), np.sum(saliency)
+    return float(inside / total) if total > 0 else 0.0
 
 
 def pixels_of(fraction: float, size: int) -> int:

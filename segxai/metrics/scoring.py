@@ -6,7 +6,7 @@ A request is a mapping: `segmenter`, the name of the mask that plays the segment
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from pathlib import Path
 from typing import NamedTuple
@@ -27,8 +27,6 @@ COLUMNS = [
 ]
 # Of them, what is known of each target or image.
 KNOWN = ["target_id", "image_id", "group", "split", "correct"]
-# What is to be shown: where it is absent, nothing can be aligned with it.
-TO_BE_SHOWN = ("truth", "marker")
 
 
 class Measured(NamedTuple):
@@ -53,8 +51,7 @@ class Plan:
         # Segmentations that are made of the truth.
         self.segmenters = _functions("segmenters", made, "segment")
         self.refining = {name for name, d in views.items() if _reads("views", d, "segmentation")}
-        # Metrics of the reference's own size, which is known of an empty one too.
-        self.sizes = {name for name, d in metrics.items() if d["method"] == "reference_fraction"}
+        self.of_absence = {n for n, d in metrics.items() if _reads("metrics", d, "absence")}
         self.requests = [
             Measured(
                 asked["segmenter"],
@@ -125,12 +122,10 @@ def measure_map(explained: Explained, plan: Plan) -> dict[Measured, float]:
         mask, reference = segmentation(asked.segmenter), explained.references.get(asked.reference)
         if asked.reference == "segmentation":
             reference = mask
-        elif asked.reference in TO_BE_SHOWN and asked.metric not in plan.sizes:
-            reference = reference if reference is not None and reference.any() else None
         refined = asked.segmenter if asked.view in plan.refining else ""
         view = shown(asked.view, refined) if asked.view else {}
         case = Case(mask=mask, reference=reference, **view, **explained.confidence)
-        return plan.metrics[asked.metric](case)
+        return _measure(case, asked, plan)
 
     values = {}
     for asked in plan.requests:
@@ -144,8 +139,17 @@ def measure_mask(case: Case, plan: Plan) -> dict[Measured, float]:
     """Measure all that is asked of one mask, as :func:`measure_map` does of a map."""
     values = {}
     for asked in plan.requests:
-        values |= _named(asked, plan.metrics[asked.metric](case))
+        values |= _named(asked, _measure(case, asked, plan))
     return values
+
+
+def true_mask(truths: Masks, target) -> np.ndarray | None:
+    """Give the true mask (H, W) of a row of the targets, of its label or of all findings.
+
+    None where an outline is unknown.
+    """
+    of_label = target.kind == "label"
+    return truths.of(target.row, target.channel) if of_label else known_union(truths, target.row)
 
 
 def known_union(truths: Masks, row: int) -> np.ndarray | None:
@@ -199,6 +203,23 @@ def log_scores(scores: pd.DataFrame, n: int, what: str) -> None:
     for names, rows in scores.groupby(list(Measured._fields), sort=False, dropna=False):
         log.info("%s: mean %.3f", " ".join(filter(None, names)), rows.value.mean())
     log.info("%d values of %d %s, %d undefined", len(scores), n, what, scores.value.isna().sum())
+
+
+def _measure(case: Case, asked: Measured, plan: Plan) -> float | Mapping[str, float]:
+    """Apply a metric, with a reference only where there is something to be shown.
+
+    Every mask and map is thereby scored on the same images: where the reference is empty there is
+    nothing that could overlap, whatever was marked. A segmentation is itself a prediction: an empty
+    one agrees with no map, which is a score.
+    """
+    if asked.metric not in plan.of_absence and asked.reference != "segmentation":
+        shown = {key: _shown(getattr(case, key)) for key in ("reference", "instances")}
+        case = replace(case, **shown)
+    return plan.metrics[asked.metric](case)
+
+
+def _shown(reference: np.ndarray | None) -> np.ndarray | None:
+    return None if reference is None or not reference.any() else reference
 
 
 def _named(asked: Measured, value: float | Mapping[str, float]) -> dict[Measured, float]:

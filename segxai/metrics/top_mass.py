@@ -8,7 +8,7 @@ from segxai.metrics.salient import share_on, top_fraction
 ABOUT = {
     "title": "top pixels on the reference", "cites": "", "family": "localisation",
     "direction": "higher", "range": [0, 1], "reads": ["view", "reference"],
-    "undefined": "There is no reference, or no pixel is marked since the map is constant.",
+    "undefined": "The reference is empty or unknown.",
     "settings": {
         "fraction": {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1,
                      "default": 0.05,
@@ -20,7 +20,7 @@ ABOUT = {
 def measure(case, fraction):
     """Share of the map's top `fraction`, met with `within`, that lies on the reference.
 
-    See :func:`segxai.metrics.salient.top_fraction`. In 0…1; NaN where no pixel is marked.
+    See :func:`segxai.metrics.salient.top_fraction`. In 0…1; 0 where no pixel is marked.
     """
     if case.view is None or case.reference is None:
         return np.nan

@@ -68,8 +68,8 @@ def train_segmenter(
     -------
     DataFrame
         One row per epoch: epoch, learning_rate, train_loss, validation_loss, validation_dice. The
-        Dice coefficient of masks at probability 0.5 is averaged over images and masks; where both
-        the true and the predicted mask are empty it is undefined and left out.
+        Dice coefficient of masks at probability 0.5 is averaged over images and masks, those whose
+        true mask is not empty: the same ones in every epoch.
     """
     generator = torch.Generator().manual_seed(seed)
     loss = partial(segmentation_loss, cross_entropy_weight=settings["cross_entropy_weight"])
@@ -103,8 +103,9 @@ def _validate(network, validation, normalise, loss, batch_size) -> dict[str, flo
         masks = _resized(masks, x)
         logits = network(normalise(x)).float()
         losses.append(loss(logits, masks) * len(x) / len(validation))
-        scores.append(torch.from_numpy(dice((logits > 0).cpu(), (masks > 0.5).cpu())))
-    return {"loss": sum(losses).item(), "dice": torch.cat(scores).nanmean().item()}
+        true = (masks > 0.5).cpu()
+        scores.append(torch.from_numpy(dice((logits > 0).cpu(), true))[true.any(-1).any(-1)])
+    return {"loss": sum(losses).item(), "dice": torch.cat(scores).mean().item()}
 
 
 def _resized(masks: torch.Tensor, x: torch.Tensor) -> torch.Tensor:

@@ -6,7 +6,7 @@ from pandas.api.types import is_numeric_dtype
 
 from segxai.page.page import VERDICTS, in_unit, p_value, signed
 from segxai.stats.cells import CELL
-from segxai.stats.layout import row_title, value_titles
+from segxai.stats.layout import printed_rows, row_title, same_images
 
 ROW = ["network", "explainer", "segmenter"]
 SIDES = ("first", "second")
@@ -30,17 +30,6 @@ def with_verdicts(table: pd.DataFrame, claims: pd.DataFrame) -> pd.DataFrame:
     return table.assign(verdict=[verdicts.get(row, "") for row in rows])
 
 
-def first_split(table: pd.DataFrame, spec: dict) -> pd.DataFrame:
-    """Rows of the table's first subset of the images, with the title of their column.
-
-    A value whose study gives it no title, where others have one, has the title "".
-    """
-    columns = value_titles(spec)
-    cells = table[CELL].itertuples(index=False, name=None)
-    table = table.assign(column=[columns.get(cell, "") for cell in cells])
-    return table[table.split == spec["splits"][0]]
-
-
 def arrange(table: pd.DataFrame, spec: dict, titles: dict[str, str], names: dict) -> dict:
     """Arrange a tidy table as it is printed: a group of rows for each data set.
 
@@ -58,18 +47,23 @@ def arrange(table: pd.DataFrame, spec: dict, titles: dict[str, str], names: dict
     Returns
     -------
     dict
-        columns (titles), split, and groups: title of the data set, and rows of a title with a cell
-        for each column. A cell has the number ``sort``, value, interval, published and verdict.
+        columns (titles, and n after those of the same images), split, and groups: title of the data
+        set, and rows of a title with a cell for each column. A cell has the number ``sort``, value,
+        interval, published and verdict.
     """
-    columns, groups = [title for title in value_titles(spec).values() if title], []
-    table = first_split(table, spec)
+    table, groups = printed_rows(table, spec, names), []
+    alike = same_images(table)
     for dataset, part in table.groupby("dataset", sort=False):
         rows = []
-        for _, lines in part.groupby(spec["rows"], sort=False):
+        for title, lines in part.groupby("row", sort=False):
             by_column = {line["column"]: line for line in lines.to_dict("records")}
-            title = row_title(lines.iloc[0].to_dict(), spec["rows"], names)
-            rows.append((title, [cell(by_column.get(column)) for column in columns]))
+            cells = []
+            for columns in alike:
+                own = [by_column.get(column) for column in columns]
+                cells += [*map(cell, own), count(next(filter(None, own), None))]
+            rows.append((title, cells))
         groups.append((titles[dataset], rows))
+    columns = [column for columns in alike for column in (*columns, "n")]
     return {"columns": columns, "split": spec["splits"][0], "groups": groups}
 
 
@@ -88,6 +82,12 @@ def cell(line: dict | None) -> dict:
         "published": published,
         "verdict": line["verdict"],
     }
+
+
+def count(line: dict | None) -> dict:
+    """Print of how many images, or predictions, a number is."""
+    n = None if line is None else line["n"]
+    return cell(None) | ({} if n is None else {"sort": f"{n:.0f}", "value": f"{n:,.0f}"})
 
 
 def interval(line: dict, unit: str, printed=in_unit) -> str:
@@ -120,8 +120,8 @@ def comparisons(
     list of (str, str)
         Title of the data set, and a line about it.
     """
-    table, lines = first_split(table, spec), []
-    shown = table[(table.column != "") & table.value.notna()]
+    table, lines = printed_rows(table, spec, names), []
+    shown = table[table.value.notna()]
     tested = shown[shown.metric.isin(tests.metric[tests.first_segmenter != tests.second_segmenter])]
     # What was tested says more than what stands first.
     columns = [*tested.column, *shown.column]

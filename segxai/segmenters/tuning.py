@@ -31,7 +31,8 @@ def trial_scores(
 ) -> list[float]:
     """Dice of the masks of one target under each pair of settings, those of the view outermost.
 
-    `item` also holds the true mask (H, W); `view` and `segment` are functions of a view's and a
+    `item` also holds the true mask (H, W), which is not empty: every pair is scored on the same
+    images, as the tables are. `view` and `segment` are functions of a view's and a
     segmenter's module.
     """
     explained, truth = item

@@ -19,14 +19,12 @@ MEASURE = ["metric", "view", "reference"]
 # What tells the cells of a row apart.
 CELL = [*MEASURE, "statistic", "where", "with", "minus", "against"]
 AREAS = {"auroc": auroc, "aurc": aurc, "augrc": augrc}
-FINDING = {"metric": "reference_fraction", "reference": "truth"}
 MARKER = {"metric": "reference_fraction", "reference": "marker"}
 # The observations that each `where` keeps.
 SUBSETS = {
     "all": lambda frame: np.full(len(frame), True),
     "correct": lambda frame: level(frame, "correct") == 1,
     "incorrect": lambda frame: level(frame, "correct") == 0,
-    "shown": lambda frame: column(frame, FINDING) > 0,
     "marked": lambda frame: (level(frame, "correct") == 1) & (column(frame, MARKER) > 0),
     "unmarked": lambda frame: (level(frame, "correct") == 1) & (column(frame, MARKER) == 0),
 }

@@ -28,6 +28,7 @@ LINES = {
     ("total", "groups"): "Groups (patients, lesions, slides)",
     ("shared", "groups"): "Groups on several sides of the split",
     ("total", "images without mask"): "Images without mask",
+    ("total", "unknown outlines"): "Images with an unknown outline",
     **{(f"{level} %", "mask area"): f"Mask area, {level} % quantile" for level in QUANTILES},
     ("total", "masks resized"): "Masks resized to their image",
     ("total", "rejected files"): "Files rejected",
@@ -113,6 +114,7 @@ def _images(samples: pd.DataFrame, n_found: int) -> dict[tuple[str, str], float]
         ("total", "groups"): len(sides) if known else np.nan,
         ("shared", "groups"): (sides > 1).sum() if known else np.nan,
         ("total", "images without mask"): (samples.mask_pixels == 0).sum(),
+        ("total", "unknown outlines"): samples.mask_pixels.isna().sum(),
         ("total", "masks resized"): samples.mask_resized.sum(),
     }
     return counts

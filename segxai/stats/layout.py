@@ -18,20 +18,49 @@ def printed(
 
     Values with a ``title`` are printed; all of them where none has one. `titles` are the printed
     names of data sets, `names` those of networks, explainers and segmenters by key. Cells have the
-    form ``41.4 [39.0, 43.9]``, and after a semicolon the published value.
+    form ``41.4 [39.0, 43.9]``, and after a semicolon the published value. A column n follows those
+    that are of the same number of images.
+    """
+    shown = printed_rows(table, spec, names)
+    shown = shown.assign(cell=[_cell(row) for row in shown.itertuples()])
+    by_column = dict(list(shown.set_index("row").groupby(["dataset", "column"])))
+    across = [pd.DataFrame(index=shown.row.unique())]
+    for dataset in shown.dataset.unique():
+        for group in same_images(shown):
+            own = [by_column[dataset, name] for name in group if (dataset, name) in by_column]
+            of_group = [(part.column.iloc[0], part.cell) for part in own]
+            of_group += [("n", part.n.map("{:,.0f}".format)) for part in own[:1]]
+            across += [cells.rename(f"{titles[dataset]}, {name}") for name, cells in of_group]
+    return pd.concat(across, axis=1).fillna("").rename_axis(index="Method")
+
+
+def printed_rows(table: pd.DataFrame, spec: dict, names: dict[str, dict[str, str]]) -> pd.DataFrame:
+    """Rows of a tidy table that are printed, with the titles of their ``row`` and ``column``.
+
+    They are of the first subset of the images. A mean that no image of a data set has is left out,
+    such as false positives where every image shows a finding, unless the data set has no other.
     """
     columns = value_titles(spec)
-    described = list(table[CELL].itertuples(index=False, name=None))
-    shown = table.assign(
-        column=[columns.get(cell, "") for cell in described],
+    table = table.assign(
+        column=[columns.get(cell, "") for cell in table[CELL].itertuples(index=False, name=None)],
         row=[row_title(row, spec["rows"], names) for row in table.to_dict("records")],
     )
-    shown = shown[(shown.column != "") & (shown.split == spec["splits"][0])]
-    across = shown.dataset.map(titles) + ", " + shown.column
-    cells = shown.assign(cell=[_cell(row) for row in shown.itertuples()], column=across)
-    wide = cells.pivot(index="row", columns="column", values="cell").fillna("")
-    wide = wide.loc[shown.row.unique(), across.unique()]
-    return wide.rename_axis(index="Method", columns=None)
+    table = table[(table.column != "") & (table.split == spec["splits"][0])]
+    counted = table.groupby(["dataset", "column"])[["n", "n_undefined"]].transform("max")
+    kept = (counted.n > 0) | ~(counted.n_undefined > 0) | (table.statistic != "mean")
+    return table[kept | ~kept.groupby(table.dataset).transform("any")]
+
+
+def same_images(shown: pd.DataFrame) -> list[list[str]]:
+    """Group neighbouring columns of :func:`printed_rows` that have the same n in every row."""
+    n = shown.pivot(index=["dataset", "row"], columns="column", values="n")
+    groups: list[list[str]] = []
+    for column in shown.column.unique():
+        if groups and n[groups[-1][0]].equals(n[column]):
+            groups[-1].append(column)
+        else:
+            groups.append([column])
+    return groups
 
 
 def markdown(layout: pd.DataFrame) -> str:

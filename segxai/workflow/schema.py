@@ -214,7 +214,7 @@ VALUE = {"metric": several(TEXT), "view": several(TEXT), "reference": several(on
 MEASURE = mapping(VALUE, required=["metric"])
 ROLE_LIST = listed(one_of(*ROLES))
 CHOSEN = {"anyOf": [NAMES, mapping({"roles": ROLE_LIST, "first": TEXT, "last": TEXT}, required=[])]}
-WHERE = one_of("correct", "incorrect", "shown", "marked", "unmarked")
+WHERE = one_of("correct", "incorrect", "marked", "unmarked")
 CELL = mapping(VALUE | {
     "statistic": several(one_of("mean", "auroc", "aurc", "augrc", "error_rate")),
     "where": several(WHERE),

@@ -8,7 +8,7 @@ the path between data set and seed.
 from itertools import chain, product
 from math import ceil
 
-from segxai.workflow.plugins import about
+from segxai.workflow.plugins import about, network_task
 
 # Taken where the number of images of a data set is unknown.
 UNKNOWN_COUNT = 640
@@ -257,6 +257,63 @@ def selections(config: dict, dataset: str, network: str | None = None) -> list[d
             selection = {"split": study["split"], "images": images, "seed": seed}
             chosen[study["split"] or "", images or 0] = selection
     return [chosen[key] for key in sorted(chosen)]
+
+
+def needs_of_outlines(config: dict, dataset: str) -> list[dict]:
+    """What the selected studies need images of a data set for that show an outlined finding.
+
+    A need has the ``study`` and its ``use`` of them; ``split``, the subset that they are of, or
+    None; and ``selections`` of :func:`selections`, whose images they are, or None for all.
+    """
+    needs = []
+    for name, study in selected(config).items():
+        if dataset not in study["datasets"]:
+            continue
+        explained = selections({**config, "run": [name]}, dataset)
+        references = {m.get("reference") for m in chain(*map(measures, study["scores"].values()))}
+        uses = {
+            ("scored", None): references & {"truth", "findings", "instances"},
+            ("tuned on", "validation"): tuned(config, study),
+            ("learnt from", "train"): taught(config, study),
+            ("validated on", "validation"): segmenting(config, study),
+        }
+        needs += [
+            {"study": name, "use": use, "split": split}
+            | {"selections": explained if use in ("scored", "tuned on") else None}
+            for (use, split), needed in uses.items()
+            if needed
+        ]
+    return needs
+
+
+def tuned(config: dict, study: dict) -> list[str]:
+    """Segmenters of a study that have settings to choose between on validation images."""
+    definitions, grid = config["segmenters"], config["tuning"]["grid"]
+
+    def methods(name: str) -> list[str]:
+        own = definitions[name]
+        # A refined mask keeps the view that it was cut from.
+        return [own["method"], *([] if own["of"] else [config["views"][own["view"]]["method"]])]
+
+    of_maps = [name for name in stored(config, study) if "view" in reads(config, name)]
+    return [name for name in of_maps if any(map(grid.get, methods(name)))]
+
+
+def taught(config: dict, study: dict) -> list[str]:
+    """Controls and networks of a study that learn from true masks."""
+    controls = [name for name in stored(config, study) if "training" in reads(config, name)]
+    return controls + segmenting(config, study)
+
+
+def segmenting(config: dict, study: dict) -> list[str]:
+    """Networks of a study that are trained to segment."""
+    own = (config["segmenters"][name]["network"] for name in stored(config, study))
+    networks = {name: config["networks"][name] for name in [*study["networks"], *filter(None, own)]}
+    return [
+        name
+        for name, network in networks.items()
+        if network["training"] and network_task(network) == "segment"
+    ]
 
 
 def own_selections(config: dict, study: str, names: list[str]) -> dict[str, list[dict]]:

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from segxai.stats.cells import CELL as VALUE
 from tests.e2e.conftest import DEMO
 
 pytestmark = pytest.mark.study
@@ -81,17 +82,53 @@ def test_tables_are_what_a_plain_computation_gives(demo, targets, truth, name, s
     for segmenter in segmenters:
         masks = np.load(demo / f"masks/{DATA}/{PATHS[segmenter]}/seed-1.npy").astype(bool)
         rows = targets.row if "integrated-gradients" in PATHS[segmenter] else images
-        dice, iou = [], []
+        expected = {"dice": [], "iou": [], "false_positive": [], "false_positive_area": []}
         for mask, lesion in zip(masks, truth[rows], strict=True):
-            if mask.any() or lesion.any():
+            if lesion.any():
                 both = np.count_nonzero(mask & lesion)
-                iou.append(both / np.count_nonzero(mask | lesion))
-                dice.append(2 * both / (np.count_nonzero(mask) + np.count_nonzero(lesion)))
-        for metric, values in (("dice", dice), ("iou", iou)):
+                areas = np.count_nonzero(mask) + np.count_nonzero(lesion)
+                expected["iou"].append(both / np.count_nonzero(mask | lesion))
+                expected["dice"].append(2 * both / areas)
+            else:
+                expected["false_positive"].append(np.count_nonzero(mask) > 0)
+                expected["false_positive_area"].append(np.count_nonzero(mask) / mask.size)
+        for metric, values in expected.items():
             cell = table.loc[(segmenter, metric)]
             assert cell.value == pytest.approx(100 * np.mean(values), abs=1e-5)
             assert cell.n == len(values)
             assert cell.n_undefined == len(masks) - len(values)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("explainseg_ablation", "explainseg_baselines"),
+        *("segx_alignment", "segu_certainty", "segx_networks", "segx_doses", "segx_shortcut"),
+    ],
+)
+def test_all_rows_are_means_over_the_same_images(demo, name):
+    """Within a data set, network and value all rows have the same n, whatever their masks hold."""
+    table = pd.read_csv(demo / f"tables/{name}.csv", keep_default_na=False, na_values=[])
+    keys = ["dataset", "split", *VALUE]
+    # Masks of images are all of the same images; each network explains the labels that it predicts.
+    keys += [] if name.startswith("explainseg") else ["network"]
+    assert (table.groupby(keys).n.nunique() == 1).all()
+    assert (table.n.astype(int) > 0).any()
+
+
+def test_images_with_and_without_a_lesion_have_their_own_columns(demo):
+    """Overlap is over the images that show a lesion, false positives over the others, all of them."""
+    samples = pd.read_csv(demo / f"data/{DATA}/samples.csv").set_index("image_id")
+    chosen = pd.read_csv(demo / f"targets/{DATA}/images.csv").image_id
+    shown = (samples.mask_pixels[chosen] > 0).sum()
+    assert 0 < shown < len(chosen)
+    table = read_table(demo, "explainseg_ablation")
+    for metric, n in (("iou", shown), ("false_positive", len(chosen) - shown)):
+        cells = table.xs(metric, level="metric")
+        assert set(cells.n) == {n}
+        assert set(cells.n_undefined) == {len(chosen) - n}
+    printed = (demo / "tables/explainseg_ablation.md").read_text()
+    assert f" {shown} " in printed and f" {len(chosen) - shown} " in printed
 
 
 def test_baselines_find_lesions_and_are_compared_with_xncut(demo):

@@ -1,5 +1,7 @@
 """Every metric keeps what it promises; overlap against closed forms and a reference."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -9,10 +11,15 @@ from torchmetrics.functional.classification import binary_f1_score, binary_jacca
 
 from segxai.metrics.case import Case
 from segxai.metrics.overlap import dice, iou
+from segxai.metrics.scoring import Plan, measure_mask
 from segxai.workflow.plugins import about, load, methods
 
 METRICS = methods("metrics")
-OF_MAPS = [name for name in METRICS if "view" in about("metrics", name)["reads"]]
+READ = {name: {*about("metrics", name)["reads"]} for name in METRICS}
+OF_MAPS = [name for name in METRICS if "view" in READ[name]]
+COMPARING = [name for name in METRICS if READ[name] & {"reference", "instances"}]
+
+FALSE_POSITIVES = ("false_positive", "false_positive_area")
 
 masks = arrays(bool, (3, 6, 5))
 
@@ -68,11 +75,22 @@ def test_overlap_refuses_what_is_no_mask(prediction, words):
 
 def measure(method: str, case: Case, **settings) -> dict[str, float]:
     """Values of a metric by name, with its default settings where none are given."""
-    said = about("metrics", method)
-    defaults = {name: key["default"] for name, key in said["settings"].items() if "default" in key}
-    module, settings = load("metrics", {"method": method, **defaults, **settings})
+    module, settings = load("metrics", defined(method) | settings)
     values = module.measure(case, **settings)
     return values if isinstance(values, dict) else {method: values}
+
+
+def defined(method: str) -> dict:
+    """Definition of a metric with its default settings."""
+    said = about("metrics", method)["settings"]
+    return {"method": method} | {name: key["default"] for name, key in said.items()}
+
+
+def scored(method: str, case: Case, reference: str) -> list[float]:
+    """Values of a metric as score files hold them."""
+    asked = {"segmenter": "", "segmenter_definition": None, "view": None, "reference": reference}
+    plan = Plan([asked | {"metric": {"name": method, **defined(method)}}])
+    return [*measure_mask(case, plan).values()]
 
 
 def random_case(seed: int) -> Case:
@@ -98,8 +116,8 @@ def test_a_metric_says_what_it_is(method):
     said = about("metrics", method)
     assert said["direction"] in ("higher", "lower", "none")
     assert said["range"][0] < said["range"][1]
-    known = {"view", "mask", "reference", "instances", "probabilities", "segmentation"}
-    assert said["reads"] and {*said["reads"]} <= known
+    of_case = {"view", "mask", "reference", "instances", "probabilities", "segmentation"}
+    assert READ[method] and READ[method] <= of_case | {"absence"}
     assert said["undefined"].endswith(".")
     assert list(measure(method, random_case(0))) == said.get("names", [method])
 
@@ -109,9 +127,13 @@ def test_a_metric_says_what_it_is(method):
 def test_a_metric_stays_in_its_range(method, seed):
     """Every value of a random case is a defined float in the range that the metric promises."""
     low, high = about("metrics", method)["range"]
-    for value in measure(method, random_case(seed)).values():
+    case = random_case(seed)
+    for value in measure(method, case).values():
         assert type(value) is float
-        assert low <= value <= high or (method == "panoptic_quality" and np.isnan(value))
+        assert low <= value <= high or "absence" in READ[method]
+    if "absence" in READ[method]:
+        nothing = replace(case, reference=np.zeros_like(case.reference))
+        assert low <= measure(method, nothing)[method] <= high
 
 
 @pytest.mark.parametrize("method", METRICS)
@@ -147,6 +169,46 @@ def test_an_empty_reference_has_a_size():
     empty = Case(reference=np.zeros((4, 5), np.uint8))
     assert measure("reference_fraction", empty) == {"reference_fraction": 0}
     assert np.isnan(measure("iou_ceiling", empty)["iou_ceiling"])
+
+
+@pytest.mark.parametrize("method", COMPARING)
+def test_the_reference_alone_decides_where_a_score_is_defined(method):
+    """An overlap is scored where there is something to overlap, whatever a mask or map marks.
+
+    Rows of a table are then means over the same images. Metrics of absence are defined where there
+    is nothing, and none is where the outline is unknown.
+    """
+    square, empty = np.zeros((2, 20, 30), np.uint8)
+    square[5:10, 5:11] = 1
+    pixel = np.zeros_like(square)
+    pixel[0, 0] = 1
+    for name, reference in {"present": square, "empty": empty, "unknown": None}.items():
+        defined = {"present": "absence" not in READ[method], "empty": "absence" in READ[method]}
+        if method == "reference_fraction":
+            defined["present"] = True
+        for marked in (empty, pixel, square, np.ones_like(square)):
+            shown = {"reference": reference, "instances": reference}
+            case = Case(view=marked.astype(float), mask=marked, **shown)
+            values = scored(method, case, "truth")
+            assert np.isfinite(values).tolist() == [defined.get(name, False)] * len(values)
+
+
+@pytest.mark.parametrize("method", ["iou_at", "auitc"])
+def test_an_empty_segmentation_agrees_with_no_map(method):
+    """SegU is a certainty of every prediction: 0 where nothing is segmented, of any map."""
+    empty = np.zeros((20, 30), np.uint8)
+    for view in (np.zeros((20, 30)), np.ones((20, 30)), random_case(0).view):
+        assert scored(method, Case(view=view, reference=empty), "segmentation") == [0]
+
+
+def test_false_positives_of_known_masks():
+    """6 of 600 pixels marked where nothing is: a false positive of 1 %; none marked: 0 and 0."""
+    empty, marked = np.zeros((2, 20, 30), np.uint8)
+    marked[0, :6] = 1
+    for mask, expected in ((marked, [1, 0.01]), (empty, [0, 0])):
+        case = Case(mask=mask, reference=empty)
+        found = [scored(name, case, "truth")[0] for name in FALSE_POSITIVES]
+        assert found == expected
 
 
 def test_confidences_of_one_label():

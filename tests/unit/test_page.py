@@ -113,19 +113,21 @@ class Reader(HTMLParser):
 def test_table_is_arranged_by_data_set_and_declared_value():
     """Rows and titled values of the first split, in their order, with interval and verdict."""
     table = shown("variants")
-    assert (table["columns"], table["split"]) == (["Dice %"], "all")
+    assert (table["columns"], table["split"]) == (["Dice %", "n"], "all")
     ((title, rows),) = table["groups"]
     assert title == "Toy"
     assert [row for row, _ in rows] == list(toy_study.SEGMENTERS.values())
-    cells = [cell for _, (cell,) in rows]
+    cells = [cell for _, (cell, _) in rows]
+    # n is sorted by, and has no interval.
+    assert [(n["value"], n["sort"], n["interval"]) for _, (_, n) in rows] == [("15", "15", "")] * 3
     assert [cell["value"] for cell in cells] == ["40.0", "60.2", "–"]
     assert cells[1]["interval"] == "59.2 to 61.2"
     assert (cells[1]["published"], cells[1]["verdict"]) == ("paper 61.0 ✓", "reproduced")
     ((_, rows),) = shown("alignment")["groups"]
     values = [(row, [cell["value"] for cell in cells]) for row, cells in rows]
     assert values == [
-        ("ResNet-50 SHAP", ["0.250", "0.500"]),
-        ("DenseNet-121 Grad-CAM", ["0.250", "0.750"]),
+        ("ResNet-50 SHAP", ["0.250", "0.500", "15"]),
+        ("DenseNet-121 Grad-CAM", ["0.250", "0.750", "15"]),
     ]
 
 

@@ -189,8 +189,9 @@ def test_scores_of_correct_and_incorrect_labels(script, data):
     # The finding of a is 5 % of the image, and alone at the top of its map.
     assert values["iou_at", "relevance", "truth"].tolist()[:2] == [1, 0]
     assert values["iou_at", "segx", "truth"].tolist()[:2] == [1, 0]
-    # Image i3 has a constant map and nothing segmented: neither score is defined.
-    assert values["iou_at"].loc["i3:a"].isna().all()
+    # Image i3 shows nothing: nothing can be overlapped, and SegU is 0 as nothing is segmented.
+    undefined = pytest.approx([np.nan, np.nan, np.nan, 0], nan_ok=True)
+    assert values["iou_at"].loc["i3:a"].tolist() == undefined
     # In i5 nothing is segmented, though a finding is there.
     assert values["iou_at"].loc["i5:a"].tolist() == [1, 0, 0, 0]
     # Nothing is to be segmented in i3; of both findings of i2 one is that of the label.
@@ -233,12 +234,15 @@ def test_doses_of_the_true_mask(script, data):
     assert values["none"].tolist() == [1, 1, 0.5, 1]
     assert 0 < values["eroded", "iou_at", "segx", "truth"] < 1
     assert values["gone"].tolist() == [1, 0, 0, 0]
-    # Image i3 shows nothing: no dose can change that, and its constant map agrees.
-    assert scores[scores.image_id == "i3"].value.isna().all()
+    # Image i3 shows nothing, which no dose can change: only SegU is defined, and 0.
+    of_nothing = scores[scores.image_id == "i3"]
+    certainty = of_nothing.reference == "segmentation"
+    assert of_nothing.value[~certainty].isna().all()
+    assert of_nothing.value[certainty].tolist() == [0, 0, 0]
 
 
 def test_an_unknown_outline_is_no_empty_mask(script, data):
-    """What is compared with an outline that nobody drew is undefined, its size too."""
+    """What is compared with an outline that nobody drew is undefined, false positives too."""
     outlines = pd.DataFrame({"row": [2, 2, 5], "class": [0, 1, 0], "place": [-1, 0, 1]})
     outlines.to_csv(data / "outlines.csv", index=False)
     np.save(data / "truth.npy", np.load(data / "truth.npy")[:2])
@@ -255,8 +259,13 @@ def test_an_unknown_outline_is_no_empty_mask(script, data):
     # The other label's outline is known; the union of both is not.
     assert np.isfinite(values[5:7]).all() and np.isnan(values[7:9]).all()
     assert np.isfinite(values[[4, 9]]).all()
-    masks = score_masks(script, data, [request("iou", reference="truth", segmenter="")])
-    assert masks.value.isna().tolist() == [True, False, False]
+    measured = ("iou", "false_positive", "false_positive_area")
+    requests = [request(metric, reference="truth", segmenter="") for metric in measured]
+    masks = score_masks(script, data, requests)
+    # Unknown, empty, and 20 of 400 pixels, each below a mask that marks all.
+    undefined = [np.nan] * 3
+    expected = [undefined, [np.nan, 1, 1], [0.05, np.nan, np.nan]]
+    np.testing.assert_array_equal(masks.value.to_numpy().reshape(3, 3), expected)
 
 
 def test_relevance_on_a_marker(script, data):
@@ -339,7 +348,7 @@ def test_masks_of_images_and_of_targets(script, data):
     assert list(scores) == COLUMNS
     assert scores.segmenter.unique().tolist() == ["s"]
     assert scores.target_id.isna().all() and scores.correct.isna().all()
-    # Nothing found where something is, scores 0; nothing where nothing is, is undefined.
+    # Nothing found where something is, scores 0; where nothing is, nothing can be overlapped.
     expected = [[2 / 3, 0.05, 0.1], [np.nan, 0, 0], [0, 0, 0.1]]
     np.testing.assert_allclose(scores.value.to_numpy().reshape(3, 3), expected)
     pd.DataFrame({"target_id": ["i2:a", "i2:b", "i5:a"]}).to_csv(data / "masks.csv", index=False)
@@ -349,7 +358,7 @@ def test_masks_of_images_and_of_targets(script, data):
 
 
 def test_objects_of_a_mask_are_scored(script, data, caplog):
-    """A perfect mask merges touching objects; where nothing is, nothing found is undefined."""
+    """A perfect mask merges touching objects; where no object is, no score is defined."""
     objects = np.zeros((6, 20, 20), np.uint16)
     objects[2, 0:4, 0:2], objects[2, 0:4, 2:4], objects[3, 0:4, 0:4] = 7, 40_000, 1
     np.save(data / "instances.npy", objects)
@@ -366,6 +375,6 @@ def test_objects_of_a_mask_are_scored(script, data, caplog):
     values = scores.pivot(index="image_id", columns="metric", values="value")
     # One component of 16 pixels over two objects of 8: chosen twice, and an IoU of 0.5 is no match.
     assert values.aji.tolist()[:2] == [0.5, 1]
-    assert values.pq.tolist()[:2] == [0, 1]
+    assert values.pq.tolist()[:2] == values.sq.tolist()[:2] == [0, 1]
     assert values.loc["i5"].isna().all()
     assert "2 of 3 images have no numbers of objects" in caplog.text

@@ -73,6 +73,8 @@ def data(tmp_path):
             "image_id": [names[row] for row in explained],
             "row": explained,
             "split": [split[row] for row in explained],
+            "kind": "label",
+            "channel": 0,
         }
     )
     write_table(tmp_path / "targets.csv", targets[::-1])
@@ -172,6 +174,20 @@ def test_refinement_is_tuned_on_the_coarse_masks(script, data):
     assert chosen["view"] == view
     assert len(trials) == 2
     assert trials.dice.max() > 0.98
+
+
+def test_tuning_is_on_images_that_show_their_target(script, data):
+    """Images without a finding, or of an unknown outline, take no place among those tuned on."""
+    masks = {row: truth_of(row) for row in range(N)} | {4: None, 5: 0 * truth_of(5)}
+    with mask_rows(data / "truth.npy", data / "outlines.csv", SIDE) as append:
+        for row, mask in masks.items():
+            append(row, {0: mask})
+    # The validation images 5, 4 and 3 are explained in this order.
+    _, trials = tune(script, data, n_images=1)
+    assert (trials.n == 1).all()
+    assert trials.dice.max() > 0.8
+    _, trials = tune(script, data, n_images=3)
+    assert (trials.n == 1).all()
 
 
 def test_without_validation_images_the_defaults_are_kept(script, data):

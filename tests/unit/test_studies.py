@@ -84,6 +84,7 @@ CONFIG = {
     "run": ["masks", "maps"],
     "seeds": [1, 2],
     "shard_size": 16,
+    "tuning": {"grid": {}},
     "studies": {"masks": MASKS, "maps": MAPS, "other": MAPS},
     "datasets": {
         "lesions": DATASET
@@ -279,6 +280,45 @@ def test_number_of_shards(config, run, change, shards):
     config["run"] = run
     config["datasets"]["findings"] |= change
     assert studies.n_shards(config, "findings") == shards
+
+
+def test_masks_are_needed_where_they_are_used(config):
+    """Scores need the explained images, tuning those of validation, controls and U-Nets training.
+
+    Nothing is tuned without values to choose between, and a network used as published learns from
+    no mask.
+    """
+
+    def uses(dataset):
+        needs = studies.needs_of_outlines(config, dataset)
+        return [(need["study"], need["use"], need["split"]) for need in needs]
+
+    config["tuning"] = {"grid": {"ncut": {"sigma_relevance": [0.1]}}}
+    of_masks = [
+        ("masks", "scored", None),
+        ("masks", "tuned on", "validation"),
+        ("masks", "learnt from", "train"),
+    ]
+    assert uses("lesions") == of_masks
+    assert uses("findings") == [*of_masks, ("maps", "scored", None)]
+    explained = studies.needs_of_outlines(config, "findings")[-1]["selections"]
+    assert explained == [{"split": "test", "images": 30, "seed": 3}]
+    config["networks"]["unet"]["training"] = {"loss": "segmentation"}
+    assert uses("findings")[-2:] == [
+        ("maps", "learnt from", "train"),
+        ("maps", "validated on", "validation"),
+    ]
+    config["tuning"] = {"grid": {"crf": {}, "morphology": {"dilate": [3]}}}
+    assert ("masks", "tuned on", "validation") not in uses("lesions")
+    config["tuning"] = {"grid": {"smoothed": {"sigma": [4]}}}
+    assert ("masks", "tuned on", "validation") in uses("lesions")
+
+
+def test_a_new_segmenter_changes_no_need(config):
+    """What is checked before training does not depend on which segmenters a study has."""
+    before = studies.needs_of_outlines(config, "lesions")
+    config["studies"]["masks"]["segmenters"].remove("tokens")
+    assert studies.needs_of_outlines(config, "lesions") == before
 
 
 def test_values_of_lists_are_multiplied():

@@ -560,14 +560,6 @@ def test_networks():
     assert net.ci_low[3:].isna().all()
 
 
-def test_masks_of_images_that_show_a_finding():
-    """`shown` leaves out the images whose truth is empty."""
-    table = wide().assign(area=[0.1] * 9 + [0.0] * 15)
-    value = {"metric": "iou_at", "view": "segx", "reference": "truth", "where": "shown"}
-    found = cell(make(tidy(table), spec(table="networks", values=[value])), where="shown")
-    assert found.value == pytest.approx(table.iou_segx[:9].mean())
-
-
 def test_printed_for_papers():
     """Fractions have three decimals, the published value beside them; LaTeX escapes names."""
     values = [
@@ -580,15 +572,48 @@ def test_printed_for_papers():
     names = {"network": {"net": "Net"}, "explainer": {}}
     layout = printed(table, declared, {"toy": "Toy"}, names)
     number = cell(table, where="correct")
+    # The areas are of all predictions, correct or not: 24 of them.
     assert list(layout.columns) == [
-        "Toy, c_IoU, correct",
-        "Toy, AUROC entropy",
-        "Toy, AUROC maximum_probability",
+        *("Toy, c_IoU, correct", "Toy, n"),
+        *("Toy, AUROC entropy", "Toy, AUROC maximum_probability", "Toy, n"),
     ]
+    assert layout["Toy, n"].to_numpy().tolist() == [["19", "24"]]
     assert layout.loc["Net shap", "Toy, c_IoU, correct"] == (
         f"{number.value:.3f} [{number.ci_low:.3f}, {number.ci_high:.3f}]; paper 0.500"
     )
     assert r"Toy, c\_IoU, correct" in latex(layout)
+
+
+def test_every_number_is_printed_with_its_n():
+    """Neighbouring columns share an n only where it is the same in every row, missing maps too."""
+    first, second = wide(), wide(seed=1).iloc[2:]
+    first.loc[1, "auitc_original"] = np.nan
+    scores = pd.concat([tidy(first), tidy(second, explainer="gradcam")])
+    names = ["iou_original", "iou_segx", "auitc_original", "auitc_segx"]
+    measured = [dict(zip(("metric", "view", "reference"), MEASURES[n], strict=True)) for n in names]
+    values = [value | {"title": name} for value, name in zip(measured, names, strict=True)]
+    declared = spec(table="alignment", values=values)
+    table = make(scores, declared).assign(published=np.nan)
+    layout = printed(table, declared, {"toy": "Toy"}, {})
+    printed_names = ["iou_original", "iou_segx", "n", "auitc_original", "n", "auitc_segx", "n"]
+    assert list(layout.columns) == [f"Toy, {name}" for name in printed_names]
+    undefined = first[names].isna().sum(), second[names].isna().sum()
+    expected = [[str(24 - n) for n in undefined[0]], [str(22 - n) for n in undefined[1]]]
+    found = layout["Toy, n"].to_numpy().tolist()
+    assert found == [[row[0], row[2], row[3]] for row in expected]
+
+
+def test_a_mean_that_no_image_has_is_not_printed():
+    """Of a data set without empty images false positives have no column; the CSV has them."""
+    nothing = tidy(wide()).assign(dataset="other")
+    nothing.loc[nothing.metric == "entropy", "value"] = np.nan
+    values = [{"metric": name, "title": name} for name in ("maximum_probability", "entropy")]
+    declared = spec(table="any", values=values, datasets=["toy", "other"])
+    table = make(pd.concat([tidy(wide()), nothing]), declared).assign(published=np.nan)
+    assert len(table) == 4
+    layout = printed(table, declared, {"toy": "Toy", "other": "Other"}, {})
+    shown = ["Toy, maximum_probability", "Toy, entropy", "Other, maximum_probability"]
+    assert [name for name in layout if not name.endswith(", n")] == shown
 
 
 def test_values_without_titles_are_named_by_their_keys():
@@ -596,8 +621,9 @@ def test_values_without_titles_are_named_by_their_keys():
     declared = spec(**CERTAINTY)
     table = tables.beside_published(make(tidy(wide()), declared), PUBLISHED)
     layout = printed(table, declared, {"toy": "Toy"}, {})
-    assert layout.columns.is_unique
-    assert layout.shape == (1, len(table))
+    numbers = layout.columns[layout.columns != "Toy, n"]
+    assert numbers.is_unique
+    assert len(numbers) == len(table)
     assert "Toy, auroc_difference iou_at relevance minus maximum_probability segmentation" in layout
 
 

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scripts import choose_images, choose_targets
+from scripts import check_outlines, choose_images, choose_targets
 from segxai.datasets.selection import background_rows, chosen_rows, shard_column
 from segxai.explain.target import Label, Region, evaluate
 from segxai.job.files import read_rows
@@ -166,3 +166,41 @@ def test_chosen_images_carry_their_row_and_shard(tmp_path):
     assert found.row.tolist() == [0, 5, 10]
     assert sorted(found.shard) == found.shard.tolist()
     assert set(found.shard) == {0, 1}
+
+
+def need(use: str, split: str | None = None, explained: list[dict] | None = None) -> dict:
+    """A need of images as `segxai.workflow.studies.needs_of_outlines` states it."""
+    return {"study": "s", "use": use, "split": split, "selections": explained}
+
+
+def checked(folder, mask_pixels, needs) -> pd.DataFrame:
+    """Check needs of fifteen images, a fifth of them validation images."""
+    table = samples(15).assign(mask_pixels=mask_pixels)
+    table.to_csv(folder / "samples.csv", index=False)
+    check_outlines.main(folder / "samples.csv", needs, folder / "outlines.csv")
+    return read_rows(folder / "outlines.csv")
+
+
+def test_outlines_are_counted_by_use(tmp_path):
+    """Images that show something, nothing, and what is unknown, of each use by hand."""
+    pixels = [9, 0, 9, 9, 0, np.nan, 9, 9, 9, 9, 3, 0, np.nan, 9, 9]
+    uses = [need("tuned on", "validation"), need("scored", explained=[asked()])]
+    found = checked(tmp_path, pixels, uses)
+    # Validation images are i0, i5 and i10.
+    counts = found[["images", "outlined", "empty", "unknown"]].to_numpy().tolist()
+    assert counts == [[3, 2, 0, 1], [15, 10, 3, 2]]
+
+
+@pytest.mark.parametrize(
+    ("empty", "uses", "words"),
+    [
+        (range(15), [need("scored")], "none of the 15 images that are scored by study s"),
+        ([0, 5, 10], [need("tuned on", "validation")], "none of the 3 validation images that"),
+        ([1, 2], [need("tuned on", "validation", [asked("train")])], "none of the 0 val"),
+    ],
+)
+def test_a_use_that_no_image_can_serve_is_refused(tmp_path, empty, uses, words):
+    """Empty masks of all images of a use are one sentence with the table and the remedy."""
+    pixels = [0 if row in empty else 9 for row in range(15)]
+    with pytest.raises(InputError, match=rf"samples\.csv: {words}.*check the masks.*`split`"):
+        checked(tmp_path, pixels, uses)

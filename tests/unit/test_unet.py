@@ -215,15 +215,31 @@ def test_masks_of_another_size_are_resized():
     assert histories[0].equals(histories[1])
 
 
-def test_validation_without_any_mask_has_no_dice():
-    """Where all masks, true and found, are empty, Dice is undefined and training goes on."""
+@pytest.mark.parametrize("bias", [-20.0, 20.0])
+def test_validation_without_any_mask_has_no_dice(bias):
+    """Where all true masks are empty, Dice is undefined whatever is found; training goes on."""
     images, masks = phantoms(2)
     empty = Patches(images, np.zeros_like(masks), 32, CPU)
     model = unet(1, width=32, seed=0)
-    nn.init.constant_(model.head.bias, -20.0)
+    nn.init.constant_(model.head.bias, bias)
     history = train_segmenter(model, empty, empty, TO_INPUT, TRAINING | {"epochs": 1}, seed=0)
     assert history.validation_dice.isna().all()
     assert history.validation_loss.notna().all()
+
+
+def test_validation_dice_is_of_images_that_show_something():
+    """An empty true mask, marked or not, changes no Dice."""
+    images, masks = phantoms(4)
+    shown = Patches(images[:2], masks[:2], 32, CPU)
+    mixed = Patches(images, np.concatenate([masks[:2], 0 * masks[2:]]), 32, CPU)
+    histories = [
+        train_segmenter(
+            unet(1, width=32, seed=0), shown, held_out, TO_INPUT, TRAINING | {"epochs": 2}, seed=0
+        )
+        for held_out in (shown, mixed)
+    ]
+    first, second = (history.validation_dice for history in histories)
+    np.testing.assert_allclose(first, second)
 
 
 def test_weights_survive_a_round_trip(tmp_path):
