@@ -19,8 +19,9 @@ from segxai.images.masks import read_masks
 from segxai.job.files import read_rows, read_scores
 from segxai.job.log import log, run
 from segxai.segmenters.writing import mask_key
-from segxai.stats.cells import FINDING, MEASURE
+from segxai.stats.cells import FINDING
 from segxai.workflow.plugins import load
+from segxai.workflow.shown import MEASURE
 
 # Without a true mask a score is zero or undefined, whatever was drawn.
 TRUTH_FRACTION = score_key(FINDING)

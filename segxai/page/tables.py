@@ -5,8 +5,7 @@ import pandas as pd
 from pandas.api.types import is_numeric_dtype
 
 from segxai.page.page import VERDICTS, in_unit, p_value, signed
-from segxai.stats.cells import CELL
-from segxai.stats.layout import row_title, value_titles
+from segxai.workflow.shown import CELL, row_title, value_titles
 
 ROW = ["network", "explainer", "segmenter"]
 SIDES = ("first", "second")
