@@ -178,7 +178,8 @@ def printed(wildcard, caption):
     """How Snakemake's own report shows a table, its tests or a figure."""
     return {
         "caption": f"../report/{caption}.rst",
-        "category": lambda wildcards: study_with(wildcards)["title"],
+        # Braces are wildcards to Snakemake's report unless a space without width follows.
+        "category": lambda wildcards: study_with(wildcards)["title"].replace("{", "{\u200b"),
         "labels": {"shows": f"{{{wildcard}}}", "as": wildcard if wildcard == "figure" else caption},
     }
 

@@ -19,8 +19,8 @@ from segxai.images.masks import read_masks
 from segxai.job.files import read_rows, read_scores
 from segxai.job.log import log, run
 from segxai.segmenters.writing import mask_key
-from segxai.stats.cells import MEASURE
 from segxai.workflow.plugins import load
+from segxai.workflow.shown import MEASURE
 
 # By it the errors are chosen that a reader would trust the most.
 CONFIDENCE = {"metric": "maximum_probability"}

@@ -4,8 +4,7 @@ from segxai.figures.responses import responses
 from segxai.figures.style import save
 from segxai.job.files import read_rows
 from segxai.job.log import run
-from segxai.stats.cells import CELL
-from segxai.stats.layout import value_titles
+from segxai.workflow.shown import CELL, value_titles
 
 DOSE = ["dataset", "network", "explainer", "kind", "radius"]
 

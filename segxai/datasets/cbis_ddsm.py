@@ -12,11 +12,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from segxai.datasets.record import Record, image_files, index_files, require_unique
+from segxai.datasets.record import Record, image_files, index_files, is_added
 from segxai.datasets.splits import TEST, TRAIN
 from segxai.images import dicom
 from segxai.job.files import read_table
 from segxai.job.log import InputError, reason
+from segxai.workflow.names import name_key
 
 ABOUT = {
     "title": "CBIS-DDSM", "cites": "doi:10.1038/sdata.2017.177",
@@ -67,7 +68,7 @@ def read(folder: Path, abnormalities: str = "mass") -> list[Record]:
     for kind in ABNORMALITIES[abnormalities]:
         for side in (TRAIN, TEST):
             name = f"{kind}_case_description_{side}_set.csv"
-            cases = read_cases(tables.get(name, folder / name))
+            cases = read_cases(tables.get(name_key(name), folder / name))
             for _, lesions in cases.groupby("image", sort=False):
                 uids = [*lesions["image"], *lesions["mask"], *lesions["crop"]]
                 image, *masks = (series.get(uid, folder / uid) for uid in dict.fromkeys(uids))
@@ -82,7 +83,6 @@ def read(folder: Path, abnormalities: str = "mass") -> list[Record]:
                         lesions=lesions["mask"].nunique(),
                     )
                 )
-    require_unique((record.image_id for record in records), folder)
     return records
 
 
@@ -92,9 +92,7 @@ def read_cases(table: Path) -> pd.DataFrame:
     It has patient_id, label, image_id (such as ``Mass-Training_P_00001_LEFT_CC``), and the
     SeriesInstanceUID of image, mask and crop.
     """
-    # Some cells end in a line break.
-    text = read_table(table, ["patient_id", "pathology", *PATHS.values()])
-    text = text.apply(lambda column: column.str.strip())
+    text = read_table(table, ["patient_id", "pathology", *PATHS.values()], unique=False)
     if unknown := sorted(set(text["pathology"]) - set(LABELS)):
         raise InputError(
             f"{table}: has the pathology '{unknown[0]}', which is none of {', '.join(LABELS)}; "
@@ -125,9 +123,12 @@ def index_series(folder: Path) -> dict[str, Path]:
             children.clear()
             continue
         seen.add(real)
+        children[:] = [name for name in children if not is_added(place / name)]
         if uid := identify(place):
             if other := folders.get(uid):
-                raise InputError(f"{place}: is the same series as {other}; remove one of the two.")
+                raise InputError(
+                    f"{place}: is the same series as {other}; move one of the two elsewhere."
+                )
             folders[uid] = place
     return folders
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from segxai.datasets.record import Finding, Record, index_files, joined_label, require_unique
 from segxai.job.files import read_json
 from segxai.job.log import InputError, reason
+from segxai.workflow.names import name_key
 
 ABOUT = {
     "title": "ChestX-Det10", "cites": "arXiv:2006.10550",
@@ -68,7 +69,7 @@ def read(folder: Path, masks: str = "boxes") -> list[Record]:
             records.append(
                 Record(
                     image_id,
-                    images.get(name, folder / f"{part}_data" / name),
+                    images.get(name_key(name), folder / f"{part}_data" / name),
                     source,
                     joined_label(finding.label for finding in labelled[name]),
                     groups.get(name, image_id),

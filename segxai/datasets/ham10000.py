@@ -10,9 +10,10 @@ References
 
 from pathlib import Path
 
-from segxai.datasets.record import Record, index_files, require_unique
+from segxai.datasets.record import Record, index_files
 from segxai.job.files import read_table
 from segxai.job.log import InputError
+from segxai.workflow.names import name_key
 
 ABOUT = {"title": "HAM10000", "cites": "doi:10.1038/sdata.2018.161", "settings": {}}
 
@@ -37,17 +38,16 @@ def read(folder: Path) -> list[Record]:
     """
     table = find_table(folder)
     rows = read_table(table, ["image_id", "dx", "lesion_id"])
-    require_unique(rows["image_id"], table)
     images = index_files(folder, "*.jpg", IMAGE_FOLDERS)
     if not images:
         raise InputError(
             f"{folder}: has no image in 'HAM10000_images_part_1', 'HAM10000_images_part_2' or "
             "'images'; check `path` of the data set."
         )
-    if unlisted := sorted(images.keys() - set(rows["image_id"] + ".jpg")):
+    if unlisted := sorted(images.keys() - set(map(name_key, rows["image_id"] + ".jpg"))):
         raise InputError(
             f"{table}: has no row for {images[unlisted[0]].name}; replace it by an intact copy or "
-            "remove the image."
+            "move the image elsewhere."
         )
     masks = index_files(folder, "*_segmentation.png")
     records = []
@@ -61,8 +61,8 @@ def read(folder: Path) -> list[Record]:
         records.append(
             Record(
                 row.image_id,
-                images.get(image, folder / "images" / image),
-                masks.get(mask, folder / MASK_FOLDER / mask),
+                images.get(name_key(image), folder / "images" / image),
+                masks.get(name_key(mask), folder / MASK_FOLDER / mask),
                 label=row.dx,
                 group=row.lesion_id,
             )

@@ -12,7 +12,7 @@ References
 
 from pathlib import Path
 
-from segxai.datasets.record import Record, require_unique
+from segxai.datasets.record import Record, files_by_name, is_added, stem
 from segxai.job.log import InputError
 
 ABOUT = {"title": "NuInsSeg", "cites": "doi:10.1038/s41597-024-03117-2", "settings": {}}
@@ -51,27 +51,26 @@ def read(folder: Path) -> list[Record]:
     """
     records = []
     for tissue in find_tissues(folder):
-        images = by_stem(tissue / IMAGES)
+        images = files_by_name(tissue / IMAGES)
         labelled = {}
-        for name in reversed(INSTANCES):
-            labelled |= by_stem(tissue / name)
-        binary = by_stem(tissue / BINARY)
-        names = sorted(images.keys() | labelled.keys() | binary.keys())
+        for part in reversed(INSTANCES):
+            labelled |= files_by_name(tissue / part)
+        binary = files_by_name(tissue / BINARY)
+        names = {key: stem(file) for key, file in (binary | labelled | images).items()}
         if not names:
-            raise InputError(f"{tissue}: holds no images; restore or remove it.")
-        for name in names:
+            raise InputError(f"{tissue}: holds no images; restore it or move it elsewhere.")
+        for key, name in sorted(names.items(), key=lambda item: item[1]):
             absent = tissue / INSTANCES[0] / f"{name}.tif"
             records.append(
                 Record(
                     name,
-                    images.get(name, tissue / IMAGES / f"{name}.png"),
-                    labelled.get(name) or binary.get(name, absent),
+                    images.get(key, tissue / IMAGES / f"{name}.png"),
+                    labelled.get(key) or binary.get(key, absent),
                     label=tissue.name,
                     group=name,
-                    instances=labelled.get(name),
+                    instances=labelled.get(key),
                 )
             )
-    require_unique((record.image_id for record in records), folder)
     return records
 
 
@@ -79,15 +78,15 @@ def find_tissues(folder: Path) -> list[Path]:
     """Find the folders of the tissues in `folder` or one folder deeper, sorted by name."""
     tissues: dict[str, Path] = {}
     for path in sorted([*folder.glob("*/"), *folder.glob("*/*/")]):
-        hidden = any(part.startswith((".", "__")) for part in path.relative_to(folder).parts)
-        if hidden or not (path.name in TISSUES or (path / IMAGES).is_dir()):
+        if is_added(path, folder) or not (path.name in TISSUES or (path / IMAGES).is_dir()):
             continue
         if path.name not in TISSUES:
             raise InputError(
-                f"{path}: is none of the {len(TISSUES)} published tissues; rename or remove it."
+                f"{path}: is none of the {len(TISSUES)} published tissues; rename it, or move it "
+                "elsewhere."
             )
         if other := tissues.get(path.name):
-            raise InputError(f"{path}: has the name of {other}; remove one of the two.")
+            raise InputError(f"{path}: has the name of {other}; move one of the two elsewhere.")
         tissues[path.name] = path
     if not tissues:
         raise InputError(
@@ -95,15 +94,3 @@ def find_tissues(folder: Path) -> list[Path]:
             "set name the folder that does."
         )
     return [tissues[name] for name in sorted(tissues)]
-
-
-def by_stem(folder: Path) -> dict[str, Path]:
-    """Files of a folder by their names without suffix; none where there is no such folder."""
-    files: dict[str, Path] = {}
-    for path in sorted(folder.glob("*")):
-        if path.name.startswith(".") or path.is_dir():
-            continue
-        if other := files.get(path.stem):
-            raise InputError(f"{path}: has the name of {other.name}; remove one of the two.")
-        files[path.stem] = path
-    return files

@@ -75,7 +75,9 @@ def load_pair(
             f"{', '.join(channels)}; correct them."
         )
     if image.dtype.kind == "f" and not np.isfinite(image).all():
-        raise InputError(f"{record.image}: holds NaN or infinite values; replace or remove it.")
+        raise InputError(
+            f"{record.image}: holds NaN or infinite values; replace it by the original."
+        )
     shape, resized = image.shape[:2], False
     if record.findings is not None:
         masks = {

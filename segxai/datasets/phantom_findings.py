@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image
 
 from segxai.datasets.phantoms.radiographs import CLASSES, image_name, phantom_findings
-from segxai.datasets.record import Finding, Record, joined_label, require_unique
+from segxai.datasets.record import Finding, Record, joined_label
 from segxai.job.files import atomic_path, read_table
 from segxai.job.log import InputError
 
@@ -47,7 +47,6 @@ def read(folder: Path) -> list[Record]:
     """
     source = folder / "labels.csv"
     table = read_table(source, ["image_id", *CLASSES, "marker"])
-    require_unique(table["image_id"], source)
     flags = table.drop(columns="image_id")
     if not flags.isin(["0", "1"]).all(axis=None):
         row = (~flags.isin(["0", "1"])).any(axis=1).idxmax()

@@ -7,9 +7,10 @@ import numpy as np
 from PIL import Image
 
 from segxai.datasets.phantoms.lesions import image_name, phantom_lesion
-from segxai.datasets.record import Record, find_root, pair_by_name, require_unique
+from segxai.datasets.record import Record, find_root, pair_by_name
 from segxai.job.files import atomic_path, read_table
 from segxai.job.log import InputError
+from segxai.workflow.names import name_key
 
 ABOUT = {
     "title": "Phantom lesions", "cites": "", "settings": {},
@@ -35,14 +36,13 @@ def read(folder: Path) -> list[Record]:
     root = find_root(folder, "phantom-lesions")
     table = root / "labels.csv"
     rows = read_table(table, ["image_id", "label"])
-    require_unique(rows["image_id"], table)
-    labels = rows.set_index("image_id")["label"].to_dict()
+    labels = dict(zip(map(name_key, rows["image_id"]), rows["label"], strict=True))
     pairs = pair_by_name(root)
     for image_id, image, _ in pairs:
-        if image_id not in labels:
+        if name_key(image_id) not in labels:
             raise InputError(f"{table}: has no label for {image.name}; add its row.")
     return [
-        Record(image_id, image, mask, labels[image_id], group=image_id)
+        Record(image_id, image, mask, labels[name_key(image_id)], group=image_id)
         for image_id, image, mask in pairs
     ]
 

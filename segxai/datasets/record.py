@@ -1,5 +1,6 @@
 """What a reader tells about a data set: one record per image, and the files behind it."""
 
+import fnmatch
 import os
 import re
 from collections import Counter
@@ -11,11 +12,18 @@ import numpy as np
 
 from segxai.images.load import load_image
 from segxai.job.log import InputError
+from segxai.workflow.names import name_key, plain
 
 RGB = ("red", "green", "blue")
 SAMPLE_COLUMNS = ["image_id", "source", "height", "width", "group", "split", "label"]
 NO_FINDING = "no finding"  # label of an image that shows none of the classes
 IMAGE_SUFFIXES = (".dcm", ".jpeg", ".jpg", ".png", ".tif", ".tiff")
+# Files and folders that macOS, Windows and storage add to those of a user, who does not see them.
+ADDED = re.compile(
+    r"\..*|~\$.*|(eh)?thumbs.*\.db|desktop\.ini|.*:(zone\.identifier|encryptable)|icon\r"
+    r"|__macosx|\$recycle\.bin|system volume information|@eadir",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True)
@@ -132,60 +140,85 @@ def find_root(folder: Path, name: str) -> Path:
     )
 
 
+def is_added(path: Path, folder: Path | None = None) -> bool:
+    """Whether a file, or a folder that holds it below `folder`, was added by a system."""
+    parts = path.relative_to(folder).parts if folder else [path.name]
+    return any(map(ADDED.fullmatch, parts))
+
+
+def files_by_name(folder: Path) -> dict[str, Path]:
+    """Files of a folder by their names without suffix: :func:`segxai.workflow.names.name_key`.
+
+    What systems add is passed over. Where there is no such folder, there are none.
+    """
+    files: dict[str, Path] = {}
+    for path in sorted(folder.glob("*")):
+        # A link that leads nowhere is a file that is missing.
+        if path.is_dir() or is_added(path):
+            continue
+        key = name_key(stem(path))
+        if key in files:
+            raise InputError(
+                f"{path}: has the name of {files[key].name} beside it, but for suffix, case or "
+                "form of its letters; rename one of the two, or move it elsewhere."
+            )
+        files[key] = path
+    return files
+
+
+def stem(path: Path) -> str:
+    """Name of an image by that of its file: without suffix, if that holds a letter."""
+    return plain(re.sub(r"\.[^\W\d_]\w*$", "", path.name))
+
+
 def pair_by_name(root: Path) -> list[tuple[str, Path, Path]]:
     """Pair the files of ``images`` and ``masks`` by their names: (image_id, image, mask), sorted.
 
-    A file without its counterpart is listed as well, with the path where the counterpart should
-    be, so that loading rejects it by name.
+    Names are compared without suffix: see :func:`files_by_name`. A file without its counterpart is
+    listed as well, with the path where the counterpart should be, so that loading rejects it by
+    name.
     """
-    names = sorted(
-        {
-            file.name
-            for part in ("images", "masks")
-            for file in (root / part).iterdir()
-            # A link that leads nowhere is a file that is missing.
-            if not file.is_dir() and not file.name.startswith(".")
-        }
-    )
-    if not names:
+    images, masks = (files_by_name(root / part) for part in ("images", "masks"))
+    if not images and not masks:
         raise InputError(f"{root}: 'images' and 'masks' are empty; check the copy on disk.")
-    pairs = {}
-    for name in names:
-        stem = Path(name).stem
-        if stem in pairs:
-            raise InputError(f"{root}: two files are called '{stem}' ({name}); remove one.")
-        pairs[stem] = (stem, root / "images" / name, root / "masks" / name)
-    return [pairs[stem] for stem in sorted(pairs)]
+    pairs = []
+    for key, file in (masks | images).items():
+        image, mask = (root / part / file.name for part in ("images", "masks"))
+        pairs.append((stem(file), images.get(key, image), masks.get(key, mask)))
+    return sorted(pairs)
 
 
 def index_files(folder: Path, pattern: str, parents: str = ".*") -> dict[str, Path]:
     """Find files up to two folders deep by a `pattern` of their names, which must be unique.
 
-    `parents` is a regular expression for the names of the folders that hold them, in any case.
-    Hidden files, which macOS adds to archives, are passed over.
+    `parents` is a regular expression for the names of the folders that hold them. Neither depends
+    on case. What systems add is passed over. The files are given by the
+    :func:`segxai.workflow.names.name_key` of their names.
     """
+    named = re.compile(fnmatch.translate(pattern), re.IGNORECASE)
     files: dict[str, Path] = {}
-    for depth in ("", "*/", "*/*/"):
-        for path in sorted(folder.glob(depth + pattern)):
-            hidden = path.name.startswith(".")
-            if hidden or not re.fullmatch(parents, path.parent.name, re.IGNORECASE):
+    for depth in ("*", "*/*", "*/*/*"):
+        for path in sorted(folder.glob(depth)):
+            if is_added(path, folder) or not (
+                named.fullmatch(path.name)
+                and re.fullmatch(parents, path.parent.name, re.IGNORECASE)
+            ):
                 continue
-            other = files.get(path.name)
+            other = files.setdefault(name_key(path.name), path)
             # A link to a file counts as that file.
-            if other and os.path.realpath(other) != os.path.realpath(path):
-                raise InputError(f"{path}: has the name of {other}; remove one of the two.")
-            files.setdefault(path.name, path)
+            if other != path and os.path.realpath(other) != os.path.realpath(path):
+                raise InputError(
+                    f"{path}: has the name of {other}; move one of the two out of {folder}."
+                )
     return files
 
 
 def image_files(folder: Path) -> list[Path]:
-    """Image files of a folder by their suffix, sorted by name; hidden ones are passed over."""
+    """Image files of a folder by their suffix, sorted by name; what systems add is passed over."""
     return sorted(
         file
         for file in folder.iterdir()
-        if file.suffix.lower() in IMAGE_SUFFIXES
-        and not file.name.startswith(".")
-        and file.is_file()
+        if file.suffix.lower() in IMAGE_SUFFIXES and not is_added(file) and file.is_file()
     )
 
 
@@ -203,4 +236,4 @@ def require_unique(names: Iterable[str], source: Path) -> None:
     """Refuse an image that `source` lists twice."""
     for name, count in Counter(names).most_common(1):
         if count > 1:
-            raise InputError(f"{source}: lists {name} {count} times; remove all of them but one.")
+            raise InputError(f"{source}: lists {name} {count} times; keep one of its entries.")

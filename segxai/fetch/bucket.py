@@ -13,7 +13,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pandas as pd
 
-from segxai.datasets.record import Record, require_unique
+from segxai.datasets.record import Record, is_added, require_unique
 from segxai.fetch.http import (
     Client,
     byte_meter,
@@ -140,7 +140,7 @@ def fetch_series(
 def read_series(tables: Sequence[Path], wanted: Sequence[str]) -> dict[str, tuple[str, int]]:
     """Look up the bucket's folder and the size in bytes of each wanted series."""
     columns = ["SeriesInstanceUID", "crdc_series_uuid", "bytes"]
-    rows = pd.concat([read_table(Path(table), columns) for table in tables])
+    rows = pd.concat([read_table(Path(table), columns, unique=False) for table in tables])
     names = ", ".join(map(str, tables))
     require_unique(rows.SeriesInstanceUID, names)
     if wrong := [text for text in rows.bytes if not re.fullmatch(r"[1-9]\d*", text, re.ASCII)]:
@@ -251,7 +251,7 @@ def read_index(file: Path) -> dict[str, list[StoredObject]]:
     index: dict[str, list[StoredObject]] = {}
     if file.exists():
         try:
-            for row in read_table(file, INDEX_COLUMNS).itertuples(index=False):
+            for row in read_table(file, INDEX_COLUMNS, unique=False).itertuples(index=False):
                 index.setdefault(row.series, []).append(StoredObject.checked(*row))
         except (InputError, ValueError) as error:
             log.warning("%s: is listed anew (%s)", file, error)
@@ -270,7 +270,7 @@ def require_no_others(objects: Sequence[StoredObject], folder: Path) -> None:
     """Refuse files that lie beside those of a series: a reader could take them for its image."""
     expected = {stored.path(folder) for stored in objects}
     for series in sorted({path.parent for path in expected}):
-        if others := sorted(set(series.glob("[!.]*")) - expected):
+        if others := sorted(p for p in series.glob("*") if p not in expected and not is_added(p)):
             raise InputError(
                 f"{others[0]}: is no file of this series in the present version; move it away, "
                 "then run the same command again."

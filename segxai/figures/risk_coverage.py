@@ -1,5 +1,7 @@
 """Figure kind `risk_coverage`: error rate among the most confident predictions."""
 
+import re
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -67,7 +69,9 @@ def _curves(ax: Axes, scores: pd.DataFrame, confidences: dict[str, str]) -> None
     ax.plot(*_expected(perfect, np.sort(correct)[::-1]), color=FAINT, lw=0.8, label="ideal")
     for place, (confidence, label) in enumerate(confidences.items()):
         percent = _expected(scores[confidence].fillna(0).to_numpy(), correct)
-        ax.plot(*percent, color=look(place).colour, linestyle=look(place).line, label=label)
+        # Matplotlib leaves a label out that begins with _; a space without width hides it.
+        shown = re.sub("^_", "\u200b_", label)
+        ax.plot(*percent, color=look(place).colour, linestyle=look(place).line, label=shown)
     rate = 100 * (1 - correct.mean())
     ax.plot([0, 100], [rate, rate], color=INK, linestyle="--", linewidth=0.8, label="error rate")
 

@@ -54,6 +54,8 @@ STYLE = {
     "font.family": "DejaVu Sans", "font.size": 7, "axes.titlesize": 7.5, "axes.labelsize": 7,
     "xtick.labelsize": 6.5, "ytick.labelsize": 6.5, "legend.fontsize": 6.5,
     "axes.linewidth": 0.6, "axes.edgecolor": INK, "axes.labelcolor": INK,
+    # A $ in a title is a dollar.
+    "text.parse_math": False,
     "text.color": INK, "xtick.color": INK, "ytick.color": INK, "grid.linewidth": 0.4,
     "xtick.major.width": 0.6, "ytick.major.width": 0.6,
     "xtick.major.size": 2.5, "ytick.major.size": 2.5,

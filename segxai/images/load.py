@@ -202,7 +202,7 @@ def decode(path: Path, convert: Callable[[Image.Image], np.ndarray]) -> np.ndarr
                 raise ValueError("it holds several frames instead of one image")
             return convert(ImageOps.exif_transpose(file))
     except FileNotFoundError:
-        raise InputError(f"{path}: no such file; restore it or remove its counterpart.") from None
+        raise InputError(f"{path}: no such file; restore it from the original.") from None
     except UnidentifiedImageError:
         kind = "is no image that can be read" if path.stat().st_size else "is empty (0 bytes)"
         raise InputError(f"{path}: {kind}; replace it by an intact copy.") from None

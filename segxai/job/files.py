@@ -1,6 +1,9 @@
 """Files of a study: written whole or not at all, and tables and JSON read with clear errors."""
 
+import codecs
 import contextlib
+import csv
+import io
 import json
 import os
 from collections.abc import Iterator, Sequence
@@ -9,6 +12,7 @@ from pathlib import Path
 import pandas as pd
 
 from segxai.job.log import InputError, reason
+from segxai.workflow.names import name_key, plain
 
 # Columns of this study's tables that are text, also where they look like numbers.
 TEXT_COLUMNS = {
@@ -21,6 +25,14 @@ TEXT_COLUMNS = {
 }
 
 REMAKE = "delete it and run again to make it anew"
+RESTORE = "replace it by an intact copy"
+
+# The longer mark first: the shorter one is its beginning.
+MARKS = {
+    codecs.BOM_UTF32_LE: "utf-32", codecs.BOM_UTF32_BE: "utf-32", codecs.BOM_UTF8: "utf-8-sig",
+    codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16",
+}  # fmt: skip
+SEPARATORS = ",;\t|"
 
 
 @contextlib.contextmanager
@@ -41,30 +53,119 @@ def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
-def read_table(path: Path, columns: Sequence[str]) -> pd.DataFrame:
-    """Read columns of a data set's own table as text."""
-    table = _parse(path, "replace it by an intact copy", dtype=str)
-    if missing := [name for name in columns if name not in table]:
-        raise InputError(
-            f"{path}: has no column '{missing[0]}' (it has {', '.join(table)}); "
-            "replace it by the original."
-        )
-    # The name that pandas gives to a second column.
-    if twice := [name for name in columns if f"{name}.1" in table]:
-        raise InputError(f"{path}: has two columns '{twice[0]}'; remove or rename one of them.")
-    gaps = table.index[table[columns].isna().any(axis=1)]
-    if len(gaps) or table.empty:
-        row = gaps[0] + 2 if len(gaps) else 2
-        raise InputError(f"{path}: line {row} is incomplete; replace it by an intact copy.")
-    return table[columns]
-
-
-def read_json(path: Path, remedy: str = "replace it by an intact copy") -> object:
-    """Read a data set's own JSON file."""
+def read_text(path: Path, remedy: str = RESTORE) -> str:
+    """Read a data set's own text: UTF-8, or what a byte order mark says."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        content = path.read_bytes()
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; restore it from the original.") from None
+    encoding = next((MARKS[mark] for mark in MARKS if content.startswith(mark)), "utf-8")
+    try:
+        text = content.decode(encoding)
+        # UTF-16 without its mark, and files that hold no text at all.
+        if "\0" in text:
+            raise ValueError("it holds bytes of 0")
+    except ValueError as error:
+        raise InputError(
+            f"{path}: is no text in UTF-8 ({reason(error)}); save it as UTF-8, or {remedy}."
+        ) from None
+    return text
+
+
+def read_table(path: Path, columns: Sequence[str], unique: bool = True) -> pd.DataFrame:
+    """Read columns of a data set's own table: a cell is the text that its reader sees.
+
+    The table is any usual CSV, with a comma, semicolon, tab or bar between cells. Names of columns
+    are found whatever their case; blanks around names and cells, and lines without text, are passed
+    over (:func:`segxai.workflow.names.plain`).
+
+    Parameters
+    ----------
+    columns : sequence of str
+        Columns that must be there and have text in each line.
+    unique : bool
+        Whether the first of `columns` names the lines: then none may have the name of another
+        (:func:`segxai.workflow.names.name_key`).
+
+    Raises
+    ------
+    InputError
+        If it is no such table; with the line, where one is at fault.
+    """
+    text = read_text(path)
+    separator = max(SEPARATORS, key=lambda mark: _known(path, text, mark, columns))
+    lines = _lines(path, text, separator)
+    _, header = next(lines, (1, []))
+    places = [_place(path, header, name) for name in columns]
+    rows: dict[int, list[str]] = {}
+    line_of: dict[str, int] = {}
+    for line, cells in lines:
+        if any(cells[len(header) :]):
+            raise InputError(f"{path}: line {line} has more cells than its header; {RESTORE}.")
+        rows[line] = [cells[place] if place < len(cells) else "" for place in places]
+        name, key = rows[line][0], name_key(rows[line][0])
+        for column, cell in zip(columns, rows[line], strict=True):
+            if not cell or "\n" in cell:
+                problem = "holds a line break" if cell else "is empty"
+                raise InputError(
+                    f"{path}: line {line} is incomplete, its '{column}' {problem}; fill it in, or "
+                    "replace the table by an intact copy."
+                )
+        if unique and line_of.setdefault(key, line) != line:
+            raise InputError(
+                f"{path}: lines {line_of[key]} and {line} are both of '{name}'; keep one of them."
+            )
+    if not rows:
+        raise InputError(f"{path}: line 2 is incomplete, nothing follows the header; {RESTORE}.")
+    return pd.DataFrame(list(rows.values()), columns=list(columns))
+
+
+def _known(path: Path, text: str, separator: str, columns: Sequence[str]) -> int:
+    """How many of some columns a table has if this separates its cells."""
+    with contextlib.suppress(InputError):
+        _, header = next(_lines(path, text, separator), (1, []))
+        return len({*map(name_key, columns)} & {*map(name_key, header)})
+    return 0
+
+
+def _place(path: Path, header: Sequence[str], column: str) -> int:
+    """Where a column is, by its name."""
+    places = [k for k, name in enumerate(header) if name_key(name) == name_key(column)]
+    if not places:
+        raise InputError(
+            f"{path}: has no column '{column}' (it has {', '.join(header) or 'nothing'}); add it, "
+            "or replace the table by the original."
+        )
+    if len(places) > 1:
+        raise InputError(f"{path}: has two columns '{column}'; remove or rename one of them.")
+    return places[0]
+
+
+def _lines(path: Path, text: str, separator: str) -> Iterator[tuple[int, list[str]]]:
+    """Number and cells of each line that holds text; a cell in quotes may hold several lines."""
+    # All line ends are one; a blank may stand before a quote.
+    rows = csv.reader(
+        io.StringIO(text, newline=None), delimiter=separator, skipinitialspace=True, strict=True
+    )
+    line = 1
+    try:
+        for row in rows:
+            # Within a cell, a line break often is a quote that was not closed.
+            cells = ["\n".join(map(plain, cell.strip().split("\n"))) for cell in row]
+            if any(cells):
+                yield line, cells
+            line = rows.line_num + 1
+    except csv.Error as error:
+        raise InputError(
+            f"{path}: is no CSV table from line {line} on ({reason(error)}); {RESTORE}."
+        ) from None
+
+
+def read_json(path: Path, remedy: str = RESTORE) -> object:
+    """Read a data set's own JSON file."""
+    text = read_text(path, remedy)
+    try:
+        return json.loads(text)
     except (RecursionError, ValueError) as error:
         raise InputError(f"{path}: is no complete JSON ({reason(error)}); {remedy}.") from None
 

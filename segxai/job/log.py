@@ -11,12 +11,13 @@ from collections.abc import Callable, Iterable, Iterator
 
 from tqdm import tqdm
 
+from segxai.workflow.names import UNPRINTABLE
+
 log = logging.getLogger("segxai")
 
 # Marks what the terminal shows of a job while it is at work.
 SHOWN = {"shown": True}
 
-UNPRINTABLE = r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]"  # control codes, and bytes that are not UTF-8
 NO_MEMORY = "allocate memory|out of memory"
 
 

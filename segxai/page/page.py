@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 from jinja2 import DictLoader, Environment, StrictUndefined
 
-from segxai.stats.cells import CELL
+from segxai.workflow.shown import CELL
 
 VERDICTS = {"reproduced": "✓", "differs": "≠", "not comparable": "○"}
 PRINTED = {"percent": "{:.1f}", "fraction": "{:.3f}", "count": "{:,.0f}"}

@@ -5,8 +5,8 @@ import pandas as pd
 from pandas.api.types import is_numeric_dtype
 
 from segxai.page.page import VERDICTS, in_unit, p_value, signed
-from segxai.stats.cells import CELL
-from segxai.stats.layout import printed_rows, row_title, same_images
+from segxai.stats.layout import printed_rows, same_images
+from segxai.workflow.shown import CELL, row_title
 
 ROW = ["network", "explainer", "segmenter"]
 SIDES = ("first", "second")

@@ -13,11 +13,9 @@ from scipy.stats import rankdata
 from segxai.job.log import InputError
 from segxai.stats.bootstrap import bootstrap_mean, bootstrap_weighted
 from segxai.stats.selective import augrc, aurc, auroc
+from segxai.workflow.shown import MEASURE
 
 OBSERVATION = ["image_id", "target_id", "seed"]
-MEASURE = ["metric", "view", "reference"]
-# What tells the cells of a row apart.
-CELL = [*MEASURE, "statistic", "where", "with", "minus", "against"]
 AREAS = {"auroc": auroc, "aurc": aurc, "augrc": augrc}
 MARKER = {"metric": "reference_fraction", "reference": "marker"}
 # The observations that each `where` keeps.
@@ -79,17 +77,6 @@ def measures(value: dict) -> list[dict]:
     """What a value is made of: its own metric, and those of ``with`` and ``minus``."""
     own = [value] if "metric" in value else []
     return own + [_other(value, key) for key in ("with", "minus") if key in value]
-
-
-def describe(value: dict) -> dict[str, str]:
-    """Name a value by `CELL`: text, empty where it does not apply."""
-    texts = {name: value.get(name, "") for name in CELL}
-    statistic = value.get("statistic", "mean")
-    if "minus" in value:
-        statistic = "difference" if statistic == "mean" else f"{statistic}_difference"
-        if isinstance(value["minus"], dict):
-            texts["minus"] = " ".join(value["minus"].values())
-    return texts | {"statistic": statistic, "where": value.get("where", "all")}
 
 
 def cell(frame: pd.DataFrame, value: dict, statistics: dict) -> dict[str, float]:

@@ -1,14 +1,23 @@
 """Tables as papers print them: rows down, data sets and numbers across; Markdown and LaTeX."""
 
+import re
+
 import numpy as np
 import pandas as pd
 
 from segxai.job.files import atomic_path
 from segxai.job.log import log
-from segxai.stats.cells import CELL, describe
-from segxai.workflow.studies import values
+from segxai.workflow.names import plain
+from segxai.workflow.shown import CELL, row_title, value_titles
 
 DECIMALS = {"percent": 1, "fraction": 3, "count": 0}
+# What Markdown would take for the end of a cell, a tag, a formula, emphasis, an entity or a link.
+MARKS = re.compile(r"[|*`~$\\]|<(?=[\w/!?])|&(?=#?\w+;)|\](?=\()|(?<!\w)_|_(?!\w)")
+ESCAPES = str.maketrans({
+    **{code: f"\\{code}" for code in "&%$#_{}"},
+    "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
+    "|": r"\textbar{}", "<": r"\textless{}", ">": r"\textgreater{}",
+})  # fmt: skip
 
 
 def printed(
@@ -64,26 +73,13 @@ def same_images(shown: pd.DataFrame) -> list[list[str]]:
 
 
 def markdown(layout: pd.DataFrame) -> str:
-    """Print a table that :func:`printed` laid out as Markdown."""
-    return layout.to_markdown(disable_numparse=True) + "\n"
+    """Print a table that :func:`printed` laid out as Markdown, which shows it as it is."""
 
+    def text(cell: str) -> str:
+        return MARKS.sub(r"\\\g<0>", plain(cell))
 
-def value_titles(spec: dict) -> dict[tuple[str, ...], str]:
-    """Title of each printed column by its `CELL`, in order."""
-    declared = [*({"metric": name} for name in spec["predictions"]), *spec["values"]]
-    titles = {}
-    for value in [value for value in declared if "title" in value] or declared:
-        several = [key for key in value if isinstance(value[key], list)]
-        for chosen in values({"values": [value]}):
-            parts = [chosen["title"], *map(chosen.get, several)] if "title" in chosen else []
-            key = tuple(describe(chosen)[name] for name in CELL)
-            titles[key] = " ".join(parts) or _untitled(chosen)
-    return titles
-
-
-def row_title(keys: dict, rows: list[str], names: dict[str, dict[str, str]]) -> str:
-    """Name a row by the printed names of the keys that tell rows apart."""
-    return " ".join(names.get(key, {}).get(keys[key], keys[key]) for key in rows if keys[key])
+    table = layout.map(text).rename(index=text, columns=text)
+    return table.to_markdown(disable_numparse=True) + "\n"
 
 
 def latex(layout: pd.DataFrame, columns: str | None = None) -> str:
@@ -93,10 +89,16 @@ def latex(layout: pd.DataFrame, columns: str | None = None) -> str:
     """
     # The index is named in the line of the columns' names, not in a line of its own.
     named = layout.rename_axis(index=None, columns=layout.index.name)
-    style = named.style.format(escape="latex")
+    style = named.style.format(_latex_text)
     for axis in ("index", "columns"):
-        style = style.format_index(escape="latex", axis=axis)
+        style = style.format_index(_latex_text, axis=axis)
     return style.to_latex(hrules=True, column_format=columns)
+
+
+def _latex_text(cell: str) -> str:
+    """Escape a text for LaTeX, whatever its fonts; after a line's end, [ and * are commands."""
+    text = plain(cell).translate(ESCAPES).replace("--", "-{}-")
+    return f"{{}}{text}" if text.startswith(("[", "*")) else text
 
 
 def write_printed(texts: dict[str, str]) -> None:
@@ -106,16 +108,6 @@ def write_printed(texts: dict[str, str]) -> None:
             temporary.write_text(text, encoding="utf-8")
     for line in next(iter(texts.values())).splitlines():
         log.info(line)
-
-
-def _untitled(value: dict) -> str:
-    """Name a value that has no title by what tells it from others."""
-    cell = describe(value) | {"where": value.get("where", "")}
-    if cell["statistic"] == "mean":
-        cell["statistic"] = ""
-    joined = {"with": "and ", "minus": "minus ", "against": "against "}
-    order = ("statistic", "metric", "with", "view", "minus", "reference", "where", "against")
-    return " ".join(joined.get(key, "") + cell[key] for key in order if cell[key])
 
 
 def _cell(row) -> str:

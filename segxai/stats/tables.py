@@ -6,16 +6,14 @@ import pandas as pd
 
 from segxai.job.log import InputError
 from segxai.stats.cells import (
-    CELL,
-    MEASURE,
     cell,
-    describe,
     image_means,
     level,
     measures,
     observations,
 )
 from segxai.stats.recognition import recognise
+from segxai.workflow.shown import CELL, MEASURE, describe
 from segxai.workflow.studies import values
 
 KEYS = ["dataset", "network", "explainer", "segmenter"]

@@ -12,8 +12,9 @@ from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
 
+from segxai.workflow.collisions import file_problems, title_problems
 from segxai.workflow.plugins import about, network_task, resolve, schema
-from segxai.workflow.studies import measures, reads, score_cells, selected
+from segxai.workflow.studies import measures, reads, selected
 
 # fmt: off
 # Sections of former versions, and where their keys are now.
@@ -109,7 +110,8 @@ def selection_problem(config: dict) -> str | None:
     """Name the first selection of a resolved configuration that cannot be, in one sentence.
 
     A selected name has a definition, networks and explainers suit a study's targets, a network
-    that is not trained here has weights from elsewhere, and no two files have the same name.
+    that is not trained here has weights from elsewhere, and no two files, rows or columns have the
+    same name.
     """
     checks = (
         _undefined,
@@ -117,7 +119,8 @@ def selection_problem(config: dict) -> str | None:
         _network_problems,
         _study_problems,
         _declared_problems,
-        _name_problems,
+        file_problems,
+        title_problems,
     )
     return next(chain.from_iterable(check(config) for check in checks), None)
 
@@ -288,30 +291,6 @@ def _measured(config: dict, study: dict) -> list[str]:
         said = about("metrics", config["metrics"][measure["metric"]]["method"])
         names |= dict.fromkeys(said.get("names", [measure["metric"]]))
     return list(names)
-
-
-def _name_problems(config: dict) -> Iterator[str]:
-    """Sentences about two things whose files would have the same name."""
-    for name in config["explainers"]:
-        if name in config["segmenters"]:
-            yield f"Config keys explainers.{name} and segmenters.{name}: rename one of them."
-    for key in ("tables", "figures"):
-        names = [name for study in selected(config).values() for name in study[key]]
-        for name in names:
-            if names.count(name) > 1:
-                yield f"Config key {key}.{name} is in two studies that are run: rename one."
-    declared: dict[str, tuple[str, tuple]] = {}
-    for name, study in selected(config).items():
-        for family, scores in study["scores"].items():
-            # What a score file reads follows from the study that declares it.
-            own = (study["segmentation"], scores["needs"])
-            for cell in score_cells(config, name, family) if scores["of"] == "maps" else []:
-                other, same = declared.setdefault(cell["file"], (name, own))
-                if same != own:
-                    yield (
-                        f"Config keys studies.{other}.scores.{family} and studies.{name}.scores."
-                        f"{family} need another segmentation for the same file: rename one."
-                    )
 
 
 def _key_that_is_not_text(value: object, path: tuple = ()) -> str | None:

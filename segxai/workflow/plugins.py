@@ -13,6 +13,7 @@ from pathlib import Path
 from types import ModuleType
 
 from segxai.workflow import schema as parts
+from segxai.workflow.names import plain
 from segxai.workflow.schema import key, listed, mapping, optional
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -145,7 +146,7 @@ def entry_schema(kind: str, name: str, entry: object, root: Path = ROOT) -> dict
         options = optional(mapping(said["settings"]), {}, "Settings of the reader")
         return mapping(method | parts.DATASET | {"options": options, "source": source})
     title = said["title"] if kind in ("views", "metrics") else name
-    printed = {"title": optional(parts.TEXT, title, "Name in tables and figures")}
+    printed = {"title": optional(parts.PRINTED, title, "Name in tables and figures")}
     return mapping(printed | method | _common(kind, said) | said["settings"])
 
 
@@ -179,9 +180,11 @@ def resolve(config: dict, root: Path = ROOT) -> dict:
 
 
 def _filled(value: object, schema: dict) -> object:
-    """Copy a value, with the defaults of the mappings in it."""
+    """Copy a value, with the defaults of the mappings in it, and texts for readers made plain."""
     if isinstance(value, list):
         return [_filled(item, schema.get("items", {})) for item in value]
+    if schema.get("printed") and isinstance(value, str):
+        return plain(value)
     if not isinstance(value, dict):
         return value
     known, patterns = schema.get("properties", {}), schema.get("patternProperties", {})

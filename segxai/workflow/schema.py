@@ -14,6 +14,8 @@ POSITIVE = {"type": "number", "exclusiveMinimum": 0}
 SHARE = {"type": "number", "minimum": 0, "maximum": 1}
 BELOW_ONE = {"type": "number", "minimum": 0, "exclusiveMaximum": 1}
 TEXT = {"type": "string"}
+# Text for readers, kept as they read it: `segxai.workflow.names.plain`.
+PRINTED = {"type": "string", "printed": True}
 SWITCH = {"type": "boolean"}
 SIDE = {"type": "integer", "minimum": 8, "maximum": 8192}
 THREADS = {"type": "integer", "minimum": 1, "maximum": 1024}
@@ -110,7 +112,7 @@ DOWNLOAD = mapping({
 ])
 
 DATASET = {
-    "title": key(TEXT, "Name in tables and figures"),
+    "title": key(PRINTED, "Name in tables and figures"),
     "path": optional(TEXT, None, "Folder with a copy on disk to use instead of downloading"),
     "max_images": optional(COUNT | {"minimum": 2}, None, "Seeded subset of this many images; null "
                            "for all. From a bucket no others are downloaded"),
@@ -124,7 +126,7 @@ DATASET = {
     "display": optional(listed(WHOLE, minItems=3, maxItems=3), [0, 1, 2],
                         "Channels shown as red, green and blue in figures and to the CRF"),
     "instances": optional(SWITCH, False, "Score single objects, such as nuclei, beside masks"),
-    "classes": key(UNIQUE | {"minItems": 2},
+    "classes": key(UNIQUE | {"minItems": 2, "items": PRINTED},
                    "Class names; with patches, the first is the one without finding"),
     "patches": optional(mapping({
         "grid": key(COUNT, "Windows per side"),
@@ -138,8 +140,8 @@ DATASET = {
         "test": optional(WHOLE, 0, "Test images"),
         "seed": key(SEED, "Seed of the split and of subsets"),
     }), "Split into training, validation and test"),
-    "licence": key(TEXT, "Terms of the data"),
-    "citation": key(TEXT, "Paper of the data"),
+    "licence": key(PRINTED, "Terms of the data"),
+    "citation": key(PRINTED, "Paper of the data"),
 }
 
 TRAINING = mapping({
@@ -221,9 +223,9 @@ CELL = mapping(VALUE | {
     "with": TEXT,
     "minus": {"anyOf": [TEXT, mapping(VALUE, required=[])]},
     "against": WHERE,
-    "title": TEXT,
+    "title": PRINTED,
 }, required=[])
-EXAMPLE = mapping(VALUE | {"title": TEXT, "short": TEXT}, required=["metric", "title"])
+EXAMPLE = mapping(VALUE | {"title": PRINTED, "short": PRINTED}, required=["metric", "title"])
 SCORES = mapping({
     "of": key(one_of("maps", "masks"), "What is measured"),
     "needs": optional(one_of("instances", "shortcut", None), None,
@@ -239,8 +241,8 @@ TESTS = mapping(VALUE | {
     "pairs": one_of("all", "first"),
 }, required=["kind", "metric"])
 TABLE = mapping({
-    "title": key(TEXT, "Heading"),
-    "number": optional(TEXT, None, "Number of the paper's table"),
+    "title": key(PRINTED, "Heading"),
+    "number": optional(PRINTED, None, "Number of the paper's table"),
     "scores": key(TEXTS, "Families of scores"),
     "rows": key(listed(one_of(*KEYS), minItems=1), "Keys that make a row"),
     "segmenters": optional(CHOSEN, None,
@@ -269,12 +271,12 @@ FIGURE = mapping({
     "table": optional(TEXT, None, "Table that is drawn"),
     "mark": optional(TEXT, None, "Table with the point that is marked"),
     "scores": optional(TEXT, None, "Family of scores that is drawn"),
-    "confidences": optional({"type": ["object", "null"], "additionalProperties": TEXT}, None,
+    "confidences": optional(named(PRINTED, "", WORD) | {"type": ["object", "null"]}, None,
                             "Metrics that are drawn, with their printed names; null for all"),
     "metric": optional(TEXT, None, "Metric that is drawn"),
 })
 STUDY = mapping({
-    "title": key(TEXT, "Name of the study"),
+    "title": key(PRINTED, "Name of the study"),
     "paper": optional(TEXT, None, "Its published numbers: config/published/{paper}.csv"),
     "datasets": key(NAMES, "Data sets; none leaves the study out"),
     "networks": key(NAMES, "Networks that are explained"),

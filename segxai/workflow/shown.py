@@ -12,6 +12,9 @@ PICTURED = ("variant", "baseline")
 # Whether more is better, of numbers that no metric file describes.
 DIRECTIONS = {"auroc": "higher", "aurc": "lower", "augrc": "lower", "error_rate": "lower"}
 DIRECTIONS |= {"accuracy": "higher", "f1": "higher"}
+MEASURE = ["metric", "view", "reference"]
+# What tells the cells of a row apart.
+CELL = [*MEASURE, "statistic", "where", "with", "minus", "against"]
 
 
 def titles(config: dict, names: list[str]) -> dict[str, str]:
@@ -34,6 +37,51 @@ def names(config: dict, study: dict) -> dict[str, dict[str, str]]:
         kind.removesuffix("s"): {name: config[kind][name]["title"] for name in of_kind}
         for kind, of_kind in chosen.items()
     }
+
+
+def describe(value: dict) -> dict[str, str]:
+    """Name a value by `CELL`: text, empty where it does not apply."""
+    texts = {name: value.get(name, "") for name in CELL}
+    statistic = value.get("statistic", "mean")
+    if "minus" in value:
+        statistic = "difference" if statistic == "mean" else f"{statistic}_difference"
+        if isinstance(value["minus"], dict):
+            texts["minus"] = " ".join(value["minus"].values())
+    return texts | {"statistic": statistic, "where": value.get("where", "all")}
+
+
+def declared_values(spec: dict) -> list[tuple[tuple[str, ...], str]]:
+    """`CELL` and title of each number that a table declares, "" where it is not printed."""
+    declared = [*({"metric": name} for name in spec["predictions"]), *spec["values"]]
+    some = any("title" in value for value in declared)
+    numbers = []
+    for value in declared:
+        several = [key for key in value if isinstance(value[key], list)]
+        for chosen in studies.values({"values": [value]}):
+            title = " ".join([chosen.get("title", ""), *map(chosen.get, several)])
+            title = title if "title" in chosen else "" if some else _untitled(chosen)
+            numbers.append((tuple(describe(chosen)[name] for name in CELL), title))
+    return numbers
+
+
+def value_titles(spec: dict) -> dict[tuple[str, ...], str]:
+    """Title of each printed column of a table by its `CELL`, in order."""
+    return {cell: title for cell, title in declared_values(spec) if title}
+
+
+def _untitled(value: dict) -> str:
+    """Name a value that has no title by what tells it from others."""
+    cell = describe(value) | {"where": value.get("where", "")}
+    if cell["statistic"] == "mean":
+        cell["statistic"] = ""
+    joined = {"with": "and ", "minus": "minus ", "against": "against "}
+    order = ("statistic", "metric", "with", "view", "minus", "reference", "where", "against")
+    return " ".join(joined.get(key, "") + cell[key] for key in order if cell[key])
+
+
+def row_title(keys: dict, rows: list[str], names: dict[str, dict[str, str]]) -> str:
+    """Name a row by the printed names of the keys that tell rows apart."""
+    return " ".join(names.get(key, {}).get(keys[key], keys[key]) for key in rows if keys[key])
 
 
 def row_titles(config: dict, study: dict) -> dict[tuple[str, str], str]:
@@ -135,6 +183,31 @@ def trained(config: dict, study: dict) -> list[tuple[str, str]]:
     return [(dataset, network) for dataset in study["datasets"] for network in trained]
 
 
+def used(config: dict) -> dict[str, list[str]]:
+    """Names of what the selected studies show by its title, by section of the configuration.
+
+    A network that only a segmenter reads, as published, has no row of its own.
+    """
+    chosen = studies.selected(config)
+    own = [names(config, study) for study in chosen.values()]
+    measured = [
+        measure
+        for study in chosen.values()
+        for family in study["scores"].values()
+        for measure in studies.measures(family)
+    ]
+    of_section = {
+        "studies": chosen,
+        "datasets": studies.datasets(config),
+        "networks": [name for study in chosen.values() for _, name in trained(config, study)],
+        "explainers": [name for said in own for name in said["explainer"]],
+        "segmenters": [name for said in own for name in said["segmenter"]],
+        "views": [measure["view"] for measure in measured if "view" in measure],
+        "metrics": [measure["metric"] for measure in measured],
+    }
+    return {section: list(dict.fromkeys(shown)) for section, shown in of_section.items()}
+
+
 def table_facts(config: dict, table: str) -> dict:
     """What a table says, by the names of its rule's params."""
     spec = studies.tables(config)[table]
@@ -215,14 +288,8 @@ def page(config: dict) -> dict:
     """Everything that the page says of the run: see ``scripts/write_report.py``."""
     known, tables = {}, studies.tables(config)
     # Of metrics and views, those that are used: another entry changes no page.
-    measured = [
-        measure
-        for study in studies.selected(config).values()
-        for family in study["scores"].values()
-        for measure in studies.measures(family)
-    ]
     printed = {
-        kind: {m[kind]: config[f"{kind}s"][m[kind]]["title"] for m in measured if kind in m}
+        kind: {name: config[f"{kind}s"][name]["title"] for name in used(config)[f"{kind}s"]}
         for kind in ("metric", "view")
     }
     for name, study in studies.selected(config).items():

@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from segxai.workflow.config import problem_of, repeated_key
+from segxai.workflow.plugins import resolve
 from tests.hostile.refusal import require_sentence
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -304,9 +305,188 @@ def test_two_files_of_one_name_are_refused():
     )
 
 
+PLAIN = {"scores": ["overlap"], "rows": ["segmenter"], "splits": ["all"]}
+IOU = {"metric": "iou", "reference": "truth"}
+AGAIN = {"of": "maps", "measure": [{"metric": "iou_at", "view": "again", "reference": "truth"}]}
+# A change, and the keys of which readers would see one title.
+TITLES = {
+    "variants": (
+        {
+            "segmenters": {
+                "xai-ncut-crf": {"title": " xai+NCUT\n"},
+                "xai-ncut": {"title": "XAI+ncut"},
+            }
+        },
+        ["segmenters.xai-ncut.title", "segmenters.xai-ncut-crf.title"],
+    ),
+    "baseline and control": (
+        {"segmenters": {"otsu-grey": {"title": "MaskCut"}}},
+        ["segmenters.otsu-grey.title", "segmenters.maskcut.title"],
+    ),
+    "data sets of two studies": (
+        {"datasets": {"ham10000": {"title": "kvasir-seg\u200b"}}},
+        ["datasets.kvasir-seg.title", "datasets.ham10000.title"],
+    ),
+    "networks, one of a segmenter": (
+        {"networks": {"micranet": {"title": "ResNet-50"}}},
+        ["networks.micranet.title", "networks.resnet50.title"],
+    ),
+    "explainers in two forms of Unicode": (
+        {"explainers": {"shap": {"title": "\u00e9"}, "gradcam": {"title": "e\u0301"}}},
+        ["explainers.shap.title", "explainers.gradcam.title"],
+    ),
+    "metrics": (
+        {"metrics": {"dice": {"title": "IOU"}}},
+        ["metrics.iou.title", "metrics.dice.title"],
+    ),
+    "views of one method": (
+        {
+            "views": {"again": {"method": "segx"}},
+            "studies": {"segx": {"scores": {"again": AGAIN}}},
+        },
+        ["views.segx.title", "views.again.title"],
+    ),
+    "studies": (
+        {"studies": {"explainseg": {"title": "segx AND segu"}}},
+        ["studies.explainseg.title", "studies.segx.title"],
+    ),
+    "numbers of tables": (
+        {"studies": {"explainseg": {"tables": {"explainseg_baselines": {"number": "1"}}}}},
+        ["tables.explainseg_ablation.number", "tables.explainseg_baselines.number"],
+    ),
+    "columns": (
+        {
+            "studies": {
+                "explainseg": {
+                    "tables": {
+                        "explainseg_baselines": {
+                            "values": [
+                                {"metric": "iou", "reference": "truth", "title": "x"},
+                                {"metric": "dice", "reference": "truth", "title": "X"},
+                            ]
+                        }
+                    }
+                }
+            }
+        },
+        ["tables.explainseg_baselines.values"],
+    ),
+    "one number twice": (
+        {
+            "studies": {
+                "explainseg": {
+                    "tables": {
+                        "explainseg_baselines": {
+                            "values": [IOU | {"title": "x"}, IOU | {"metric": ["dice", "iou"]}]
+                        }
+                    }
+                }
+            }
+        },
+        ["tables.explainseg_baselines.values", "iou truth"],
+    ),
+    "rows of two words": (
+        {
+            "networks": {"resnet50": {"title": "A"}, "densenet121": {"title": "A B"}},
+            "explainers": {"shap": {"title": "B C"}, "gradcam": {"title": "C"}},
+        },
+        ["networks.resnet50.title", "explainers.shap.title", "networks.densenet121.title"],
+    ),
+    "confidences": (
+        {
+            "studies": {
+                "segx": {
+                    "figures": {"segu_risk_coverage": {"confidences": {"entropy": "C_iou (SegU)"}}}
+                }
+            }
+        },
+        ["segu_risk_coverage.confidences.iou_at", "segu_risk_coverage.confidences.entropy"],
+    ),
+    "numbers of the browser": (
+        {
+            "studies": {
+                "explainseg": {
+                    "examples": {
+                        "values": [
+                            {"metric": "iou", "title": "x", "short": "y"},
+                            {"metric": "dice", "title": "z", "short": "Y"},
+                        ]
+                    }
+                }
+            }
+        },
+        ["studies.explainseg.examples.values"],
+    ),
+    "classes": (
+        {"datasets": {"kvasir-seg": {"classes": ["polyp", "Polyp "]}}},
+        ["datasets.kvasir-seg.classes"],
+    ),
+    "a class called as a line of the summary": (
+        {"datasets": {"kvasir-seg": {"classes": ["polyp", "Total"]}}},
+        ["datasets.kvasir-seg.classes", "Total"],
+    ),
+    "one number of the browser twice": (
+        {
+            "studies": {
+                "explainseg": {"examples": {"values": [IOU | {"title": "x"}, IOU | {"title": "y"}]}}
+            }
+        },
+        ["studies.explainseg.examples.values", "iou"],
+    ),
+    "a title of blanks": (
+        {"segmenters": {"maskcut": {"title": " \u00a0"}}},
+        ["segmenters.maskcut.title", "is empty"],
+    ),
+    "a title with a code": (
+        {"segmenters": {"maskcut": {"title": "a\x1b[31m"}}},
+        ["segmenters.maskcut.title", "no text"],
+    ),
+}
+
+
+@pytest.mark.parametrize("how", TITLES)
+def test_two_things_of_one_printed_name_are_refused(how):
+    """What readers of a run see by its title is told apart, case and blanks aside."""
+    change, keys = TITLES[how]
+    require_sentence(said := problem_of(merge(copy.deepcopy(study()), copy.deepcopy(change))))
+    assert all(key in said for key in keys), said
+    assert re.search("change one of the two|give a title", said)
+
+
+def test_titles_of_what_has_no_row_may_be_the_same():
+    """DINO's body inside TokenCut, an explainer of no study: nobody sees their titles in a row."""
+    config = copy.deepcopy(study())
+    config["explainers"]["spare"] = {"method": "grad_cam", "title": "SHAP"}
+    assert (
+        config["networks"]["dino-small-16"]["title"]
+        == config["networks"]["vit-small-dino"]["title"]
+    )
+    assert problem_of(config) is None
+
+
+@pytest.mark.parametrize(
+    ("section", "name"),
+    [("tables", "explainseg_ablation_tests"), ("tables", "claims"), ("tables", "dataset_summary")],
+)
+def test_names_of_other_files_are_refused(section, name):
+    """A table may not have the name of another's tests, nor of a file that every run has."""
+    table = PLAIN | {"title": "x", "values": [IOU]}
+    config = merge(copy.deepcopy(study()), {"studies": {"explainseg": {section: {name: table}}}})
+    require_sentence(said := problem_of(config))
+    assert f"Config key {section}.{name}: " in said and "rename it" in said
+
+
+def test_titles_are_kept_as_they_are_read():
+    """Line breaks of YAML and forms of Unicode are gone before anything is printed."""
+    change = {"segmenters": {"maskcut": {"title": "Mask\n  Cut e\u0301\n"}}}
+    config = merge(copy.deepcopy(study()), change)
+    assert problem_of(config) is None
+    assert resolve(config)["segmenters"]["maskcut"]["title"] == "Mask Cut \u00e9"
+
+
 def test_one_score_file_has_one_segmentation():
     """Two studies may share a score file of maps only if they compare them with the same masks."""
-    shared = study()["studies"]["segx"] | {"tables": {}, "figures": {}}
+    shared = study()["studies"]["segx"] | {"tables": {}, "figures": {}, "title": "Again"}
     again = changed("studies/again", shared) | {"run": ["segx", "again"]}
     assert problem_of(again) is None
     again["studies"]["again"] = shared | {"segmentation": "micranet", "datasets": ["ham10000"]}

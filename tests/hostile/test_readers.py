@@ -134,22 +134,20 @@ TABLES = {
     "cbis_ddsm": ("mass_case_description_train_set.csv", CASES, "pathology", None),
 }
 SPOILT = {
-    "empty": (lambda text, *_: b"", "is no CSV table", "intact copy"),
+    "empty": (lambda text, *_: b"", "has no column .* nothing", "by the original"),
     "header alone": (lambda text, *_: text.splitlines()[0].encode(), "line 2", "intact copy"),
-    "binary": (lambda text, *_: bytes(range(256)) * 9, "is no CSV|has no column", "copy|original"),
-    "compressed": (lambda text, *_: b"\x1f\x8b\x08" + bytes(99), "is no CSV|no column", "."),
-    "utf-16": (lambda text, *_: text.encode("utf-16"), "is no CSV table", "intact copy"),
+    "binary": (lambda text, *_: bytes(range(256)) * 9, "is no text in UTF-8", "intact copy"),
+    "compressed": (lambda text, *_: b"\x1f\x8b\x08" + bytes(99), "is no text", "intact copy"),
+    "utf-16 without its mark": (
+        lambda text, *_: text.encode("utf-16-le"),
+        "is no text in UTF-8",
+        "save it as UTF-8",
+    ),
     "latin-1": (
         lambda text, *_: text.replace("\n", ",ä\n", 2).encode("latin-1"),
-        "is no CSV table",
-        "intact copy",
+        "is no text in UTF-8",
+        "save it as UTF-8",
     ),
-    "semicolons": (
-        lambda text, *_: text.replace(",", ";").encode(),
-        "has no column",
-        "by the original",
-    ),
-    "tabs": (lambda text, *_: text.replace(",", "\t").encode(), "has no column", "original"),
     "column missing": (
         lambda text, column, _: text.replace(column, "other", 1).encode(),
         "has no column",
@@ -164,7 +162,7 @@ SPOILT = {
     ),
     "cell too many in a line": (
         lambda text, *_: (text + "a,b,c,d,e,f,g\n").encode(),
-        "is no CSV table",
+        "line .* more cells than its header",
         "intact copy",
     ),
     "cell too many in each line": (
@@ -183,14 +181,45 @@ SPOILT = {
     ),
     "line twice": (
         lambda text, *_: (text + text.splitlines()[1] + "\n").encode(),
-        "lists .* 2 times",
-        "remove all of them but one",
+        r"lines 2 and \d+ are both of",
+        "keep one of them",
+    ),
+    "line twice but for case and blanks": (
+        lambda text, *_: (text + text.splitlines()[1].replace(",", " ,").upper() + "\n").encode(),
+        r"lines 2 and \d+ are both of",
+        "keep one of them",
+    ),
+    "cell of blanks": (
+        lambda text, column, _: "\n".join(
+            [
+                *(lines := text.splitlines())[:1],
+                ",".join(
+                    "  " if name == column else cell
+                    for name, cell in zip(lines[0].split(","), lines[1].split(","), strict=True)
+                ),
+            ]
+        ).encode(),
+        "line 2 is incomplete, its '.*' is empty",
+        "fill it in",
+    ),
+    "quote closed in another line": (
+        lambda text, *_: "\n".join(
+            [
+                (lines := text.splitlines())[0],
+                lines[1].replace(",", ',"', 1),
+                ",".join(cell + '"' * (k == 1) for k, cell in enumerate(lines[2].split(","))),
+                *lines[3:],
+            ]
+        ).encode(),
+        "line 2 is incomplete, its '.*' holds a line break",
+        "intact copy",
     ),
 }
 
 
 # In CBIS-DDSM an image of two lesions has two lines.
-READERS_AND_WAYS = sorted({*product(TABLES, SPOILT)} - {("cbis_ddsm", "line twice")})
+TWICE = ["line twice", "line twice but for case and blanks"]
+READERS_AND_WAYS = sorted({*product(TABLES, SPOILT)} - {*product(["cbis_ddsm"], TWICE)})
 
 
 @pytest.mark.parametrize(("reader", "how"), READERS_AND_WAYS)
@@ -216,6 +245,14 @@ KEPT = {
     "byte order mark": lambda text: b"\xef\xbb\xbf" + text.encode(),
     "line ends of Windows": lambda text: text.replace("\n", "\r\n").encode(),
     "line ends of the Macintosh": lambda text: text.replace("\n", "\r").encode(),
+    "utf-16": lambda text: text.encode("utf-16"),
+    "semicolons": lambda text: text.replace(",", ";").encode(),
+    "tabs": lambda text: text.replace(",", "\t").encode(),
+    "blanks": lambda text: text.replace(",", " , ").replace("\n", "\u00a0\n").encode(),
+    "names of columns in capitals": lambda text: text.replace(
+        head := text.splitlines()[0], head.upper(), 1
+    ).encode(),
+    "lines of separators": lambda text: (text + ",,\n" + ",,,,,,,,\n \n").encode(),
     "no last line end": lambda text: text.rstrip("\n").encode(),
     "empty lines": lambda text: text.replace("\n", "\n\n").encode(),
     "one more column": lambda text: text.replace("\n", ",1\n").encode(),
@@ -250,7 +287,7 @@ FILES = {
         "image without row": (
             {"HAM10000_metadata.csv": SKIN.replace("H2,I3,mel\n", "")},
             "has no row for I3.jpg",
-            "remove the image",
+            "move the image",
         ),
         "name leads out": (
             {"HAM10000_metadata.csv": SKIN + "H9,../../evil,nv\n"},
@@ -264,10 +301,20 @@ FILES = {
         ),
         "name with a null": (
             {"HAM10000_metadata.csv": SKIN + 'H9,"I\x009",nv\n'},
+            "is no text in UTF-8",
+            "intact copy",
+        ),
+        "name with a bell": (
+            {"HAM10000_metadata.csv": SKIN + 'H9,"I\x079",nv\n'},
             "codes that are no text",
             "rename it",
         ),
-        "image twice": ({"images_2/x": "", "ham10000_images/I1.jpg": ""}, "has the name", "remove"),
+        "image twice": ({"ham10000_images/I1.jpg": ""}, "has the name", "move one of the two out"),
+        "image twice but for case": (
+            {"HAM10000_images_part_1/i1.JPG": ""},
+            "has the name",
+            "move one of the two out",
+        ),
     },
     "phantom_findings": {
         "more than 0 and 1": (
@@ -289,15 +336,15 @@ FILES = {
         ),
         "same name, two suffixes": (
             {"images/1.jpg": ""},
-            "two files are called '1'",
-            "remove one",
+            "1.png: has the name of 1.jpg beside it",
+            "rename one of the two",
         ),
     },
     "chestx_det10": {
         "no json": ({"train.json": "images"}, "train.json: is no complete JSON", "intact copy"),
         "empty": ({"train.json": ""}, "train.json: is no complete JSON", "intact copy"),
         "cut": ({"train.json": json.dumps(CHEST)[:40]}, "is no complete JSON", "intact copy"),
-        "byte order mark": ({"train.json": "\ufeff[]"}, "is no complete JSON", "intact copy"),
+        "empty below a byte order mark": ({"train.json": "\ufeff[]"}, "is empty", "original"),
         "too deep": ({"train.json": "[" * 99_999}, "is no complete JSON", "intact copy"),
         "too long a number": ({"train.json": "9" * 9999}, "is no complete JSON", "intact copy"),
         "no list": ({"train.json": "5"}, "is not a list of images", "by the original"),
@@ -306,11 +353,11 @@ FILES = {
         "null": ({"train.json": "[null]"}, "is not a list of images", "by the original"),
         "number for a name": ({"train.json": chest(file_name=7)}, "the name 7", "original"),
         "list for a name": ({"train.json": chest(file_name=[])}, "is not a list", "original"),
-        "listed twice": ({"train.json": [CHEST[0]] * 2}, "lists 1.png 2 times", "but one"),
+        "listed twice": ({"train.json": [CHEST[0]] * 2}, "lists 1.png 2 times", "keep one"),
         "in both parts": (
             {"test.json": json.dumps(CHEST)},
             "lists 1 2 times",
-            "remove all of them but one",
+            "keep one of its entries",
         ),
         "unknown class": ({"train.json": chest(syms=["Tumor"])}, "the class 'Tumor'", "correct it"),
         "more classes than boxes": ({"train.json": chest(boxes=[])}, "is not a list", "original"),
@@ -343,17 +390,17 @@ FILES = {
         "unknown tissue": (
             {"human foot/tissue images/a.png": ""},
             "is none of the 31 published tissues",
-            "rename or remove it",
+            "rename it",
         ),
         "name twice": (
             {"human brain/tissue images/mo_1.png": ""},
-            "lists mo_1 2 times",
-            "remove all of them but one",
+            "is called 'mo_1', and so is",
+            "a name of its own",
         ),
         "two suffixes": (
             {"human brain/tissue images/hu_1.tif": ""},
             "has the name of",
-            "remove one of the two",
+            "rename one of the two",
         ),
     },
     "cbis_ddsm": {
@@ -369,13 +416,13 @@ FILES = {
         ),
         "patient on both sides of one name": (
             {"mass_case_description_test_set.csv": CASES},
-            "lists Mass-Training_P_1_LEFT_CC 2 times",
-            "but one",
+            "is called 'Mass-Training_P_1_LEFT_CC', and so is",
+            "list each image once",
         ),
         "series twice": (
             {f"copy/{UID.format(2)}/1.dcm": ""},
             "is the same series as",
-            "remove one of the two",
+            "move one of the two",
         ),
         "folder of an unknown series": (
             {"other/1.dcm": "no DICOM"},
@@ -385,7 +432,7 @@ FILES = {
         "table twice": (
             {"copy/mass_case_description_test_set.csv": CASES},
             "has the name of",
-            "remove one of the two",
+            "move one of the two out",
         ),
     },
 }

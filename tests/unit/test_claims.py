@@ -9,9 +9,9 @@ import pytest
 import yaml
 
 from segxai.job.files import read_rows
-from segxai.stats.cells import CELL, describe
 from segxai.stats.claims import claims
 from segxai.stats.tables import COLUMNS, OPEN
+from segxai.workflow.shown import CELL, describe
 from segxai.workflow.studies import values
 
 KEYS = {"table": "alignment", "dataset": "toy", "network": "net", "explainer": "shap"}

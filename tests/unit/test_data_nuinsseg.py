@@ -144,7 +144,7 @@ def test_what_are_no_numbers_of_nuclei_is_refused(tmp_path, pixels):
         ),
         (
             lambda root: add_image(root / "mouse heart", "mouse_liver_12", mask_binary=MASK),
-            "lists mouse_liver_12 2 times",
+            "is called 'mouse_liver_12', and so is",
         ),
         (
             lambda root: write(root / "mouse liver/mask binary/mouse_liver_12.bmp", MASK),

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib.colors import to_rgb
+from matplotlib.text import Text
 from skimage.color import deltaE_ciede2000, rgb2lab
 from skimage.draw import polygon2mask
 
@@ -276,6 +277,20 @@ def test_risk_curves_are_those_of_the_metric():
     # A row without predictions keeps its panel, which says so.
     assert not right.lines
     assert [text.get_text() for text in right.texts] == ["no label was\npredicted"]
+
+
+def test_titles_keep_every_character(tmp_path):
+    """Dollars are no formula, and a name that begins with _ stands in the legend as well."""
+    names = {"iou_at": "_first_ $5 to $6", "entropy": r"$\frac{1$", "auitc": "a|b <c> & 5 %"}
+    first = dict.fromkeys(list(ROWS)[:1], r"$\bad{$ row")
+    scores = predictions([1, 1, 0], **dict.fromkeys(names, np.array([0.9, 0.7, 0.5])))
+    figure = risk_coverage(scores, {"toy": "$toy$ {x} $"}, first, names)
+    style.save(figure, tmp_path / "a.png", tmp_path / "a.pdf")
+    (legend,) = figure.legends
+    shown = [text.get_text().strip("\u200b") for text in legend.get_texts()]
+    assert set(names.values()) <= set(shown)
+    texts = figure.findobj(lambda part: isinstance(part, Text))
+    assert not any(text.get_parse_math() for text in texts if "$" in text.get_text())
 
 
 @pytest.mark.parametrize(("correct", "rate"), [([1, 1, 1], 0), ([0, 0], 100)])

@@ -1,5 +1,6 @@
 """The page: every declared table is printed from its numbers, with all that stands beside them."""
 
+import copy
 import io
 import json
 import re
@@ -43,7 +44,7 @@ def compared(name: str, tests: pd.DataFrame, **changes) -> list[tuple[str, str]]
     return comparisons(table, normalise(tests), *described, SPEC["directions"])
 
 
-def write_page(folder, checkout) -> str:
+def write_page(folder, checkout, spec=SPEC) -> str:
     """Write what the rules before the page write, and return the page."""
     files = {"tables": toy_study.make_tables(), "tests": toy_study.make_tests()}
     for name, table in files["tables"].items():
@@ -73,7 +74,7 @@ def write_page(folder, checkout) -> str:
         figures=[folder / "curves.png"],
         captions=sorted((checkout / "report").glob("*.rst")),
         texts=[checkout / "segxai" / "page" / f"page.{kind}" for kind in ("html.j2", "css", "js")],
-        spec=SPEC,
+        spec=spec,
         page=folder / "report.html",
     )
     return (folder / "report.html").read_text(encoding="utf-8")
@@ -194,6 +195,25 @@ def test_page_is_whole(html):
     assert len(set(reader.ids)) == len(reader.ids)
     assert {link[1:] for link in reader.links} <= set(reader.ids)
     assert not re.search(r"url\((?!#)|@import|fetch\(|https?://", html)
+
+
+def test_titles_keep_every_character(checkout, tmp_path):
+    """A title that looks like markup, a template or a script's end is text wherever it stands."""
+    odd = 'a|b <i>c</i> &amp; {{ d }} </script> "e" _f_'
+    spec = copy.deepcopy(SPEC)
+    spec["titles"] = dict.fromkeys(spec["titles"], odd)
+    for names in spec["names"].values():
+        names |= {name: f"{name} {odd}" for name in names}
+    for study in spec["studies"].values():
+        study["title"] = odd
+        for method in study["methods"].values():
+            method["title"] = odd
+    html = write_page(tmp_path, checkout, spec)
+    reader = Reader(html)
+    assert reader.open == []
+    assert len([text for text in reader.text if odd in text]) > len(spec["tables"])
+    (data,) = re.findall(r'id="data-browser">(.*?)</script>', html, re.S)
+    assert {part["title"] for part in json.loads(data).values()} == {odd}
 
 
 def test_page_holds_every_number(html):

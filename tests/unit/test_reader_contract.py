@@ -1,6 +1,7 @@
 """What every reader promises: records of its classes, images of three axes, settings as it says."""
 
 import inspect
+import shutil
 
 import numpy as np
 import pytest
@@ -57,3 +58,51 @@ def test_records_keep_the_contract(tmp_path, definitions, reader):
         image = record.load(["red", "green", "blue"])
         assert image.ndim == 3 and image.shape[2] == 3
         assert image.dtype in (np.uint8, np.uint16, np.float32)
+
+
+ADDED = ["Thumbs.db", "desktop.ini", ".DS_Store", "Icon\r", "~$labels.csv"]
+
+
+@pytest.fixture
+def written(tmp_path):
+    """Return a function that writes the data set of a reader and gives its folder."""
+
+    def write(reader: str):
+        folder = tmp_path / "set"
+        if reader != "phantom_lesions":
+            folder.mkdir()
+        SETS[reader][0](folder)
+        return folder
+
+    return write
+
+
+@pytest.mark.parametrize("reader", READERS)
+def test_files_of_systems_are_passed_over(written, reader):
+    """What Windows and macOS add to each folder changes no record, and so no split."""
+    folder = written(reader)
+    before = read_records(reader, folder)
+    for place in [folder, *(path for path in folder.rglob("*") if path.is_dir())]:
+        for file in [path for path in place.iterdir() if path.is_file()]:
+            shutil.copy(file, place / f"._{file.name}")
+            (place / f"{file.name}:Zone.Identifier").write_text("[ZoneTransfer]")
+        for name in ADDED:
+            (place / name).write_bytes(b"\xd0\xcf\x11\xe0")
+    shutil.copytree(folder, folder / "__MACOSX")
+    assert read_records(reader, folder) == before
+
+
+@pytest.mark.parametrize("reader", READERS)
+def test_names_in_capitals_are_the_same_names(written, reader):
+    """Images and masks that a system wrote in capitals are found, and none has another name."""
+    folder = written(reader)
+    before = read_records(reader, folder)
+    for file in [path for path in folder.rglob("*") if path.suffix in (".png", ".jpg", ".tif")]:
+        file.rename(file.with_name(file.name.upper()))
+    after = read_records(reader, folder)
+    assert [record.image_id.lower() for record in after] == [r.image_id.lower() for r in before]
+    for record, other in zip(after, before, strict=True):
+        assert (record.label, record.group.lower()) == (other.label, other.group.lower())
+        assert record.image.exists() and all(path.exists() for path in record.mask_paths)
+        outlines = [finding.outline for finding in record.findings or ()]
+        assert all(not hasattr(outline, "exists") or outline.exists() for outline in outlines)

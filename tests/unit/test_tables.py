@@ -1,5 +1,6 @@
 """Tables of a study against plain loops over rows, and what becomes of undefined scores."""
 
+import re
 import runpy
 from itertools import product
 
@@ -14,7 +15,7 @@ from segxai.stats import tables
 from segxai.stats.bootstrap import bootstrap_mean, bootstrap_weighted
 from segxai.stats.classification import multilabel_scores
 from segxai.stats.comparisons import compare
-from segxai.stats.layout import latex, printed
+from segxai.stats.layout import latex, markdown, printed
 from segxai.stats.recognition import recognition
 from segxai.stats.selective import augrc, aurc, auroc
 from segxai.stats.tests import holm
@@ -668,3 +669,47 @@ def test_script_writes_every_form(checkout, tmp_path, n):
         assert outputs["tex"].read_text().startswith(r"\begin{tabular}")
         assert outputs["md"].read_text().startswith("|" if n else "")
         assert len(pd.read_csv(outputs["tests"])) == (2 if n else 0)
+
+
+ODD = [
+    "a|b",
+    "_a_ c_IoU",
+    "5 % & more &amp;",
+    "<b>x</b> < 3",
+    "a\\|b\\",
+    "[1](x) *y* `z`",
+    "$p$ #1 ~^{}",
+]
+ODD += ["two\nlines", "[first", "* star", "a--b"]
+
+
+def cells_of(line: str) -> list[str]:
+    """Cells of a line of a Markdown table: bars that no backslash escapes part them."""
+    parts = re.split(r"(?<!\\)(?:\\\\)*\|", line.strip())[1:-1]
+    return [re.sub(r"\\([^A-Za-z0-9\s])", r"\1", part.strip()) for part in parts]
+
+
+def test_titles_keep_every_character_in_markdown():
+    """A bar, tag, formula or emphasis in a title is text: each table has its rows and columns."""
+    layout = pd.DataFrame(
+        [[f"{row}{column}" for column in ODD] for row in ODD], index=ODD, columns=ODD
+    ).rename_axis("Method")
+    head, _, *rows = map(cells_of, markdown(layout).splitlines())
+    shown = [" ".join(text.split()) for text in ODD]
+    assert head == ["Method", *shown]
+    assert [row[0] for row in rows] == shown
+    assert [len(row) for row in rows] == [len(ODD) + 1] * len(ODD)
+
+
+def test_titles_keep_every_character_in_latex():
+    """No special character of LaTeX is left bare, nor one that a line's end takes as its option."""
+    layout = pd.DataFrame([["x"]] * len(ODD), index=ODD, columns=["a|b"]).rename_axis("Method")
+    _, _, head, _, *rows, _, _ = latex(layout).splitlines()
+    assert head == r"Method & a\textbar{}b \\"
+    assert len(rows) == len(ODD)
+    for row in rows:
+        title, cell = re.split(r"(?<!\\) & ", row)
+        assert cell == r"x \\"
+        bare = re.sub(r"\\text[a-z]+\{\}|\\[&%$#_{}]|-\{\}-|^\{\}", "", title)
+        assert not re.search(r"[&%$#_{}~^|<>\\]|--", bare), title
+        assert not title.startswith(("[", "*"))

@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 
 from segxai.figures.examples import SEGMENTATION_MASK, Examples
-from segxai.stats.cells import CELL, describe
 from segxai.stats.tables import COLUMNS
+from segxai.workflow.shown import CELL, describe
 
 SIDE, N = 24, 15
 SEGMENTERS = {"a": "Method A", "b": "Method B", "disc": "Control disc"}

@@ -1,0 +1,121 @@
+"""Two things of one run under one name: files that overwrite each other, rows that look the same.
+
+As in :mod:`segxai.workflow.studies`, all functions read a resolved configuration.
+"""
+
+import re
+from collections.abc import Iterator
+from itertools import product
+
+from segxai.workflow import shown
+from segxai.workflow.names import UNPRINTABLE, name_key
+from segxai.workflow.studies import score_cells, selected, tables, values
+
+# Names that files of every run have, sections of its page, or lines of its summary of the data.
+TAKEN = {
+    "classes": ("test", "total", "train", "validation"),
+    "tables": ("claims", "cost", "data", "dataset_summary", "images", "results"),
+    "datasets": ("downloads",),
+}
+
+Printed = list[tuple[str, str]]
+
+
+def file_problems(config: dict) -> Iterator[str]:
+    """Sentences about two things whose files would have the same name."""
+    for name in config["explainers"]:
+        if name in config["segmenters"]:
+            yield f"Config keys explainers.{name} and segmenters.{name}: rename one of them."
+    for key in ("tables", "figures"):
+        names = [name for study in selected(config).values() for name in study[key]]
+        for name in names:
+            if names.count(name) > 1:
+                yield f"Config key {key}.{name} is in two studies that are run: rename one."
+    declared = {"tables": list(tables(config)), "datasets": config["datasets"]}
+    for key, names in declared.items():
+        tests = [f"{name}_tests" for name in names] if key == "tables" else []
+        for name in names:
+            if name in (*TAKEN[key], *tests):
+                yield f"Config key {key}.{name}: other files of a run have this name: rename it."
+    yield from _segmentation_problems(config)
+
+
+def _segmentation_problems(config: dict) -> Iterator[str]:
+    """Sentences about two studies that need one score file made in two ways."""
+    declared: dict[str, tuple[str, tuple]] = {}
+    for name, study in selected(config).items():
+        for family, scores in study["scores"].items():
+            # What a score file reads follows from the study that declares it.
+            own = (study["segmentation"], scores["needs"])
+            for cell in score_cells(config, name, family) if scores["of"] == "maps" else []:
+                other, same = declared.setdefault(cell["file"], (name, own))
+                if same != own:
+                    yield (
+                        f"Config keys studies.{other}.scores.{family} and studies.{name}.scores."
+                        f"{family} need another segmentation for the same file: rename one."
+                    )
+
+
+def title_problems(config: dict) -> Iterator[str]:
+    """Sentences about two things that readers of a run could not tell apart by their titles."""
+    for group in _printed_together(config):
+        known: dict[str, str] = {}
+        for path, title in group:
+            key = name_key(title)
+            if not key or re.search(UNPRINTABLE, title):
+                problem = "holds codes that are no text" if key else "is empty"
+                yield f"Config key {path} {problem}: give a title that can be read."
+            elif key in known:
+                both = f"s {known[key]} and {path}" if known[key] != path else f" {path}"
+                yield f"Config key{both} would print '{title}' twice: change one of the two."
+            known[key] = path
+
+
+def _printed_together(config: dict) -> Iterator[Printed]:
+    """Titles that must differ, case aside, each with the key that gives it."""
+    for section, names in shown.used(config).items():
+        yield [(f"{section}.{name}.title", config[section][name]["title"]) for name in names]
+    for name in shown.used(config)["datasets"]:
+        path, classes = f"datasets.{name}.classes", config["datasets"][name]["classes"]
+        yield [(path, text) for text in [*TAKEN["classes"], *classes]]
+    made = tables(config)
+    for name, study in selected(config).items():
+        own = {table: spec for table, spec in made.items() if spec["study"] == name}
+        headings = {t: "number" if spec["number"] else "title" for t, spec in own.items()}
+        yield [(f"studies.{name}.tables.{t}.{key}", own[t][key]) for t, key in headings.items()]
+        for table, spec in own.items():
+            yield from _of_table(config, study, f"studies.{name}.tables.{table}", spec)
+        path, examples = f"studies.{name}.examples.values", study["examples"] or {"values": []}
+        shown_values = values(examples)
+        yield [(path, " ".join(value.get(k, "") for k in shown.MEASURE)) for value in shown_values]
+        for key in ("title", "short"):
+            yield [(path, value[key]) for value in shown_values if key in value]
+        for figure, spec in study["figures"].items():
+            titles = (spec["confidences"] or {}).items()
+            path = f"studies.{name}.figures.{figure}.confidences"
+            yield [(f"{path}.{metric}", title) for metric, title in titles]
+
+
+def _of_table(config: dict, study: dict, path: str, spec: dict) -> Iterator[Printed]:
+    """Columns and rows of a table: whole headings, in which a title may run on into the next."""
+    numbers = shown.declared_values(spec)
+    yield [(f"{path}.values", " ".join(filter(None, cell))) for cell, _ in numbers]
+    columns = [title for _, title in numbers if title]
+    yield [(f"{path}.values", title) for title in columns]
+    titles = shown.titles(config, spec["datasets"])
+    yield [
+        (f"datasets.{name}.title", f"{titles[name]}, {column}")
+        for name, column in product(titles, columns)
+    ]
+    names, used = shown.names(config, study), shown.used(config)
+    own = {key: [name for name in names[key] if name in used[f"{key}s"]] for key in names}
+    own |= {"dataset": spec["datasets"], "segmenter": spec["segmenters"]}
+    rows = product(*(own[key] for key in spec["rows"]))
+    titled = (dict(zip(spec["rows"], row, strict=True)) for row in rows)
+    yield [
+        (
+            ", ".join(f"{key}s.{name}.title" for key, name in keys.items()),
+            shown.row_title(keys, spec["rows"], names),
+        )
+        for keys in titled
+    ]
