@@ -117,7 +117,7 @@ def test_all_rows_are_means_over_the_same_images(demo, name):
 
 
 def test_images_with_and_without_a_lesion_have_their_own_columns(demo):
-    """Overlap is over the images that show a lesion, false positives over all others."""
+    """Overlap is over the images that show a lesion, false positives over all the others."""
     samples = pd.read_csv(demo / f"data/{DATA}/samples.csv").set_index("image_id")
     chosen = pd.read_csv(demo / f"targets/{DATA}/images.csv").image_id
     shown = (samples.mask_pixels[chosen] > 0).sum()
