@@ -6,7 +6,7 @@ from pandas.api.types import is_numeric_dtype
 
 from segxai.page.page import VERDICTS, in_unit, p_value, signed
 from segxai.stats.cells import CELL
-from segxai.stats.layout import row_title, value_titles
+from segxai.stats.layout import constant_maps, row_title, value_titles
 
 ROW = ["network", "explainer", "segmenter"]
 SIDES = ("first", "second")
@@ -76,7 +76,8 @@ def arrange(table: pd.DataFrame, spec: dict, titles: dict[str, str], names: dict
 def cell(line: dict | None) -> dict:
     """Print one number with its interval and the published one."""
     if line is None or np.isnan(line["value"]):
-        return {"sort": "", "value": "–", "interval": "", "published": "", "verdict": ""}
+        constant = constant_maps(line["n_constant"]).removeprefix("; ") if line else ""
+        return {"sort": "", "value": "–", "interval": constant, "published": "", "verdict": ""}
     published = ""
     if np.isfinite(line["published"]):
         sign = VERDICTS.get(line["verdict"], "")
@@ -84,7 +85,7 @@ def cell(line: dict | None) -> dict:
     return {
         "sort": f"{line['value']:.9g}",
         "value": in_unit(line["value"], line["unit"]),
-        "interval": interval(line, line["unit"]),
+        "interval": interval(line, line["unit"]) + constant_maps(line["n_constant"]),
         "published": published,
         "verdict": line["verdict"],
     }
