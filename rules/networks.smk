@@ -1,12 +1,34 @@
 """Networks: results/models/{dataset}/{network}/seed-{seed}, and what they predict."""
 
 
+rule check_network:
+    """Whether weights fit a network, and the network what it is to be used for: before all else."""
+    output:
+        checked="results/checks/{dataset}/{network}.json",
+    log:
+        "logs/check_network/{dataset}/{network}.log",
+    benchmark:
+        "benchmarks/check_network/{dataset}/{network}.tsv"
+    priority: 1
+    conda:
+        "../envs/torch.yaml"
+    params:
+        **of_dataset("channels"),
+        network=define("networks"),
+        uses=of_job(studies.uses),
+        code=used_code("check_network"),
+    script:
+        "../scripts/check_network.py"
+
+
 rule train_network:
     """Train a classifier on labels or a segmenter on masks; keep the epoch of least loss."""
     input:
         CHECKED,
         unpack(learnt_from),
         **PICTURES,
+        # Another use of a network does not train it anew.
+        checked=ancient("results/checks/{dataset}/{network}.json"),
         samples="results/data/{dataset}/samples.csv",
     output:
         weights="results/models/{dataset}/{network}/seed-{seed}/weights.safetensors",

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from segxai.explain.maps import COLUMNS, pack
+from segxai.explain.maps import COLUMNS, is_constant, pack
 from segxai.explain.stream import bound_explainer, target_requests
 from segxai.images.arrays import npy_rows, read_array
 from segxai.job.device import torch_device
@@ -33,6 +33,11 @@ def main(
     attributions = explain(loaded, target_requests(loaded, pixels, asked, seed))
     facts = write_maps(maps, asked, attributions, loaded, weights)
     write_table(rows, facts)
+    if facts.constant.any():
+        log.warning(
+            "%d of %d maps are constant: they explain nothing; tables count them as n_constant",
+            *(facts.constant.sum(), len(facts)),
+        )
     log.info(
         "%d maps: median completeness error %.3f, %.1f forward-backward passes and %.2f s per map",
         len(facts),
@@ -54,7 +59,8 @@ def write_maps(maps, targets, attributions, network, weights):
             error = attribution.completeness_error
             cost = attribution.gradients, attribution.forwards, seconds, peak_bytes(network.device)
             names = target.target_id, target.image_id
-            facts.append((*names, scale, attribution.gain, error, *cost))
+            constant = int(is_constant(packed))
+            facts.append((*names, scale, constant, attribution.gain, error, *cost))
     return pd.DataFrame(facts, columns=COLUMNS)
 
 

@@ -33,11 +33,13 @@ def main(
     if labels is not None:
         table = table[table.label.isin(labels)]
     attributions = read_maps(maps, rows)
+    explained = places(table.target_id, attributions.table.target_id, rows)
+    table = table.assign(constant=attributions.table.constant.to_numpy()[explained])
     truths = read_masks(truth, outlines, read_rows(samples))
     marker = None if markers is None else read_array(markers)
     parts = zip(
         table.itertuples(),
-        places(table.target_id, attributions.table.target_id, rows),
+        explained,
         segmentations(segmentation, segmentation_rows, table),
         probabilities(predictions, table, classes),
         strict=True,
@@ -57,6 +59,8 @@ def main(
     work = partial(measure_map, plan=plan)
     measured = list(map_images(work, items, len(table), threads, "maps scored"))
     result = tidy(table[KNOWN], measured, plan, seed=seed, **cell)
+    # A score without a view is of no map.
+    result = result.assign(constant=result.constant.where(result.view != ""))
     write_table(scores, result)
     log_scores(result, len(table), "maps")
 

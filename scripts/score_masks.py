@@ -20,6 +20,8 @@ def main(
     listed = read_rows(targets) if key == "target_id" else images.assign(row=images.index)
     known = listed.iloc[places(table[key], listed[key], facts)]
     known = known.reindex(columns=[*KNOWN, "row", "kind", "channel"]).reset_index(drop=True)
+    if "constant" in table:
+        known = known.assign(constant=table.constant)
     truths, plan = read_masks(truth, outlines, images), Plan(requests)
     objects = None if instances is None else read_array(instances)
     measured = []

@@ -28,7 +28,7 @@ def main(samples, images, truth, outlines, chosen, segmenter, display, masks, fa
     results = (
         module.segment(display_image(pixels[row], display), prepared, **settings) for row in rows
     )
-    write_masks(results, segmented.image_id, pixels.shape[1:3], masks, facts)
+    write_masks(results, segmented[["image_id"]], pixels.shape[1:3], masks, facts)
 
 
 if __name__ == "__main__":

@@ -26,7 +26,9 @@ def main(
     n_targets = len(explained)
     items = (explained[place] for place in range(n_targets))
     results = map_images(work, items, n_targets, threads, "targets segmented")
-    write_masks(results, explained.targets.target_id, explained.shape, masks, facts)
+    # A mask of a map without contrast is of nothing that was explained.
+    known = explained.maps.table[["target_id", "constant"]]
+    write_masks(results, known, explained.shape, masks, facts)
 
 
 if __name__ == "__main__":

@@ -43,7 +43,7 @@ def main(
     items = map(arguments, segmented.row, segmented.image_id)
     work = partial(segment_image, segment=partial(module.segment, **settings), shape=shape)
     results = map_images(work, items, len(segmented), threads, "images segmented")
-    log_cuts(write_masks(results, segmented.image_id, shape, masks, facts))
+    log_cuts(write_masks(results, segmented[["image_id"]], shape, masks, facts))
 
 
 def predicted_labels(predictions, classes) -> dict[str, int]:

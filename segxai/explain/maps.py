@@ -12,7 +12,7 @@ from segxai.job.files import REMAKE, read_rows
 from segxai.job.log import InputError
 
 COLUMNS = [
-    *("target_id", "image_id", "scale", "gain", "completeness_error"),
+    *("target_id", "image_id", "scale", "constant", "gain", "completeness_error"),
     *("gradients", "forwards", "seconds", "peak_bytes"),
 ]
 
@@ -46,6 +46,11 @@ def pack(signed: np.ndarray, magnitude: np.ndarray) -> tuple[np.ndarray, float]:
     """
     scale = float(magnitude.max())
     return (np.stack([signed, magnitude]) / (scale or 1.0)).astype(np.float16), scale
+
+
+def is_constant(packed: np.ndarray) -> bool:
+    """Whether a packed attribution has the same magnitude everywhere, and so explains nothing."""
+    return bool(np.ptp(packed[1]) == 0)
 
 
 @dataclass(frozen=True)

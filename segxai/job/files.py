@@ -203,13 +203,14 @@ def _parse(path: str | Path, remedy: str, dtype: object) -> pd.DataFrame:
 def read_scores(files: Sequence[str | Path]) -> pd.DataFrame:
     """Read tidy score files one after the other; each row carries its own keys.
 
-    Keys are text, empty where they do not apply; ``seed`` int; ``correct`` and ``value`` float.
+    Keys are text, empty where they do not apply; ``seed`` int; ``correct``, ``constant`` and
+    ``value`` float.
     """
     scores = pd.concat(map(read_rows, files), ignore_index=True)
     keys = [name for name in scores if name in TEXT_COLUMNS]
     scores[keys] = scores[keys].fillna("")
     # Without rows, pandas cannot tell numbers from text.
-    return scores.astype({"seed": int, "correct": float, "value": float})
+    return scores.astype({"seed": int, "correct": float, "constant": float, "value": float})
 
 
 def write_table(path: str | os.PathLike, table: pd.DataFrame) -> None:

@@ -23,10 +23,10 @@ from segxai.workflow.plugins import about, load
 
 COLUMNS = [
     *("dataset", "network", "explainer", "segmenter", "seed", "view", "reference", "metric"),
-    *("target_id", "image_id", "group", "split", "correct", "value"),
+    *("target_id", "image_id", "group", "split", "correct", "constant", "value"),
 ]
-# Of them, what is known of each target or image.
-KNOWN = ["target_id", "image_id", "group", "split", "correct"]
+# Of them, what is known of each target or image; `constant`: whether its map has no contrast.
+KNOWN = ["target_id", "image_id", "group", "split", "correct", "constant"]
 
 
 class Measured(NamedTuple):

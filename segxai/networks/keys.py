@@ -27,8 +27,13 @@ def key_features(model: nn.Module, inputs: torch.Tensor, centre: bool = False) -
     Tensor of shape (B, h, w, d), float32
         One key per patch token, class and register tokens dropped.
     """
-    if not hasattr(model, "blocks"):
-        raise InputError("key features need attention blocks; choose a `vit_*` architecture.")
+    blocks = [*getattr(model, "blocks", ())]
+    attention = getattr(blocks[-1], "attn", None) if blocks else None
+    if not isinstance(getattr(attention, "qkv", None), nn.Linear):
+        raise InputError(
+            f"key features (TokenCut, MaskCut, view `fused`) need attention blocks, which "
+            f"{type(model).__name__} has not; choose a `vit_*` architecture."
+        )
     for side, patch in zip(inputs.shape[-2:], model.patch_embed.patch_size, strict=True):
         if side % patch:
             raise InputError(
@@ -36,9 +41,7 @@ def key_features(model: nn.Module, inputs: torch.Tensor, centre: bool = False) -
                 f"`input_size` to {max(1, round(side / patch)) * patch}."
             )
     captured = []
-    hook = model.blocks[-1].attn.qkv.register_forward_hook(
-        lambda module, args, output: captured.append(output)
-    )
+    hook = attention.qkv.register_forward_hook(lambda module, args, output: captured.append(output))
     try:
         model.forward_features(inputs)
     finally:

@@ -48,8 +48,8 @@ class MicraNet(nn.Module):
     Bilodeau et al., Nature Machine Intelligence 4 (2022), doi:10.1038/s42256-022-00472-w.
     """
 
-    # As timm names what is replaced when weights of other classes are loaded.
-    pretrained_cfg = MappingProxyType({"classifier": "fc"})
+    # As timm names what weights of other classes or channels leave out or adapt to.
+    pretrained_cfg = MappingProxyType({"classifier": "fc", "first_conv": "levels.1a.conv"})
 
     def __init__(self, outputs: int, channels: int):
         super().__init__()
@@ -91,16 +91,13 @@ def _level(channels: int, width: int, pooled: bool) -> nn.Sequential:
 def checkpoint_filter_fn(state: dict, model: nn.Module) -> dict[str, torch.Tensor]:
     """Give tensors of the authors' checkpoints (`conv1a`, `bnorm1a`, …) the names used here.
 
-    Theirs see one grey channel; here the mean of the input channels takes its place.
+    Theirs see one grey channel; here the mean of the input channels takes its place
+    (:func:`segxai.networks.weights.load_backbone`).
     """
     body = {}
     for key, value in state.items():
-        key = re.sub(r"^conv(\d[ab])\.", r"levels.\1.conv.", key)
+        key = re.sub(r"^conv(\d[ab])\.", r"levels.\1.conv.", key).replace("linear1.", "fc.")
         body[re.sub(r"^bnorm(\d[ab])\.", r"levels.\1.norm.", key)] = value
-    first = "levels.1a.conv.weight"
-    channels = model.state_dict()[first].shape[1]
-    if first in body and body[first].shape[1] == 1 < channels:
-        body[first] = body[first].expand(-1, channels, -1, -1) / channels
     return body
 
 

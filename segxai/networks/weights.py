@@ -2,6 +2,9 @@
 
 import pickle
 import zipfile
+from argparse import Namespace
+from importlib import import_module
+from inspect import signature
 from pathlib import Path
 
 import safetensors.torch
@@ -10,11 +13,19 @@ from torch import nn
 
 from segxai.job.log import InputError, reason
 
-# Where checkpoints keep the network (DINO keeps a student and a teacher), and the prefixes that
-# wrappers put before timm's own key names.
-CONTAINERS = ("teacher", "state_dict", "model")
-PREFIXES = ("module.", "backbone.")
+# Where checkpoints keep the network (DINO keeps a student and a teacher).
+CONTAINERS = ("teacher", "student", "state_dict", "model_state_dict", "model")
+# What wrappers put before all names, and before those of the network alone: what stands beside it,
+# such as DINO's projection, is a head.
+WRAPPERS, PARTS = ("module.", "_orig_mod."), ("teacher.", "student.", "model.", "backbone.")
 MAX_EXPANSION = 4  # numbers per byte of the file; several only where tensors share them
+# Names under which families of timm convert foreign checkpoints.
+FILTERS = ("checkpoint_filter_fn", "_filter_fn", "_filter_torchvision_pretrained")
+# Embeddings of positions, which may be resampled to another grid.
+POSITIONS = ("pos_embed", "relative_position", "rel_pos", "attention_bias")
+# Nothing that a network in evaluation mode computes with: a counter, and the head of a deeper layer
+# that Inception is trained with.
+COUNTER, AUXILIARY = "num_batches_tracked", "AuxLogits."
 
 
 def read_state_dict(path: str | Path) -> dict[str, torch.Tensor]:
@@ -23,24 +34,27 @@ def read_state_dict(path: str | Path) -> dict[str, torch.Tensor]:
     Parameters
     ----------
     path
-        ``.safetensors``, or a torch file that holds nothing but tensors and plain containers
-        (read with ``weights_only=True``). DINO's full checkpoints are accepted: their teacher is
-        taken, and the prefixes ``module.`` and ``backbone.`` are dropped.
+        Safetensors, or a torch file that holds nothing but tensors, plain containers and the
+        options of a command line (read with ``weights_only=True``). ``~`` is the home folder.
+        DINO's full checkpoints are accepted: their teacher is taken, without its projection, and
+        prefixes such as ``module.`` and ``backbone.`` are dropped.
 
     Returns
     -------
     dict of str to Tensor
         float32 tensors on the CPU, all finite.
     """
-    path = Path(path)
+    path = Path(path).expanduser()
     if not path.is_file():
         raise InputError(f"{path}: no such weights file; correct `weights` in the configuration.")
     try:
-        if path.suffix == ".safetensors":
+        if _is_safetensors(path):
             state = safetensors.torch.load_file(path)
         else:
             _refuse_compression(path)
-            state = torch.load(path, map_location="cpu", weights_only=True)
+            # A namespace is a mapping: it runs nothing. By its path torch would go by the suffix.
+            with path.open("rb") as file, torch.serialization.safe_globals([Namespace]):
+                state = torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise InputError(
             f"{path}: holds more than tensors and is not loaded, because unpickling runs code; "
@@ -64,33 +78,79 @@ def read_state_dict(path: str | Path) -> dict[str, torch.Tensor]:
 def load_backbone(model: nn.Module, state: dict[str, torch.Tensor], path: str | Path) -> None:
     """Load all of `state` but its head into a network, in place.
 
-    A method's own filter converts foreign checkpoints: timm's resample position embeddings to the
-    model's grid. A first convolution of RGB is adapted to other channels as timm does.
+    Every tensor of the body comes from the file, and every tensor of the file has its place there,
+    under its own name or under the one that the method's own filter gives it: timm's knows foreign
+    checkpoints of each family. A first convolution of RGB is adapted to other channels as timm
+    does, one of grey sees their mean. Only embeddings of positions may be resampled.
+
+    Raises
+    ------
+    InputError
+        If a tensor is left over, missing, of another shape, or resampled.
     """
-    head = head_names(model)
-    body = {key: value for key, value in state.items() if not key.startswith(head)}
-    filter_function = _checkpoint_filter(model)
-    if filter_function is not None:
-        try:
-            body = filter_function(body, model)
-        # It looks for keys and shapes of many families, each in its own way.
-        except Exception as error:
-            raise InputError(
-                f"{path}: not weights of this architecture ({reason(error)}); set `architecture` "
-                "and `arguments` to those of the weights."
-            ) from error
-    own = model.state_dict()
+    own, head = model.state_dict(), head_names(model)
+    given = {key: value for key, value in state.items() if not key.startswith(head)}
+    body, resampled = _converted(given, model, path)
+    body = {key: value for key, value in body.items() if not key.startswith(head)}
     _adapt_channels(body, own, getattr(model, "pretrained_cfg", {}).get("first_conv"))
-    wrong = [key for key, value in body.items() if key in own and own[key].shape != value.shape]
-    missing = [key for key in own if not key.startswith(head) and key not in body]
-    if wrong or missing:
-        key = (wrong or missing)[0]
-        problem = "has another shape than" if wrong else "is missing for"
-        raise InputError(
-            f"{path}: {key} {problem} this architecture ({len(wrong) + len(missing)} such "
-            "tensors); set `architecture` and `arguments` to those of the weights."
-        )
+    kept = {key for key in own if not key.startswith(head) and not key.endswith(COUNTER)}
+    shapes = [key for key in own.keys() & body.keys() if own[key].shape != body[key].shape]
+    left = [key for key in body if key not in own and not key.endswith(COUNTER)]
+    problems = {
+        "would have to be resampled for": resampled,
+        "has another shape than": shapes,
+        "is missing for": kept - body.keys(),
+        "is left over by": [key for key in left if not key.startswith(AUXILIARY)],
+    }
+    for problem, keys in problems.items():
+        if keys:
+            others = f" (as {len(keys) - 1} more)" if len(keys) > 1 else ""
+            raise InputError(
+                f"{path}: {min(keys)} {problem} this network{others}; set its `architecture` and "
+                "`arguments`, or what else its method can be set to, to those of the weights."
+            )
     model.load_state_dict(body, strict=False)
+
+
+def _converted(
+    given: dict[str, torch.Tensor], model: nn.Module, path: str | Path
+) -> tuple[dict[str, torch.Tensor], list[str]]:
+    """Tensors as the filter of the model's family names them, and names of resampled ones."""
+    module = import_module(type(model).__module__)
+    convert = next((getattr(module, name) for name in FILTERS if hasattr(module, name)), None)
+    if convert is None:
+        return given, []
+    traced = {key: value.detach().requires_grad_() for key, value in given.items()}
+    try:
+        # Some families need no model to convert for.
+        body = convert(*(dict(traced), model)[: len(signature(convert).parameters)])
+    # It looks for keys and shapes of many families, each in its own way.
+    except Exception as error:
+        raise InputError(
+            f"{path}: not weights of this architecture ({reason(error)}); set `architecture` "
+            "and `arguments` to those of the weights."
+        ) from error
+    return {key: value.detach() for key, value in body.items()}, _resampled(traced, body)
+
+
+def _resampled(traced: dict[str, torch.Tensor], body: dict[str, torch.Tensor]) -> list[str]:
+    """Names of tensors that a filter has made of more or fewer numbers of the file than they hold.
+
+    What is renamed, reshaped, joined or split holds as many numbers as it depends on.
+    """
+    sources = [value for key, value in traced.items() if not _of_positions(key)]
+    names = []
+    for key, value in body.items():
+        if value.requires_grad and not value.is_leaf and not _of_positions(key):
+            slopes = torch.autograd.grad(value.sum(), sources, allow_unused=True, retain_graph=True)
+            used = sum(int(slope.count_nonzero()) for slope in slopes if slope is not None)
+            if used != value.numel():
+                names.append(key)
+    return names
+
+
+def _of_positions(key: str) -> bool:
+    return any(part in key for part in POSITIONS)
 
 
 def _unwrap(state: object, path: Path) -> dict[str, torch.Tensor]:
@@ -98,23 +158,48 @@ def _unwrap(state: object, path: Path) -> dict[str, torch.Tensor]:
     for _ in CONTAINERS:  # a dictionary may hold itself
         inner = (state.get(key) for key in CONTAINERS) if isinstance(state, dict) else ()
         state = next((each for each in inner if isinstance(each, dict)), state)
-    tensors = {}
-    for key, value in state.items() if isinstance(state, dict) else ():
-        if not (isinstance(key, str) and isinstance(value, torch.Tensor)):
-            continue
+    items = state.items() if isinstance(state, dict) else ()
+    tensors = {
+        key: value
+        for key, value in items
+        if isinstance(key, str) and isinstance(value, torch.Tensor)
+    }
+    for key, value in tensors.items():
         if value.layout != torch.strided or value.is_quantized or value.is_complex():
             raise InputError(
                 f"{path}: {key} is sparse, quantised or complex; save it as dense real numbers."
             )
-        while key.startswith(PREFIXES):
-            key = key.split(".", 1)[1]
-        tensors[key] = value
     if not tensors:
         raise InputError(f"{path}: holds no tensors; give a state dict of the network.")
     # Tensors may repeat what is stored, without end.
     if sum(map(torch.numel, tensors.values())) > MAX_EXPANSION * path.stat().st_size:
         raise InputError(f"{path}: unfolds to far more than its size; save its tensors contiguous.")
-    return {key: value.float() for key, value in tensors.items()}
+    return {key: value.float() for key, value in _without_prefixes(tensors, path).items()}
+
+
+def _without_prefixes(tensors: dict[str, torch.Tensor], path: Path) -> dict[str, torch.Tensor]:
+    """Drop what wrappers put before the names of a network, and what stands beside it."""
+    before = None
+    while tensors.keys() != before:
+        before = tensors.keys()
+        prefix = next((p for p in PARTS if any(key.startswith(p) for key in before)), "")
+        part = [key for key in before if key.startswith(prefix)]
+        names = [key.removeprefix(prefix) for key in part]
+        for wrapper in WRAPPERS:
+            names = [name.removeprefix(wrapper) for name in names]
+        if twice := [name for name in names if names.count(name) > 1]:
+            raise InputError(
+                f"{path}: holds {twice[0]} twice, with and without a prefix; remove one of them."
+            )
+        tensors = dict(zip(names, map(tensors.get, part), strict=True))
+    return tensors
+
+
+def _is_safetensors(path: Path) -> bool:
+    """Whether a file is safetensors: by its content, or by its name where that says nothing."""
+    with path.open("rb") as file:
+        start = file.read(9)
+    return start[8:] == b"{" or (path.suffix == ".safetensors" and not zipfile.is_zipfile(path))
 
 
 def _refuse_compression(path: Path) -> None:
@@ -133,16 +218,14 @@ def head_names(model: nn.Module) -> tuple[str, ...]:
 
 
 def _adapt_channels(body: dict, own: dict, first: str | tuple | None) -> None:
-    """Adapt the first convolution of weights for RGB to a network of other channels, in place."""
+    """Adapt the first convolution of weights for RGB or grey to other channels, in place."""
     key = f"{first}.weight"
-    if key in body and key in own and body[key].shape[1] == 3 != own[key].shape[1]:
+    if key not in body or key not in own:
+        return
+    known, channels = body[key].shape[1], own[key].shape[1]
+    if known == 3 != channels:
         from timm.models import adapt_input_conv
 
-        body[key] = adapt_input_conv(own[key].shape[1], body[key])
-
-
-def _checkpoint_filter(model: nn.Module):
-    """Return timm's converter of foreign checkpoints for this model family, if it has one."""
-    from importlib import import_module
-
-    return getattr(import_module(type(model).__module__), "checkpoint_filter_fn", None)
+        body[key] = adapt_input_conv(channels, body[key])
+    elif known == 1 < channels:
+        body[key] = body[key].expand(-1, channels, -1, -1) / channels

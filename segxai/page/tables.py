@@ -5,7 +5,7 @@ import pandas as pd
 from pandas.api.types import is_numeric_dtype
 
 from segxai.page.page import VERDICTS, in_unit, p_value, signed
-from segxai.stats.layout import printed_rows, same_images
+from segxai.stats.layout import constant_maps, printed_rows, same_images
 from segxai.workflow.shown import CELL, row_title
 
 ROW = ["network", "explainer", "segmenter"]
@@ -70,7 +70,8 @@ def arrange(table: pd.DataFrame, spec: dict, titles: dict[str, str], names: dict
 def cell(line: dict | None) -> dict:
     """Print one number with its interval and the published one."""
     if line is None or np.isnan(line["value"]):
-        return {"sort": "", "value": "–", "interval": "", "published": "", "verdict": ""}
+        constant = constant_maps(line["n_constant"]).removeprefix("; ") if line else ""
+        return {"sort": "", "value": "–", "interval": constant, "published": "", "verdict": ""}
     published = ""
     if np.isfinite(line["published"]):
         sign = VERDICTS.get(line["verdict"], "")
@@ -78,7 +79,7 @@ def cell(line: dict | None) -> dict:
     return {
         "sort": f"{line['value']:.9g}",
         "value": in_unit(line["value"], line["unit"]),
-        "interval": interval(line, line["unit"]),
+        "interval": interval(line, line["unit"]) + constant_maps(line["n_constant"]),
         "published": published,
         "verdict": line["verdict"],
     }

@@ -6,6 +6,7 @@ from captum.attr import LayerGradCam
 from torch import nn
 from torch.nn import functional as F
 
+from segxai.job.log import InputError
 from segxai.networks.keys import key_features
 from segxai.networks.network import Network
 
@@ -22,13 +23,23 @@ def load_network(
     `trained` is weights, card and channel statistics; None for a network used as published, which
     sees three channels.
     """
-    if "input_size" in segmenter:
+    # Only a method with arguments may have tokens; what has none is refused by what reads them.
+    if "input_size" in segmenter and "arguments" in definition:
         # Position embeddings are interpolated to the size of the input.
         arguments = definition["arguments"] | {"dynamic_img_size": True}
         definition = definition | {"arguments": arguments, "input_size": segmenter["input_size"]}
-    if trained is None:
-        return Network.published(definition, device)
-    return Network.load(*trained, definition, channels, device)
+    try:
+        if trained is None:
+            return Network.published(definition, device)
+        return Network.load(*trained, definition, channels, device)
+    except InputError as error:
+        # An argument that its author never gave.
+        if "dynamic_img_size" not in str(error):
+            raise
+        raise InputError(
+            f"segmenters: {definition['architecture']} has no attention blocks whose keys could be "
+            "read at any input_size; name a network with a `vit_*` architecture."
+        ) from error
 
 
 def keys(network: Network, image: np.ndarray, centre: bool) -> np.ndarray:
@@ -39,6 +50,11 @@ def keys(network: Network, image: np.ndarray, centre: bool) -> np.ndarray:
 def levels(network: Network, image: np.ndarray, target: int) -> list[np.ndarray]:
     """Class activation maps of all levels, see :func:`level_maps`, of an image (H, W, C)."""
     module = network.module
+    if not hasattr(module, "levels"):
+        raise InputError(
+            f"segmenters: activation maps of all levels are those of MICRA-Net, which "
+            f"{type(module).__name__} is not; name a network of method micranet."
+        )
     return level_maps(module, module.levels, network.inputs(image[None]), target)
 
 

@@ -19,7 +19,7 @@ def mask_key(table: pd.DataFrame) -> str:
 
 def write_masks(
     results: Iterable[np.ndarray | tuple[np.ndarray, dict]],
-    names: pd.Series,
+    known: pd.DataFrame,
     shape: tuple[int, int],
     masks: str | Path,
     facts: str | Path,
@@ -29,9 +29,9 @@ def write_masks(
     Parameters
     ----------
     results
-        For each name a mask (H, W) or (C, H, W), bool, alone or with its facts.
-    names
-        `target_id` or `image_id` of each, which the series is called after.
+        For each row of `known` a mask (H, W) or (C, H, W), bool, alone or with its facts.
+    known
+        `target_id` or `image_id` of each, and what else is known of it before.
     shape
         (H, W) of the images.
     masks, facts
@@ -40,13 +40,13 @@ def write_masks(
     pairs = (result if isinstance(result, tuple) else (result, {}) for result in results)
     first = list(islice(pairs, 1))
     row_shape = first[0][0].shape if first else shape
-    known, areas = [], []
+    facts_of_each, areas = [], []
     with atomic_path(masks) as path, npy_rows(path, row_shape) as append:
         for mask, described in chain(first, pairs):
             append(mask.astype(np.uint8))
-            known.append(described)
+            facts_of_each.append(described)
             areas.append(float(mask.mean()))
-    table = names.to_frame().reset_index(drop=True).join(pd.DataFrame(known))
+    table = known.reset_index(drop=True).join(pd.DataFrame(facts_of_each))
     write_table(facts, table)
     log.info(
         "mean mask area %.1f %% of the image; %d of %d masks are empty",

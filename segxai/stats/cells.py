@@ -16,6 +16,8 @@ from segxai.stats.selective import augrc, aurc, auroc
 from segxai.workflow.shown import MEASURE
 
 OBSERVATION = ["image_id", "target_id", "seed"]
+# Beside each score: whether the map that it is of, or is cut from, is constant; NaN without a map.
+CONSTANT = "constant map of "
 AREAS = {"auroc": auroc, "aurc": aurc, "augrc": augrc}
 MARKER = {"metric": "reference_fraction", "reference": "marker"}
 # The observations that each `where` keeps.
@@ -42,11 +44,13 @@ def observations(scores: pd.DataFrame) -> pd.DataFrame:
     -------
     DataFrame
         Index: `OBSERVATION`, group, split and correct, in the order of the scores. Columns:
-        `MEASURE`. A score that several families have is taken once.
+        `MEASURE`, and the same with `CONSTANT` before the metric. A score that several families
+        have is taken once.
     """
     about = scores.drop_duplicates(OBSERVATION)
     values = scores.drop_duplicates([*OBSERVATION, *MEASURE])
-    values = values.pivot(index=OBSERVATION, columns=MEASURE, values="value")
+    marks = values.assign(metric=CONSTANT + values.metric, value=values.constant)
+    values = pd.concat([values, marks]).pivot(index=OBSERVATION, columns=MEASURE, values="value")
     values = values.reindex(pd.MultiIndex.from_frame(about[OBSERVATION]))
     keys = about[[*OBSERVATION, "group", "split", "correct"]]
     return values.set_axis(pd.MultiIndex.from_frame(keys), axis=0)
@@ -98,10 +102,19 @@ def cell(frame: pd.DataFrame, value: dict, statistics: dict) -> dict[str, float]
     Returns
     -------
     dict
-        value, ci_low, ci_high, n and n_undefined. An area that is undefined counts all its
-        observations as undefined, any other those whose confidence is.
+        value, ci_low, ci_high, n, n_undefined and n_constant: how many observations rest on a
+        constant map. An area that is undefined counts all its observations as undefined, any other
+        those whose confidence is.
     """
     frame = frame[SUBSETS[value.get("where", "all")](frame)]
+    constant = np.full(len(frame), False)
+    for measure in measures(value):
+        constant |= column(frame, measure | {"metric": CONSTANT + measure["metric"]}) > 0
+    return _statistic(frame, value, statistics) | {"n_constant": int(constant.sum())}
+
+
+def _statistic(frame: pd.DataFrame, value: dict, statistics: dict) -> dict[str, float]:
+    """Take the statistic of a cell, its interval and its counts."""
     statistic = value.get("statistic", "mean")
     if statistic in AREAS:
         return _area(frame, value, AREAS[statistic], statistics)

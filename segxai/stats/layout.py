@@ -27,8 +27,8 @@ def printed(
 
     Values with a ``title`` are printed; all of them where none has one. `titles` are the printed
     names of data sets, `names` those of networks, explainers and segmenters by key. Cells have the
-    form ``41.4 [39.0, 43.9]``, and after a semicolon the published value. A column n follows those
-    that are of the same number of images.
+    form ``41.4 [39.0, 43.9]``, and after a semicolon the published value, and how many maps have no
+    contrast, if any. A column n follows those that are of the same number of images.
     """
     shown = printed_rows(table, spec, names)
     shown = shown.assign(cell=[_cell(row) for row in shown.itertuples()])
@@ -112,9 +112,14 @@ def write_printed(texts: dict[str, str]) -> None:
 
 def _cell(row) -> str:
     if np.isnan(row.value):
-        return "undefined"
+        return f"undefined{constant_maps(row.n_constant)}"
     numbers = (row.value, row.ci_low, row.ci_high, row.published)
     value, low, high, published = (f"{number:.{DECIMALS[row.unit]}f}" for number in numbers)
     interval = f" [{low}, {high}]" if np.isfinite(row.ci_low) else ""
     beside = f"; paper {published}" if np.isfinite(row.published) else ""
-    return f"{value}{interval}{beside}"
+    return f"{value}{interval}{beside}{constant_maps(row.n_constant)}"
+
+
+def constant_maps(n: float) -> str:
+    """Say how many of the maps behind a number are constant; nothing where none is."""
+    return f"; {n:.0f} constant maps" if n > 0 else ""

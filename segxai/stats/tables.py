@@ -17,7 +17,8 @@ from segxai.workflow.shown import CELL, MEASURE, describe
 from segxai.workflow.studies import values
 
 KEYS = ["dataset", "network", "explainer", "segmenter"]
-NUMBERS = ["value", "ci_low", "ci_high", "n", "n_undefined", "published", "difference"]
+COUNTS = ["n", "n_undefined", "n_constant"]
+NUMBERS = ["value", "ci_low", "ci_high", *COUNTS, "published", "difference"]
 TEXT = ["study", "table", *KEYS, "split", *CELL, "unit"]
 COLUMNS = [*TEXT, *NUMBERS]
 # What a published number must agree with ours in, and the keys of which it may leave some open.

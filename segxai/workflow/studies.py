@@ -105,6 +105,27 @@ def stored(config: dict, study: dict) -> list[str]:
     return [name for name in names if "truth" not in reads(config, name)]
 
 
+def uses(config: dict, dataset: str, network: str) -> dict:
+    """What the selected studies ask of a network on a data set.
+
+    Definitions of its ``explainers`` and of the ``segmenters`` that read it, by name; and whether
+    views read its ``features``.
+    """
+    chosen, views = {"explainers": {}, "segmenters": {}}, set()
+    for study in selected(config).values():
+        for cell in [*map_cells(config, study), *mask_cells(config, study)]:
+            name = cell["segmenter"]
+            if (cell["dataset"], cell["network"]) != (dataset, network):
+                continue
+            if explainer := cell["explainer"]:
+                chosen["explainers"][explainer] = untitled(config["explainers"][explainer])
+            if name and not cell["explainer"]:
+                chosen["segmenters"][name] = untitled(config["segmenters"][name])
+            if name and (view := config["segmenters"][name]["view"]):
+                views |= {*about("views", config["views"][view]["method"])["reads"]}
+    return chosen | {"features": "features" in views}
+
+
 def score_cells(config: dict, study_name: str, family: str) -> list[dict]:
     """Cells of a study's score files of one family, each with its ``file``."""
     study = config["studies"][study_name]

@@ -63,7 +63,12 @@ def write_scores(path, network, targets) -> None:
                 {"dataset": "toy", "network": network, "explainer": "shap", "segmenter": "unet"}
                 | {"seed": 1, "view": view, "reference": reference, "metric": metric}
                 | {"target_id": target.target_id, "image_id": target.image_id, "split": "test"}
-                | {"group": target.image_id, "correct": target.correct, "value": (k + 1) / 10}
+                | {
+                    "group": target.image_id,
+                    "correct": target.correct,
+                    "constant": 0,
+                    "value": (k + 1) / 10,
+                }
             )
     write_table(path, pd.DataFrame(rows))
 
@@ -130,7 +135,7 @@ def test_masks_of_images_are_ranked_by_the_headline_method(checkout, study):
                 {"dataset": "toy", "network": "", "explainer": "", "segmenter": segmenter}
                 | {"seed": 1, "view": "", "reference": "truth", "metric": "dice"}
                 | {"target_id": "", "image_id": name, "group": name, "split": "test"}
-                | {"correct": np.nan, "value": value if k else np.nan}
+                | {"correct": np.nan, "constant": np.nan, "value": value if k else np.nan}
             )
     write_table(folder / "overlap.csv", pd.DataFrame(rows))
     chosen = choose(

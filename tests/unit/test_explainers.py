@@ -1,6 +1,7 @@
 """Grad-CAM and Gradient SHAP against closed forms and Captum."""
 
 from functools import partial
+from itertools import product
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from torch.nn import functional as F
 from segxai.explain.stream import Request
 from segxai.explain.target import Label, Region
 from segxai.explainers import grad_cam, gradient_shap
-from segxai.explainers.grad_cam import feature_layer
+from segxai.explainers.grad_cam import feature_layer, outputs_of
 from segxai.explainers.gradient_shap import draw_pairs
 from segxai.job.log import InputError
 from segxai.networks.network import build_network
@@ -138,30 +139,117 @@ def test_grad_cam_equals_its_formula_and_captum(architecture, target):
     assert max(peaks) > 1e-3
 
 
+def weighed(model: nn.Module, layer: str, size: int = 64) -> nn.Module:
+    """Layer that Grad-CAM weighs in a network for inputs of a size."""
+    return feature_layer(frozen(model, size), layer).module
+
+
 def test_last_convolutions_are_those_of_the_papers_code():
     """The last convolution of ResNet-50 and of DenseNet-121, the latter with 32 channels."""
     resnet, densenet = (random_network(name) for name in ("resnet50", "densenet121"))
-    assert feature_layer(resnet, "convolution") is resnet.layer4[2].conv3
-    assert feature_layer(resnet, "features") is resnet.layer4
-    layer = feature_layer(densenet, "convolution")
+    assert weighed(resnet, "convolution") is resnet.layer4[2].conv3
+    assert weighed(resnet, "features") is resnet.layer4
+    layer = weighed(densenet, "convolution")
     assert layer is densenet.features.denseblock4.denselayer16.conv2
     assert layer.out_channels == 32
-    assert feature_layer(densenet, "features") is densenet.features.norm5
+    assert weighed(densenet, "features") is densenet.features.norm5
 
 
 def test_layers_of_a_unet_are_its_bottleneck_and_its_last_convolution_before_the_head():
     """Seg-Grad-CAM weighs the deepest level, or what the 1×1 head reads."""
     model = unet()
-    assert feature_layer(model, "features") is model.encoders[4]
-    assert feature_layer(model, "convolution") is model.decoders[3][3]
+    assert weighed(model, "features") is model.encoders[4]
+    assert weighed(model, "convolution") is model.decoders[3][3]
 
 
 def test_networks_without_feature_maps_are_refused():
     """A ViT has tokens, MICRA-Net no list of its maps: one sentence says what to choose."""
     micranet = build_network({"method": "micranet"} | FRESH, 2, 3, 0)
-    for model in (timm_network("vit_tiny_patch16_224"), micranet):
-        with pytest.raises(InputError, match="choose a convolutional architecture"):
-            feature_layer(model, "features")
+    vit = timm_network("vit_tiny_patch16_224", arguments={"img_size": 64, "depth": 2})
+    mixer = timm_network("mixer_s32_224", arguments={"img_size": 64})
+    asked = [(micranet, "features"), *product((vit, mixer), ("features", "convolution"))]
+    for model, layer in asked:
+        with pytest.raises(InputError, match=r"grad_cam .* choose a convolutional architecture"):
+            weighed(model, layer)
+
+
+# One of each family whose last convolution, or whose order of axes, is not that of a ResNet.
+FAMILIES = [
+    "mobilenetv3_small_050",
+    "ghostnet_050",
+    "convnext_atto",
+    "swin_tiny_patch4_window7_224",
+]
+SWIN = {"img_size": 64, "window_size": 2, "embed_dim": 24, "depths": [1, 1, 1, 1]}
+
+
+@pytest.mark.parametrize("architecture", FAMILIES)
+@pytest.mark.parametrize("layer", ["features", "convolution"])
+def test_what_is_weighed_has_positions(architecture, layer):
+    """Maps of 2×2 positions at 64 px, channels first: what follows the pooling is passed over."""
+    arguments = SWIN if architecture.startswith("swin") else {}
+    model = timm_network(architecture, 2, arguments=arguments)
+    network = frozen(model, 64)
+    if arguments and layer == "convolution":
+        with pytest.raises(InputError, match="set `layer: features`"):
+            feature_layer(network, layer)
+        return
+    found = feature_layer(network, layer)
+    with torch.no_grad(), outputs_of([found.module]) as outputs:
+        model(images(1, 4, 64))
+    activations = found.channels_first(outputs[found.module])
+    assert activations.shape[2:] == (2, 2)
+    if layer == "features":
+        assert activations.shape[1] == model.feature_info[-1]["num_chs"]
+
+
+class ConvolutionalHead(Conv):
+    """A network whose head is convolutional, as VGG's is: it ends in fewer positions, or in one."""
+
+    def __init__(self, side: int):
+        super().__init__()
+        self.late = nn.Conv2d(2, 2, side)
+
+    def forward(self, x):
+        return self.late(self.activation(self.convolution(x))).mean(dim=(2, 3))
+
+
+@pytest.mark.parametrize("side", [3, 4])
+def test_a_head_of_convolutions_is_not_weighed(side):
+    """Of 4×4 positions of the last map it leaves 2×2, or one: neither is the last convolution."""
+    model = ConvolutionalHead(side)
+    assert weighed(model, "convolution", 8) is model.convolution
+
+
+class ChannelsLast(Conv):
+    """The network made by hand, with its activations kept as (B, h, w, C)."""
+
+    def __init__(self):
+        super().__init__()
+        self.activation = nn.Sequential(nn.ReLU(), Permuted(0, 2, 3, 1))
+
+    def forward(self, x):
+        a = self.activation(self.convolution(x)).mean(dim=(1, 2))
+        return torch.stack([a[:, 1] - a[:, 0], 3 * a[:, 0] - a[:, 1]], dim=1)
+
+
+class Permuted(nn.Module):
+    """Axes in another order."""
+
+    def __init__(self, *order: int):
+        super().__init__()
+        self.order = order
+
+    def forward(self, x):
+        return x.permute(*self.order)
+
+
+def test_channels_last_give_the_map_of_channels_first():
+    """The same network with its axes in another order has the same Grad-CAM."""
+    x = images(2, 4, 8)
+    maps = [cams_of(model(), x, "features", Label(1)) for model in (Conv, ChannelsLast)]
+    assert maps[0].max() > 0
+    torch.testing.assert_close(maps[1], maps[0])
 
 
 def test_seg_grad_cam_by_hand():

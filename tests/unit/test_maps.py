@@ -22,7 +22,7 @@ def written(folder, name: str, seeds) -> tuple[str, str]:
     """Write the maps of some seeds with their table."""
     packed = [pack(*sums(seed, scale=10.0**seed)) for seed in seeds]
     rows = [
-        (f"i{seed}:x", f"i{seed}", scale, 1.5, 0.1, 3, 2, 0.01, 10**9)
+        (f"i{seed}:x", f"i{seed}", scale, 0, 1.5, 0.1, 3, 2, 0.01, 10**9)
         for seed, (_, scale) in zip(seeds, packed, strict=True)
     ]
     array = np.array([each for each, _ in packed], np.float16).reshape(-1, 2, 8, 8)

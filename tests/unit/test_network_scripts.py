@@ -149,6 +149,24 @@ def test_every_predicted_label_is_a_target(script, data):
     assert not np.array_equal(maps[0].magnitude, maps[1].magnitude)
 
 
+def test_maps_without_contrast_are_counted(script, data, caplog):
+    """A network that looks at nothing has constant maps: each is marked, and told once in all."""
+    choose(script, data, [("i2", "a"), ("i3", "b"), ("i5", "b")])
+    maps = explain(script, data)
+    spans = [np.ptp(maps[place].magnitude) for place in range(3)]
+    assert maps.table.constant.tolist() == [int(span == 0) for span in spans]
+    assert max(spans) > 0
+    blind = build_network(NETWORK, 2, 3, 1)
+    torch.nn.init.zeros_(blind.get_classifier().weight)
+    save_weights(blind, data / "weights.safetensors")
+    caplog.clear()
+    with caplog.at_level("WARNING", "segxai"):
+        maps = explain(script, data)
+    assert maps.table.constant.tolist() == [1, 1, 1]
+    (said,) = [record.getMessage() for record in caplog.records]
+    assert said.startswith("3 of 3 maps are constant")
+
+
 def test_predictions_of_sigmoids(script, data):
     """Labels above the thresholds of the validation images are predicted; correct says rightly."""
     script("predict")(

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from segxai.explain.maps import COLUMNS as MAP_COLUMNS
-from segxai.explain.maps import pack
+from segxai.explain.maps import is_constant, pack
 from segxai.images.masks import mask_rows
 from segxai.job.files import read_rows
 from segxai.job.log import InputError
@@ -99,6 +99,7 @@ def write_targets(folder, targets, kind="label") -> None:
     maps = np.stack([array for array, _ in packed]) if packed else np.empty((0, 2, 20, 20))
     np.save(folder / "maps.npy", maps.astype(np.float16))
     facts = table[["target_id", "image_id"]].assign(scale=[scale for _, scale in packed])
+    facts["constant"] = [int(is_constant(array)) for array, _ in packed]
     facts.reindex(columns=MAP_COLUMNS).to_csv(folder / "maps.csv", index=False)
 
 
@@ -182,7 +183,8 @@ def test_scores_of_correct_and_incorrect_labels(script, data):
     assert list(scores) == COLUMNS
     # In the order of targets × requests, with all keys.
     assert scores.metric.tolist() == [one["metric"]["name"] for one in requests] * len(TARGETS)
-    assert scores.loc[0, KNOWN].tolist() == ["i2:a", "i2", "w", "test", 1]
+    assert scores.loc[0, KNOWN].tolist() == ["i2:a", "i2", "w", "test", 1, 0]
+    assert scores.constant.isna().equals(scores["view"].isna())
     keys = ["dataset", "network", "explainer", "segmenter", "seed"]
     assert scores[keys].drop_duplicates().to_numpy().tolist() == [["d", "n", "e", "unet", 1]]
     values = wide(scores.fillna({"view": "", "reference": ""}), "metric", "view", "reference")

@@ -114,8 +114,10 @@ def test_masks_follow_the_rows_of_the_maps(script, data):
     common = read | {"view": SMOOTHED, "threads": 1}
     segment_maps(**common, segmenter=NCUT, **files(data, masks="coarse.npy", facts="coarse.csv"))
     coarse, facts = made(data, "coarse")
-    assert list(facts) == ["target_id"]
-    assert facts.target_id.tolist() == read_rows(data / "rows.csv").target_id.tolist()
+    assert list(facts) == ["target_id", "constant"]
+    rows = read_rows(data / "rows.csv")
+    for column in ("target_id", "constant"):
+        assert facts[column].tolist() == rows[column].tolist()
     truth = np.stack([truth_of(row) for row in (7, 7, 6, 5, 4, 3)])
     assert coarse.shape == truth.shape
     assert coarse.dtype == np.uint8

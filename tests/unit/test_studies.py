@@ -133,6 +133,18 @@ def test_selected_studies_and_their_data_sets(config):
     assert studies.datasets(config) == ["lesions", "findings"]
 
 
+def test_uses_of_a_network(config):
+    """What explains a network or reads it, in all selected studies and for one data set."""
+    vit = studies.uses(config, "findings", "vit")
+    assert [*vit["explainers"]] == ["ig", "cam"]
+    assert (vit["segmenters"], vit["features"]) == ({}, False)
+    assert [*studies.uses(config, "lesions", "vit")["explainers"]] == ["ig"]
+    assert [*studies.uses(config, "lesions", "body")["segmenters"]] == ["tokens"]
+    assert [*studies.uses(config, "findings", "unet")["segmenters"]] == ["unet"]
+    config["views"]["smoothed"]["method"] = "fused"
+    assert studies.uses(config, "lesions", "vit")["features"]
+
+
 @pytest.mark.parametrize(
     ("segmenter", "path"),
     [

@@ -103,6 +103,7 @@ def wide(n: int = 24, seed: int = 0) -> pd.DataFrame:
         group=[f"g{k}" for k in number // 6],
         split="test",
         correct=(number % 5 > 0).astype(float),
+        constant=0.0,
     )
     table.loc[table.correct == 0, OF_TRUTH] = np.nan
     return table
@@ -111,7 +112,7 @@ def wide(n: int = 24, seed: int = 0) -> pd.DataFrame:
 def tidy(table: pd.DataFrame, **keys) -> pd.DataFrame:
     """Write scores of one file with one row per label and score."""
     keys = {"dataset": "toy", "network": "net", "explainer": "shap", "segmenter": ""} | keys
-    known = ["image_id", "target_id", "group", "split", "correct"]
+    known = ["image_id", "target_id", "group", "split", "correct", "constant"]
     long = table.melt(known, [name for name in MEASURES if name in table], "score")
     measures = pd.DataFrame(
         long.score.map(MEASURES).tolist(), columns=["metric", "view", "reference"]
@@ -136,6 +137,28 @@ def cell(table: pd.DataFrame, **keys) -> pd.Series:
     keys = {"where": "all", "with": "", "minus": "", "against": ""} | keys
     (place,) = np.flatnonzero(np.logical_and.reduce([table[k] == v for k, v in keys.items()]))
     return table.iloc[place]
+
+
+@pytest.mark.parametrize("missing", [False, True])
+def test_constant_maps_are_counted_and_stay_in_the_mean(missing):
+    """A number says how many of its own scores rest on a constant map, in the printed form too.
+
+    The mean is that of all scores; a score of no map counts none.
+    """
+    scores = tidy(wide())
+    of_map = scores["view"] == "relevance"
+    constant = scores.target_id.isin(scores.target_id.unique()[:7])
+    scores["constant"] = constant.astype(float).where(of_map)
+    if missing:
+        scores.loc[of_map, "value"] = np.nan
+    other = {"metric": "maximum_probability"}
+    declared = spec(table="flat", values=[C_IOU, other, C_IOU | {"minus": "maximum_probability"}])
+    table = make(scores, declared)
+    assert table.n_constant.tolist() == [7, 0, 7]
+    own = scores[of_map & (scores.metric == "iou_at") & (scores.reference == "segmentation")]
+    assert table.value[0] == pytest.approx(own.value.mean(), nan_ok=True)
+    lines = printed(table.assign(published=np.nan), declared, {"toy": "Toy"}, {}).iloc[0]
+    assert ["; 7 constant maps" in line for line in lines] == [True, False, True]
 
 
 def pairwise(confidence, correct) -> float:
