@@ -160,7 +160,7 @@ def test_constant_maps_are_counted_and_stay_in_the_mean(missing):
     lines = printed(table.assign(published=np.nan), declared, {"toy": "Toy"}, {}).iloc[0]
     marked = ["; 7 constant maps" in text for name, text in lines.items() if name != "Toy, n"]
     # A mean of no image is not printed.
-    assert marked == [False, True] if missing else [True, False, True]
+    assert marked == ([False, True] if missing else [True, False, True])
 
 
 def pairwise(confidence, correct) -> float:
