@@ -3,20 +3,20 @@
 import contextlib
 import hashlib
 import json
+import math
 import os
 import re
 import shutil
-import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from concurrent.futures import CancelledError
 from pathlib import Path
-from typing import TypeVar
 from urllib.parse import unquote, urlsplit
 
 import requests
-from tqdm import tqdm
+from requests.adapters import HTTPAdapter
+from requests.exceptions import ChunkedEncodingError
+from urllib3 import Retry
 
 from segxai.fetch.archives import BY_HAND
 from segxai.job.files import atomic_path
@@ -24,91 +24,141 @@ from segxai.job.log import SHOWN, InputError, log
 
 CHUNK = 2**16  # bytes, the most that a lost connection costs again
 MAX_TEXT = 2**24  # bytes of a server's listing or description
-Result = TypeVar("Result")
+MAX_WAIT = 120  # seconds, where a busy server asks for more
+MAX_CONNECTIONS = 32  # to one server
+BUSY = (408, 429, 500, 502, 503, 504)
+EXPECTED = (200, 206, 416)  # the file, the rest of it, and: it has no more bytes than are here
 
 
 class OtherFile(Exception):
     """The server answers with something else than the file that was asked for."""
 
 
-@dataclass(frozen=True)
-class Client:
-    """How patiently a server is asked."""
+class Client(requests.Session):
+    """Connections to servers, which several threads may use.
 
-    attempts: int = 5  # failures in a row without a new byte before it gives up
-    timeout: float = 60.0  # longest silence of the server, in seconds
-    pause: float = 1.0  # seconds before the second attempt; doubled before each further one
+    A connection that fails and a server that is busy are asked again, up to `attempts` times
+    with pauses that double; a server that is silent for `timeout` seconds has failed.
+    """
 
-    def open(self, url: str, headers: dict | None = None, **query) -> requests.Response:
-        """Send one request; the caller reads the body and closes the response."""
+    def __init__(self, attempts: int = 5, timeout: float = 60.0, pause: float = 1.0):
+        super().__init__()
+        self.attempts, self.timeout = attempts, timeout
         # Some servers refuse all but browsers; compressed transfer would shift the range.
-        always = {"User-Agent": "Mozilla/5.0 (segxai)", "Accept-Encoding": "identity"}
-        headers = always | (headers or {})
-        return requests.get(url, headers=headers, params=query, stream=True, timeout=self.timeout)
+        self.headers.update({"User-Agent": "Mozilla/5.0 (segxai)", "Accept-Encoding": "identity"})
+        busy = {"status_forcelist": BUSY, "raise_on_status": False, "retry_after_max": MAX_WAIT}
+        patience = Retry(attempts - 1, backoff_factor=pause, **busy)
+        for scheme in ("https://", "http://"):
+            self.mount(scheme, HTTPAdapter(pool_maxsize=MAX_CONNECTIONS, max_retries=patience))
 
-    def retry(self, action: Callable[[], Result], arrived: Callable[[], int] = lambda: 0) -> Result:
-        """Repeat `action` while its failures are temporary; new bytes restore all patience."""
+    def ask(self, url: str, **options) -> requests.Response:
+        """Send a request; any other status is an error, also a redirect to nowhere."""
+        response = self.get(url, timeout=self.timeout, stream=True, **options)
+        if response.status_code not in EXPECTED:
+            response.close()
+            raise requests.HTTPError(response=response)
+        return response
+
+    def read(self, url: str, **query) -> bytes:
+        """Read a short answer, such as a listing, anew where it breaks off."""
+        with explained(url, "correct `source` of the data set if the server has moved"):
+            for attempt in range(1, self.attempts + 1):
+                content = b""
+                try:
+                    for chunk in self.ask(url, params=query).iter_content(CHUNK):
+                        content += chunk
+                        if len(content) > MAX_TEXT:
+                            raise OtherFile(f"more than {MAX_TEXT:,} bytes")
+                    break
+                except ChunkedEncodingError:
+                    if attempt == self.attempts:
+                        raise
+        return content
+
+    def complete(
+        self, url: str, part: Path, n_bytes: int | None, received: Callable[[int], None]
+    ) -> None:
+        """Ask for the bytes that `part` lacks, as often as answers break off and others go on.
+
+        `received` is called with the number of bytes of each piece that arrives.
+        """
         failures = 0
-        while True:
-            before = arrived()
-            try:
-                return action()
-            except requests.RequestException as error:
-                failures = 1 if arrived() > before else failures + 1
-                if not is_temporary(error) or failures >= self.attempts:
-                    raise
-                log.info("connection lost (%s); trying again", reason_of(error), extra=SHOWN)
-                time.sleep(self.pause * 2 ** (failures - 1))
-
-    def read_text(self, url: str, **query) -> str:
-        """Read a short text in UTF-8, such as a listing."""
-
-        def ask() -> bytes:
-            content = b""
-            with self.open(url, **query) as response:
-                require_success(response)
-                for chunk in response.iter_content(CHUNK):
-                    content += chunk
-                    if len(content) > MAX_TEXT:
-                        raise OtherFile(f"more than {MAX_TEXT:,} bytes")
-            return content
-
-        try:
-            return self.retry(ask).decode("utf-8")
-        except requests.RequestException as error:
-            raise InputError(
-                f"{url}: does not answer ({reason_of(error)}); run the same command again, which "
-                "keeps what is here, or correct `source` of the data set if the server has moved."
-            ) from error
-        except (OtherFile, UnicodeDecodeError) as other:
-            raise InputError(
-                f"{url}: answers with something else than a text ({other}); correct `source` of "
-                "the data set if the server has moved."
-            ) from other
+        while (start := size_of(part)) < (n_bytes or math.inf):
+            with self.ask(url, headers={"Range": f"bytes={start}-"} if start else {}) as response:
+                if response.status_code == 416 and n_bytes is None:
+                    return  # the checksum decides
+                require_rest(response, start, n_bytes)
+                try:
+                    append(response, part, n_bytes, received)
+                    # An answer without a length may break off unnoticed.
+                    if n_bytes is None or size_of(part) <= start:
+                        return
+                except requests.RequestException as error:
+                    failures = 0 if size_of(part) > start else failures + 1
+                    if failures == self.attempts:
+                        raise
+                    log.info("connection lost (%s); trying again", reason_of(error), extra=SHOWN)
 
 
-def require_success(response: requests.Response) -> None:
-    """Raise for any status but 200 and 206, also for a redirect that leads nowhere."""
-    if response.status_code not in (requests.codes.ok, requests.codes.partial_content):
-        raise requests.HTTPError(f"HTTP status {response.status_code}", response=response)
+def require_rest(response: requests.Response, start: int, n_bytes: int | None) -> None:
+    """Refuse an answer that cannot be the rest of the file, before anything is overwritten."""
+    total = response.headers.get("Content-Length", "")
+    if response.status_code == 416:
+        raise OtherFile(f"no more than {start:,} bytes")
+    if response.status_code == 206:
+        first, _, total = response.headers.get("Content-Range", "").partition("/")
+        if not first.startswith(f"bytes {start}-"):
+            raise OtherFile(f"range '{first}' instead of bytes {start}-")
+    kind = response.headers.get("Content-Type", "no type").partition(";")[0]
+    if n_bytes is None and kind == "text/html":
+        raise OtherFile("a page of text/html")
+    if n_bytes is not None and total.isdecimal() and int(total) != n_bytes:
+        raise OtherFile(f"{int(total):,} bytes of {kind} instead of {n_bytes:,}")
 
 
-def is_temporary(error: requests.RequestException) -> bool:
-    """Whether asking again may help: lost connections and busy servers, not wrong addresses."""
-    if error.response is not None:
-        return error.response.status_code >= 500 or error.response.status_code in (408, 429)
-    return not isinstance(error, (requests.exceptions.SSLError, ValueError))
+def append(response: requests.Response, part: Path, n_bytes: int | None, received: Callable):
+    """Append an answer to `part`; one of a server without ranges starts it afresh."""
+    try:
+        with part.open("ab" if response.status_code == 206 else "wb") as file:
+            for chunk in response.iter_content(CHUNK):
+                file.write(chunk)
+                received(len(chunk))
+                if file.tell() > (n_bytes or math.inf):
+                    break
+            # The name that it gets says for good that it is whole.
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        error.filename = error.filename or str(part)
+        raise
 
 
 def reason_of(error: requests.RequestException) -> str:
     """Say in a few words why a request failed."""
     if error.response is not None:
         return f"HTTP status {error.response.status_code}"
-    # requests wraps the error of urllib3, whose text begins with the object that raised it.
-    cause = error.args[0] if error.args else type(error).__name__
-    cause = getattr(cause, "reason", cause)
-    text = cause.args[0] if getattr(cause, "args", ()) else cause
-    return str(text).rpartition("): ")[2]
+    # requests wraps errors of urllib3, whose texts begin with the object that raised them.
+    cause = error
+    while isinstance(cause, Exception) and cause.args:
+        cause = getattr(cause, "reason", None) or cause.args[0]
+    return str(cause).rpartition("): ")[2] or type(error).__name__
+
+
+@contextlib.contextmanager
+def explained(url: str, remedy: str) -> Iterator[None]:
+    """Turn what a server refuses into one sentence; `remedy` is for when repeating is no help."""
+    try:
+        yield
+    except requests.RequestException as error:
+        raise InputError(
+            f"{url}: cannot be downloaded ({reason_of(error)}); run the same command again, which "
+            f"continues where this one stopped, or {remedy}."
+        ) from error
+    except OtherFile as other:
+        raise InputError(
+            f"{url}: is not the expected file ({other}); the server has moved, or a proxy sent "
+            f"something else: run the same command again, or {remedy}."
+        ) from other
 
 
 def download(
@@ -129,117 +179,31 @@ def download(
     """
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / (name or Path(urlsplit(url).path).name or "archive")
-    kind, _, digest = checksum.rpartition(":")
-    checksum = f"{kind or 'sha256'}:{digest}"
     if not (file.is_file() and has_checksum(file, checksum)):
-        part = folder / f"{digest[:16]}.part"
+        part = folder / f"{checksum.rpartition(':')[2][:16]}.part"
         missing = (n_bytes or 0) - size_of(part)
-        require_space(folder, missing)
-        with byte_meter(missing if n_bytes else None, file.name) as received:
-            fetch(url, checksum, n_bytes, part, file, Client(**options), received)
+        require_space(folder, missing, f"free some space, or {BY_HAND}")
+        meter = byte_meter(missing, file.name)
+        with explained(url, BY_HAND), meter as received, Client(**options) as client:
+            client.complete(url, part, n_bytes, received)
+            accept(part, file, has_checksum(part, checksum))
     return file
 
 
 def has_checksum(file: Path, checksum: str) -> bool:
-    """Whether the content of a file has the checksum ``<kind>:<hexadecimal>``."""
-    kind, _, digest = checksum.partition(":")
+    """Whether the content of a file has the SHA-256, or the ``md5:<MD5>``."""
+    kind, _, digest = checksum.rpartition(":")
     with file.open("rb") as opened:
-        return hashlib.file_digest(opened, kind).hexdigest() == digest
+        return hashlib.file_digest(opened, kind or "sha256").hexdigest() == digest
 
 
-def fetch(
-    url: str,
-    checksum: str,
-    n_bytes: int | None,
-    part: Path,
-    file: Path,
-    client: Client,
-    received: Callable[[int], None],
-    matches: Callable[[Path, str], bool] = has_checksum,
-    remedy: str = BY_HAND,
-) -> None:
-    """Complete `part`, check it and rename it to `file`, which is whole from the first moment.
-
-    Parameters
-    ----------
-    checksum : str
-        What `matches` compares with: its kind, a colon, its value.
-    received : callable
-        Is told the number of bytes of each piece that arrives, or is lost again (negative).
-    remedy : str
-        What to do if running again does not help.
-    """
-    try:
-        complete(url, part, n_bytes, client, received)
-        if not matches(part, checksum):
-            part.unlink()
-            kind, _, digest = checksum.partition(":")
-            raise OtherFile(f"{kind} {digest[:16]}…")
-    except requests.RequestException as error:
-        raise InputError(
-            f"{url}: cannot be downloaded ({reason_of(error)}); run the same command again, which "
-            f"continues after the {size_of(part):,} bytes that are here, or {remedy}."
-        ) from error
-    except OtherFile as other:
-        raise InputError(
-            f"{url}: is not the expected file ({other}); the server has moved, or a proxy sent "
-            f"something else: run the same command again, or {remedy}."
-        ) from other
+def accept(part: Path, file: Path, is_right: bool) -> None:
+    """Rename `part` to `file`, which is whole from the first moment, or remove what is wrong."""
+    if not is_right:
+        part.unlink()
+        raise OtherFile("another checksum")
     file.parent.mkdir(parents=True, exist_ok=True)
     part.replace(file)
-
-
-def complete(
-    url: str, part: Path, n_bytes: int | None, client: Client, received: Callable[[int], None]
-) -> None:
-    """Ask for the bytes that `part` lacks until it is complete, in as many answers as it takes."""
-
-    def ask() -> None:
-        start = size_of(part)
-        if n_bytes is not None and start >= n_bytes:
-            return
-        with client.open(url, {"Range": f"bytes={start}-"} if start else {}) as response:
-            # Asked for the rest of a file that is here in full: its checksum will tell.
-            if n_bytes is None and start and response.status_code == 416:
-                return
-            require_file(response, start, n_bytes)
-            # A server without ranges answers 200 and starts afresh.
-            resumed = response.status_code == requests.codes.partial_content
-            received(0 if resumed else -start)
-            with part.open("ab" if resumed else "wb") as file:
-                for chunk in response.iter_content(CHUNK):
-                    file.write(chunk)
-                    received(len(chunk))
-                    if n_bytes is not None and file.tell() > n_bytes:
-                        break
-                # The name that it gets says for good that it is whole.
-                file.flush()
-                os.fsync(file.fileno())
-
-    try:
-        client.retry(ask, lambda: size_of(part))
-        part.touch()
-    except requests.RequestException:
-        raise
-    except OSError as error:
-        error.filename = str(part)
-        raise
-
-
-def require_file(response: requests.Response, start: int, n_bytes: int | None) -> None:
-    """Refuse an answer that cannot be the rest of the file, before anything is overwritten."""
-    require_success(response)
-    headers = response.headers
-    total = headers.get("Content-Length", "")
-    if response.status_code == requests.codes.partial_content:
-        first, _, total = headers.get("Content-Range", "").partition("/")
-        if first.split("-")[0] != f"bytes {start}":
-            raise OtherFile(f"range '{first}' instead of bytes {start}-")
-    kind = headers.get("Content-Type", "no type").partition(";")[0]
-    if n_bytes is None and kind == "text/html":
-        raise OtherFile("a page of text/html")
-    if n_bytes is not None and total.isdecimal() and int(total) != n_bytes:
-        raise OtherFile(f"{int(total):,} bytes of {kind} instead of {n_bytes:,}")
 
 
 def size_of(path: Path) -> int:
@@ -252,9 +216,7 @@ def readable(n_bytes: int) -> str:
     return f"{n_bytes / 1e9:,.1f} GB" if n_bytes >= 1e9 else f"{n_bytes / 1e6:,.1f} MB"
 
 
-def require_space(
-    folder: Path, n_bytes: int, remedy: str = f"free some space, or {BY_HAND}"
-) -> None:
+def require_space(folder: Path, n_bytes: int, remedy: str) -> None:
     """Refuse to start what the disk of `folder` cannot hold."""
     free = shutil.disk_usage(folder).free
     if free < n_bytes:
@@ -265,48 +227,44 @@ def require_space(
 
 
 @contextlib.contextmanager
-def byte_meter(total: int | None, what: str) -> Iterator[Callable[[int], None]]:
-    """Count the bytes that any thread receives: a bar on a terminal, else a line now and then."""
-    lock, done, last = threading.Lock(), 0, time.monotonic()
-    of_all = f" of {readable(total)}" if total else ""
+def byte_meter(total: int, what: str) -> Iterator[Callable[[int], None]]:
+    """Log every ten seconds how much any thread has received; after the block, stop them."""
+    done, last, ended = 0, time.monotonic(), False
 
     def received(n_bytes: int) -> None:
         nonlocal done, last
-        with lock:
-            done += n_bytes
-            bar.update(n_bytes)
-            if bar.disable and time.monotonic() - last > 10:
-                last = time.monotonic()
-                log.info("%s: %s%s received", what, readable(done), of_all, extra=SHOWN)
+        if ended:
+            raise CancelledError
+        done += n_bytes
+        if time.monotonic() - last > 10:
+            last = time.monotonic()
+            of_all = f" of {readable(total)}" if total > 0 else ""
+            log.info("%s: %s%s received", what, readable(done), of_all, extra=SHOWN)
 
-    options = {"unit": "B", "unit_scale": True, "leave": False, "disable": not sys.stderr.isatty()}
-    with tqdm(total=total, desc=what, **options) as bar:
+    try:
         yield received
+    finally:
+        ended = True
 
 
 def published_file(record: str, url: str, folder: Path, **options) -> dict:
-    """Ask a Zenodo record for the name, size and MD5 of its file at `url`.
+    """Ask a Zenodo record for the ``name``, ``bytes`` and ``md5`` of its file at `url`.
 
-    The answer is kept in `folder` as ``published.json`` and asked for again until the file is
-    there: a rerun needs no network. `record` is its address in Zenodo's API; one part of the path
-    of `url` is the file's name. The facts are ``name``, ``bytes`` and ``md5``.
+    `record` is its address in Zenodo's API; one part of the path of `url` is the file's name. The
+    answer stays in `folder` and is used once the file is there as well: a rerun needs no network.
     """
-    kept = folder / "published.json"
-    with contextlib.suppress(FileNotFoundError, LookupError, TypeError, ValueError):
-        facts = json.loads(kept.read_text(encoding="utf-8"))
-        if facts.pop("url") == url and (folder / facts["name"]).is_file():
-            return facts
-    text = Client(**options).read_text(record)
+    names = unquote(urlsplit(url).path).split("/")
+    kept = folder / f"record-{Path(urlsplit(record).path).name}.json"
+    if not (kept.is_file() and any((folder / name).is_file() for name in names)):
+        with atomic_path(kept) as temporary:
+            temporary.write_bytes(Client(**options).read(record))
     try:
-        files = {file["key"]: file for file in json.loads(text)["files"]}
-        (name,) = files.keys() & set(unquote(urlsplit(url).path).split("/"))
+        files = {file["key"]: file for file in json.loads(kept.read_bytes())["files"]}
+        (name,) = files.keys() & set(names)
         md5 = re.fullmatch(r"md5:([0-9a-f]{32})", files[name]["checksum"])[1]
-        facts = {"name": name, "bytes": int(files[name]["size"]), "md5": md5}
+        return {"name": name, "bytes": int(files[name]["size"]), "md5": md5}
     except (LookupError, TypeError, ValueError):
         raise InputError(
-            f"{record}: does not tell the MD5 of {url}; check `url` and `checksum_from` of the "
+            f"{record}: does not give the MD5 of {url}; check `url` and `checksum_from` of the "
             f"data set, or {BY_HAND}."
         ) from None
-    with atomic_path(kept) as temporary:
-        temporary.write_text(json.dumps(facts | {"url": url}), encoding="utf-8")
-    return facts

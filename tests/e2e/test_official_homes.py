@@ -11,9 +11,9 @@ import pandas as pd
 import pytest
 import yaml
 
-from tests.unit import test_data_bucket as homes
 from tests.unit import test_data_cbis_ddsm as cases
 from tests.unit import test_data_nuinsseg as tissues
+from tests.unit.file_server import Server, serve
 
 pytestmark = pytest.mark.study
 
@@ -24,13 +24,13 @@ TARGETS = [
 ]
 
 
-def mammograms(folder: Path, home: homes.Bucket) -> dict:
+def mammograms(folder: Path, home: Server) -> dict:
     """Put tables and series into the bucket and return the data set's `source`."""
     cases.write_tables(folder)
     cases.as_idc(folder)
     files = []
     for table in sorted(folder.glob("*.csv")):
-        home.objects[f"tables/{table.name}"] = table.read_bytes()
+        home.files[f"tables/{table.name}"] = table.read_bytes()
         digest = hashlib.sha256(table.read_bytes()).hexdigest()
         url = f"{home.address}/tables/{table.name}?version=1"
         size = table.stat().st_size
@@ -38,7 +38,7 @@ def mammograms(folder: Path, home: homes.Bucket) -> dict:
     rows = []
     for count, series in enumerate(sorted(folder.glob("*/"))):
         contents = {file.name: file.read_bytes() for file in series.iterdir()}
-        home.objects |= {f"uuid-{count}/{name}": content for name, content in contents.items()}
+        home.files |= {f"uuid-{count}/{name}": content for name, content in contents.items()}
         rows.append((series.name, f"uuid-{count}", sum(map(len, contents.values()))))
     lists = folder / "series.csv"
     columns = ["SeriesInstanceUID", "crdc_series_uuid", "bytes"]
@@ -46,7 +46,7 @@ def mammograms(folder: Path, home: homes.Bucket) -> dict:
     return {"files": files, "bucket": home.address, "series": [str(lists)]}
 
 
-def nuclei(folder: Path, home: homes.Bucket) -> dict:
+def nuclei(folder: Path, home: Server) -> dict:
     """Put the archive and the record that describes it onto the server, and return `source`."""
     for tissue in ("human brain", "mouse liver"):
         for number in range(3):
@@ -59,8 +59,8 @@ def nuclei(folder: Path, home: homes.Bucket) -> dict:
     content, record = archive.getvalue(), "api/records/1"
     checksum = f"md5:{hashlib.md5(content).hexdigest()}"
     described = {"key": "NuInsSeg.zip", "size": len(content), "checksum": checksum}
-    home.objects[record] = json.dumps({"files": [described]}).encode()
-    home.objects[f"{record}/files/NuInsSeg.zip/content"] = content
+    home.files[record] = json.dumps({"files": [described]}).encode()
+    home.files[f"{record}/files/NuInsSeg.zip/content"] = content
     url = f"{home.address}/{record}"
     return {
         "url": f"{url}/files/NuInsSeg.zip/content",
@@ -71,8 +71,7 @@ def nuclei(folder: Path, home: homes.Bucket) -> dict:
 
 def test_from_official_layouts_to_arrays(run_study, tmp_path):
     """Tables, series, record and archive are fetched, checked and read; masks are as drawn."""
-    home = homes.Bucket()
-    with homes.serve(home) as server:
+    with serve(Server()) as home:
         overlay = {
             "run": ["explainseg"],
             "studies": {"explainseg": {"datasets": ["cbis-ddsm", "nuinsseg"]}},
@@ -91,7 +90,6 @@ def test_from_official_layouts_to_arrays(run_study, tmp_path):
         }
         (tmp_path / "overlay.yaml").write_text(yaml.safe_dump(overlay))
         run_study(tmp_path, tmp_path / "overlay.yaml", targets=TARGETS)
-        server.shutdown()
     data = tmp_path / "results/data"
     samples = pd.read_csv(data / "cbis-ddsm/samples.csv")
     masses = [case for case in cases.CASES if case[0].startswith("mass")]
@@ -107,7 +105,7 @@ def test_from_official_layouts_to_arrays(run_study, tmp_path):
     np.testing.assert_allclose(masks.mean(axis=(1, 2)), covered, atol=0.02)
     assert len(pd.read_csv(data / "cbis-ddsm/rejected.csv")) == 0
     receipt = json.loads((tmp_path / "results/raw/nuinsseg.json").read_text())
-    assert receipt["md5"] in home.objects["api/records/1"].decode()
+    assert receipt["md5"] in home.files["api/records/1"].decode()
     instances = np.load(data / "nuinsseg/instances.npy")
     # Twice the size of the original: each pixel became four.
     assert instances.shape == (6, 32, 32)
