@@ -53,7 +53,7 @@ def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
-def read_text(path: Path, remedy: str = RESTORE) -> str:
+def read_text(path: Path, remedy: str = f"save it as UTF-8, or {RESTORE}") -> str:
     """Read a data set's own text: UTF-8, or what a byte order mark says."""
     try:
         content = path.read_bytes()
@@ -66,9 +66,7 @@ def read_text(path: Path, remedy: str = RESTORE) -> str:
         if "\0" in text:
             raise ValueError("it holds bytes of 0")
     except ValueError as error:
-        raise InputError(
-            f"{path}: is no text in UTF-8 ({reason(error)}); save it as UTF-8, or {remedy}."
-        ) from None
+        raise InputError(f"{path}: is no text in UTF-8 ({reason(error)}); {remedy}.") from None
     return text
 
 

@@ -135,7 +135,7 @@ OWN = {
     "facts cut": (read_facts, b'{"folder": "/a', "is no complete JSON"),
     "facts in a list": (read_facts, b"[]", "is no JSON object"),
     "facts too deep": (read_facts, b'{"a":' * 99_999, "is no complete JSON"),
-    "facts in latin-1": (read_facts, b'{"folder": "\xe4"}', "is no complete JSON"),
+    "facts in latin-1": (read_facts, b'{"folder": "\xe4"}', "is no text in UTF-8"),
 }
 
 

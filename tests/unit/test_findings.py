@@ -155,5 +155,5 @@ def test_bad_shortcut_and_labels_are_one_sentence(tmp_path):
     with pytest.raises(InputError, match=r"labels\.csv: line 4 holds more than 0 and 1"):
         read_records("phantom_findings", tmp_path)
     table.write_text(text + text.splitlines()[-1])
-    with pytest.raises(InputError, match=r"labels\.csv: lists finding-0005 2 times"):
+    with pytest.raises(InputError, match=r"labels\.csv: lines 7 and 8 are both of 'finding-0005'"):
         read_records("phantom_findings", tmp_path)
