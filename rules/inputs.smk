@@ -68,20 +68,6 @@ def cut_from(wildcards):
     return files
 
 
-def used_code(script):
-    """Digest of a script, of the wildcard's network and of the methods that it is used by."""
-
-    def of_job(wildcards):
-        uses = studies.uses(config, *wildcards)
-        used = {
-            kind: [one["method"] for one in uses[kind].values()]
-            for kind in ("explainers", "segmenters")
-        }
-        return digest(script, networks=define("networks")(wildcards)["method"], **used)
-
-    return of_job
-
-
 def asked(wildcards):
     """What a network needs that was trained here, and its predictions where they are explained."""
     if not define("networks")(wildcards)["training"]:

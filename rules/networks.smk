@@ -15,8 +15,8 @@ rule check_network:
     params:
         **of_dataset("channels"),
         network=define("networks"),
-        uses=of_job(studies.uses),
-        code=used_code("check_network"),
+        needs=of_job(studies.needs),
+        code=code("check_network", "networks"),
     script:
         "../scripts/check_network.py"
 

@@ -1,24 +1,23 @@
-"""Whether weights fit a network, and the network what it is to be used for."""
+"""Whether weights fit a network, and the network what is read of it: before it is trained."""
 
 import torch
 
-from segxai.explain.rehearsal import rehearse
 from segxai.job.files import write_json
 from segxai.job.log import log, run
+from segxai.networks.needs import check_needs
 from segxai.networks.network import Network, build_network
 from segxai.workflow.plugins import network_task
 
 
-def main(network, channels, uses, checked):
+def main(network, channels, needs, checked):
     # A network used as published sees three channels and has no head.
     n_outputs, n_channels = (2, len(channels)) if network["training"] else (0, 3)
     module = build_network(network, n_outputs, n_channels, seed=0).eval().requires_grad_(False)
     half, size = [0.5] * n_channels, network["input_size"]
     untrained = Network(module, network_task(network), size, half, half, torch.device("cpu"))
-    rehearse(untrained, network, uses)
-    names = [*uses["explainers"], *uses["segmenters"]]
-    write_json(checked, {"input_size": size, "used_by": names})
-    log.info("takes inputs of %d px; suits %s", size, ", ".join(names) or "what it is used for")
+    check_needs(untrained, network, needs)
+    write_json(checked, {"input_size": size, **needs})
+    log.info("takes inputs of %d px, and has what is read of it", size)
 
 
 if __name__ == "__main__":

@@ -105,25 +105,29 @@ def stored(config: dict, study: dict) -> list[str]:
     return [name for name in names if "truth" not in reads(config, name)]
 
 
-def uses(config: dict, dataset: str, network: str) -> dict:
-    """What the selected studies ask of a network on a data set.
+def needs(config: dict, dataset: str, network: str) -> dict:
+    """What the selected studies read of a network on a data set, beside its output.
 
-    Definitions of its ``explainers`` and of the ``segmenters`` that read it, by name; and whether
-    views read its ``features``.
+    ``layers``, as of Grad-CAM, by explainers that need activations; input sizes in px at which
+    ``keys`` are read, by segmenters or views; and whether ``levels`` are.
     """
-    chosen, views = {"explainers": {}, "segmenters": {}}, set()
+    layers, sizes, levels = set(), set(), False
     for study in selected(config).values():
         for cell in [*map_cells(config, study), *mask_cells(config, study)]:
-            name = cell["segmenter"]
             if (cell["dataset"], cell["network"]) != (dataset, network):
                 continue
-            if explainer := cell["explainer"]:
-                chosen["explainers"][explainer] = untitled(config["explainers"][explainer])
-            if name and not cell["explainer"]:
-                chosen["segmenters"][name] = untitled(config["segmenters"][name])
-            if name and (view := config["segmenters"][name]["view"]):
-                views |= {*about("views", config["views"][view]["method"])["reads"]}
-    return chosen | {"features": "features" in views}
+            explainer = config["explainers"].get(cell["explainer"])
+            segmenter = config["segmenters"].get(cell["segmenter"])
+            if explainer and "activations" in about("explainers", explainer["method"])["needs"]:
+                layers.add(explainer.get("layer", "features"))
+            read = reads(config, cell["segmenter"]) if segmenter else []
+            if "keys" in read:
+                sizes.add(segmenter["input_size"])
+            levels |= "levels" in read
+            view = config["views"].get(segmenter["view"]) if segmenter else None
+            if view and "features" in about("views", view["method"])["reads"]:
+                sizes.add(config["networks"][network]["input_size"])
+    return {"layers": sorted(layers), "keys": sorted(sizes), "levels": levels}
 
 
 def score_cells(config: dict, study_name: str, family: str) -> list[dict]:

@@ -126,7 +126,7 @@ def test_another_equation_plans_its_explainer_alone(plan, house):
     """Grad-CAM without its rectifier: its maps, and what is made of them; nothing else."""
     file = "segxai/explainers/grad_cam.py"
     before = (house / file).read_text()
-    after = before.replace("relu_attributions=True", "relu_attributions=False")
+    after = before.replace("maps.relu()", "maps")
     assert after != before
     with changed(house, {file: after}):
         said = plan()

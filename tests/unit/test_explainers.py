@@ -13,9 +13,9 @@ from torch.nn import functional as F
 from segxai.explain.stream import Request
 from segxai.explain.target import Label, Region
 from segxai.explainers import grad_cam, gradient_shap
-from segxai.explainers.grad_cam import feature_layer, outputs_of
 from segxai.explainers.gradient_shap import draw_pairs
 from segxai.job.log import InputError
+from segxai.networks.features import feature_layer, outputs_of
 from segxai.networks.network import build_network
 from tests.unit.toy_networks import FRESH, frozen, generator, images, timm_network, unet
 

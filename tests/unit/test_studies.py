@@ -1,6 +1,7 @@
 """Declared studies say which files are made and what they hold."""
 
 import copy
+from itertools import product
 
 import pytest
 
@@ -133,16 +134,20 @@ def test_selected_studies_and_their_data_sets(config):
     assert studies.datasets(config) == ["lesions", "findings"]
 
 
-def test_uses_of_a_network(config):
-    """What explains a network or reads it, in all selected studies and for one data set."""
-    vit = studies.uses(config, "findings", "vit")
-    assert [*vit["explainers"]] == ["ig", "cam"]
-    assert (vit["segmenters"], vit["features"]) == ({}, False)
-    assert [*studies.uses(config, "lesions", "vit")["explainers"]] == ["ig"]
-    assert [*studies.uses(config, "lesions", "body")["segmenters"]] == ["tokens"]
-    assert [*studies.uses(config, "findings", "unet")["segmenters"]] == ["unet"]
+def test_needs_of_a_network(config):
+    """What explainers, views and segmenters read of it, in all selected studies, by data set."""
+    nothing = {"layers": [], "keys": [], "levels": False}
+    needs = {
+        cell: studies.needs(config, *cell)
+        for cell in product(["lesions", "findings"], ["vit", "body", "unet"])
+    }
+    assert needs["findings", "vit"] == nothing | {"layers": ["convolution"]}
+    assert needs["lesions", "vit"] == needs["findings", "unet"] == nothing
+    assert needs["lesions", "body"] == nothing | {"keys": [64]}
     config["views"]["smoothed"]["method"] = "fused"
-    assert studies.uses(config, "lesions", "vit")["features"]
+    assert studies.needs(config, "lesions", "vit") == nothing | {"keys": [32]}
+    config["segmenters"]["tokens"] |= {"method": "micranet"}
+    assert studies.needs(config, "lesions", "body") == nothing | {"levels": True}
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,120 @@
+"""Feature maps of a network: the last layer whose outputs have positions."""
+
+import contextlib
+from collections.abc import Iterable, Iterator
+from math import prod
+from typing import NamedTuple
+
+import torch
+from torch import nn
+
+from segxai.job.log import InputError
+from segxai.networks.network import Network
+from segxai.networks.weights import head_names
+
+
+class Layer(NamedTuple):
+    """A layer whose outputs are maps, and whether their channels come last."""
+
+    name: str
+    module: nn.Module
+    shape: tuple[int, ...]  # (C, h, w) of its outputs, empty where they are no maps
+    channels_last: bool
+
+    @property
+    def positions(self) -> int:
+        """Number of positions of a map; 0 of what is none."""
+        return prod(self.shape[1:]) if self.shape else 0
+
+    def channels_first(self, x: torch.Tensor) -> torch.Tensor:
+        """Outputs of the layer as (B, C, h, w)."""
+        return x.permute(0, 3, 1, 2) if self.channels_last else x
+
+
+def feature_layer(network: Network, layer: str) -> Layer:
+    """Find the layer whose outputs Grad-CAM weighs: the last of its kind that has positions.
+
+    A pass of the black image shows which have: their outputs are maps of more than one position.
+    What comes after the global pooling has none (MobileNetV3, GhostNet), nor have tokens.
+
+    Parameters
+    ----------
+    layer
+        ``features``: the last such map that the network lists in ``feature_info``, after its
+        activation: what global pooling sees in timm's classifiers, the bottleneck of a U-Net.
+        ``convolution``: the last such convolution before the head in the order of modules, as
+        SegX's code has it; in a DenseNet that is 32 of 1,024 channels.
+
+    Raises
+    ------
+    InputError
+        If the network has no such layer, or cuts its image into patches and has no other
+        convolution.
+    """
+    module, head = network.module, head_names(network.module)
+    parts = {name: part for name, part in module.named_modules() if name}
+    # Some names are those of stages that are no modules (HRNet's stem).
+    listed = {
+        entry["module"]: entry.get("num_chs")
+        for entry in getattr(module, "feature_info", ())
+        if entry["module"] in parts
+    }
+    convolutions = [
+        name
+        for name, part in parts.items()
+        if isinstance(part, nn.Conv2d) and not f"{name}.".startswith(head)
+    ]
+    with torch.no_grad(), outputs_of(parts[name] for name in [*listed, *convolutions]) as outputs:
+        network.outputs(network.black())
+    known = {
+        name: _layer(name, parts[name], outputs.get(parts[name]), listed.get(name))
+        for name in [*listed, *convolutions]
+    }
+    maps = [known[name] for name in listed if known[name].positions > 1]
+    # Coarser than the last map are the layers of a head, such as VGG's.
+    least = maps[-1].positions if maps else 2
+    chosen = [known[name] for name in convolutions if known[name].positions >= least]
+    chosen = maps if layer == "features" else chosen
+    kind = type(module).__name__
+    shown = [outputs.get(parts[name]) for name in listed]
+    tokens = any(isinstance(output, torch.Tensor) and output.ndim == 3 for output in shown)
+    if not chosen or (tokens and not maps):
+        raise InputError(
+            f"explainers: grad_cam needs feature maps with positions, which {kind} has not at an "
+            f"input_size of {network.input_size} px; choose a convolutional architecture, such as "
+            "resnet50 or densenet121, or a larger `input_size`."
+        )
+    if layer == "convolution" and maps and maps[-1].channels_last:
+        raise InputError(
+            f"explainers: grad_cam has `layer: convolution`, but the last feature map of {kind} "
+            "comes from no convolution; set `layer: features`."
+        )
+    return chosen[-1]
+
+
+@contextlib.contextmanager
+def outputs_of(modules: Iterable[nn.Module]) -> Iterator[dict[nn.Module, torch.Tensor]]:
+    """Give what modules of a network put out in the passes within the block, the last of each."""
+    outputs = {}
+
+    def keep(module: nn.Module, _, output: torch.Tensor) -> torch.Tensor:
+        outputs[module] = output
+        # What follows may change its input in place.
+        return output.clone() if isinstance(output, torch.Tensor) else output
+
+    hooks = [module.register_forward_hook(keep) for module in set(modules)]
+    try:
+        yield outputs
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def _layer(name: str, module: nn.Module, output: object, channels: int | None) -> Layer:
+    """Describe a layer by an output, and by the channels that its network lists for it."""
+    if not isinstance(output, torch.Tensor) or output.ndim != 4:
+        return Layer(name, module, (), False)
+    first, last = output.shape[1], output.shape[3]
+    channels_last = channels is not None and first != channels == last
+    layer = Layer(name, module, (), channels_last)
+    return layer._replace(shape=tuple(layer.channels_first(output).shape[1:]))

@@ -1,0 +1,72 @@
+"""What is needed of a network, asked once of one that is not trained yet."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+
+from segxai.job.log import InputError, reason
+from segxai.networks.features import feature_layer
+from segxai.networks.network import Network
+from segxai.segmenters.network_inputs import keys, levels, load_network
+
+
+def check_needs(network: Network, definition: dict, needs: dict) -> None:
+    """Ask a network for a pass, and for each kind of thing that is read of it later.
+
+    Parameters
+    ----------
+    network
+        With weights of any value: what does not suit its architecture or input size shows at once.
+    definition
+        ``networks.<name>`` of the configuration.
+    needs
+        As of :func:`segxai.workflow.studies.needs`.
+
+    Raises
+    ------
+    InputError
+        If the network refuses inputs of its `input_size`, or has not what is needed.
+    """
+    _check_size(network, definition)
+    for layer in needs["layers"]:
+        feature_layer(network, layer)
+    if needs["levels"]:
+        levels(network, np.zeros((8, 8, len(network.mean)), np.float32), 0)
+    fresh = definition | {"pretrained": False, "weights": None, "normalisation": "pretraining"}
+    for size in needs["keys"]:
+        asked = network
+        if size != network.input_size:
+            asked = load_network(fresh, {"input_size": size}, None, 3, network.device)
+        keys(asked, np.zeros((8, 8, len(asked.mean)), np.float32), centre=False)
+
+
+def _check_size(network: Network, definition: dict) -> None:
+    """Refuse an input size that the network does not take, and name the nearest that it does."""
+    try:
+        network.outputs(network.black())
+    except InputError:
+        raise
+    # Each architecture refuses sizes in its own way.
+    except Exception as error:
+        size, name = network.input_size, definition.get("architecture", definition["method"])
+        suits = next((side for side in _sides_near(size) if _takes(network, side)), None)
+        instead = f"`input_size: {suits}`" if suits else "another `input_size`"
+        raise InputError(
+            f"networks.input_size: {size} px does not suit {name} ({reason(error)}); set "
+            f"{instead}, or `arguments` of {name} that allow it (such as `img_size`)."
+        ) from error
+
+
+def _takes(network: Network, side: int) -> bool:
+    try:
+        network.outputs(torch.zeros(1, len(network.mean), side, side))
+    except Exception:
+        return False
+    return True
+
+
+def _sides_near(size: int) -> Iterator[int]:
+    """Multiples of common patches and strides, the nearest to a size first."""
+    sides = {side for step in (14, 16) for side in range(step, max(2 * size, 512) + 1, step)}
+    yield from sorted(sides, key=lambda side: abs(side - size))
