@@ -48,6 +48,7 @@ def study(tmp_path_factory) -> Path:
     drawn = [pair for pair in (phantom_lesion(i, SIZE) for i in range(60)) if pair[1].any()][:12]
     samples = pd.DataFrame({"image_id": [f"lesion-{i}" for i in range(12)], "group": ""})
     samples = samples.assign(split=["train", "validation"] * 6, label="lesion")
+    samples["mask_pixels"] = [mask.sum() for _, mask in drawn]
     samples.to_csv(folder / "samples.csv", index=False)
     np.save(folder / "images.npy", np.stack([image for image, _ in drawn]))
     with mask_rows(folder / "masks.npy", folder / "masks.csv", SIZE) as append:
@@ -101,6 +102,25 @@ def explained(folder: Path, method: str, shards: int) -> tuple[Path, Path]:
     parts = [[folder / f"{name}.{suffix}" for name in names] for suffix in ("npy", "csv")]
     gather_shards.main(*parts, *whole)
     return whole
+
+
+def test_no_segmenter_learns_from_an_unknown_outline(tmp_path):
+    """Images with a finding and without one are learnt from, one of unknown outline is not."""
+    known = np.zeros((8, 8), np.uint8)
+    known[2:5, 2:5] = 1
+    by_row = [known, 0 * known, None]
+    table = pd.DataFrame({"split": "train", "mask_pixels": [9, 0, np.nan]})
+    with mask_rows(tmp_path / "masks.npy", tmp_path / "masks.csv", 8) as append:
+        for row, mask in enumerate(by_row):
+            append(row, {0: mask})
+    masks = read_masks(tmp_path / "masks.npy", tmp_path / "masks.csv", table)
+    pixels = np.zeros((3, 8, 8, 3), np.uint8)
+    pixels[2] = 255
+    given = train_network.outlined(pixels, table, masks, False, "train", 8, torch.device("cpu"))
+    images, labels = next(given.batches(4))
+    assert len(given) == len(images) == 2
+    assert images.max() == 0
+    assert labels.sum(dim=(1, 2, 3)).tolist() == [9, 0]
 
 
 def test_a_segmenters_predictions_are_its_regions(study):
