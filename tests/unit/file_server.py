@@ -34,7 +34,7 @@ class Server:
     page: int = 1000  # files per page of a listing
     faults: dict[str, Iterator[dict]] = field(default_factory=dict)  # by path
     asked: list[tuple[str, str | None]] = field(default_factory=list)  # (path, Range)
-    agents: set[str] = field(default_factory=set)
+    agents: set[tuple[str, str]] = field(default_factory=set)  # (User-Agent, Accept-Encoding)
     resume: threading.Event = field(default_factory=threading.Event)  # ends a stall
     connections: int = 0
     busy: Counter = field(default_factory=Counter)  # requests now, and at most
@@ -98,7 +98,7 @@ class Handler(BaseHTTPRequestHandler):
         path = parts.path.removeprefix("/elsewhere")
         with state.lock:
             state.asked.append((path, self.headers["Range"]))
-            state.agents.add(self.headers["User-Agent"])
+            state.agents.add((self.headers["User-Agent"], self.headers["Accept-Encoding"]))
             fault = next(state.faults.get(path, iter(())), {})
             state.busy["now"] += 1
             state.busy["most"] = max(state.busy["most"], state.busy["now"])

@@ -149,7 +149,7 @@ HOSTILE = [
     (b"\xff\xfe<", "can't decode"),
     *((listing(key), "Key '") for key in ("../../evil", "uuid-0/../evil", "uuid-0/", "uuid-0/a/b")),
     *((listing(key), "Key '") for key in ("uuid-0/.hidden", "uuid-0/a\\..\\b", "uuid-0/a\nb")),
-    *((listing(key), "Key '") for key in ("/etc/passwd", "uuid-1/a.dcm")),
+    *((listing(key), "Key '") for key in ("/etc/passwd", "uuid-1/a.dcm", "uuid-0/\u00e4")),
     *((listing(size=size), f"Size '{size}'") for size in (-1, "1e9", 10**15, "")),
     (listing(size=SIZE - 1), "instead of 300,000"),
     (listing(etag="../../x"), "ETag '"),
