@@ -46,7 +46,9 @@ rule prepare_dataset:
     params:
         **READER,
         **IMAGES,
-        **of_dataset("mask_mismatch", "analysis_size", "max_images", "max_rejected", "split"),
+        **of_dataset(
+            "mask_mismatch", "bits", "analysis_size", "max_images", "max_rejected", "split"
+        ),
         code=read_code("prepare_dataset"),
     script:
         "../scripts/prepare_dataset.py"

@@ -1,6 +1,7 @@
 """Load, check and resize the images and masks of a data set, and split it."""
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -21,10 +22,10 @@ BATCH = 16  # loaded pairs that wait in memory, per thread
 def main(
     receipt, reader, classes, analysis_size, max_images, max_rejected, split, threads, samples,
     images, truth, outlines, rejected,
-    options=None, channels=RGB, mask_mismatch="drop",
+    options=None, channels=RGB, mask_mismatch="drop", bits=None,
 ):  # fmt: skip
     folder = Path(read_facts(receipt)["folder"])
-    records = read_records(reader, folder, options)
+    records = [replace(record, bits=bits) for record in read_records(reader, folder, options)]
     columns = label_columns(records, classes)
     records, sides = select_records(records, max_images, split)
     log_moved(records, sides, split)

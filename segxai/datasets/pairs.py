@@ -9,15 +9,12 @@ from PIL import Image, ImageDraw
 
 from segxai.datasets.record import RGB, Finding, Record, image_files
 from segxai.images.load import (
-    MASK_THRESHOLD,
-    decode,
-    is_mask,
+    find_mask,
     load_instances,
     load_mask,
     resize_image,
     resize_mask,
     same_frame,
-    to_grey,
 )
 from segxai.job.log import InputError
 
@@ -144,8 +141,8 @@ def masks_in(path: Path, shape: tuple[int, int]) -> dict[Path, np.ndarray]:
     """Masks among the files of a folder: see :func:`masks_of`. A file is a mask."""
     if not path.is_dir():
         return {path: load_mask(path)}
-    greys = {file: decode(file, to_grey) for file in image_files(path)}
-    masks = {file: grey > MASK_THRESHOLD for file, grey in greys.items() if is_mask(grey)}
+    found = {file: find_mask(file) for file in image_files(path)}
+    masks = {file: mask for file, mask in found.items() if mask is not None}
     return {file: mask for file, mask in masks.items() if same_frame(mask, shape)} or masks
 
 

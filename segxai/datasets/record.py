@@ -73,6 +73,8 @@ class Record:
     instances : Path, optional
         File of the number of the object that each pixel belongs to, 0 for none. The mask is then
         where it is not 0, and `mask` the same file.
+    bits : int, optional
+        How many bits its image uses, if that has 16: `bits` of the data set.
     """
 
     image_id: str
@@ -85,6 +87,7 @@ class Record:
     split: str | None = None
     lesions: int | None = None
     instances: Path | None = None
+    bits: int | None = None
 
     @property
     def labels(self) -> set[str]:
@@ -106,7 +109,7 @@ class Record:
         A reader of other images overrides this; `channels` are those of the data set, for a reader
         that has several to choose from.
         """
-        return load_image(largest_image(self.image))
+        return load_image(largest_image(self.image), self.bits)
 
 
 def joined_label(labels: Iterable[str]) -> str:

@@ -4,31 +4,40 @@ pydicom is imported only where a DICOM file is read: that takes longer than most
 """
 
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 SUFFIX = ".dcm"
+MARK = b"DICM"  # after 128 bytes that mean nothing
 MAX_PIXELS = 2 * Image.MAX_IMAGE_PIXELS  # where Pillow stops, too
 RADIOGRAPHS = ("CR", "DX", "MG")  # modalities whose images are flat
 
 
-def read_grey(path: Path) -> np.ndarray:
-    """Read a radiograph as 8-bit grey, bright where its viewer would show it bright.
+def is_dicom(content: BinaryIO) -> bool:
+    """Whether the content of a file, whatever its name, begins as DICOM does."""
+    return content.read(132)[128:] == MARK
 
-    The stored values go through the file's own rescaling and window (its first, where it offers
-    several); without a window, the full range of its bits (0…2^BitsStored − 1, or the signed one)
-    becomes 0…255. The image's own extremes play no part: equal values stay equal between images.
-    MONOCHROME1, where low values are bright, is inverted.
+
+def read_grey(path: Path) -> np.ndarray:
+    """Read a radiograph, bright where its viewer would show it bright.
+
+    The stored values go through the file's own modality table or rescaling, and its table or window
+    of values of interest (the first, where it offers several; a table before a window). Without
+    either, what the smallest and largest value of its bits are rescaled to become the extremes. The
+    image's own extremes play no part: equal values stay equal between images. Low rescaled values
+    are dark, whatever the sign of the slope; with MONOCHROME1 they are bright.
 
     Returns
     -------
-    grey : ndarray of uint8, (H, W)
+    grey : ndarray, (H, W)
+        uint8 in 0…255 where the file stores up to 8 bits, else uint16 in 0…65535.
 
     Raises
     ------
     ValueError
-        If it is not a single grey radiograph, or its pixels or its window cannot be used.
+        If it is not a single grey radiograph, or its pixels, tables or window cannot be used.
     OSError
         If there is no such file, or no DICOM file.
     """
@@ -42,14 +51,23 @@ def read_grey(path: Path) -> np.ndarray:
         raise ValueError(f"it holds {frames} frames instead of one image")
     if dataset.Rows * dataset.Columns > MAX_PIXELS:
         raise ValueError(f"it announces {dataset.Rows}×{dataset.Columns} pixels")
+    if "SharedFunctionalGroupsSequence" in dataset:
+        raise ValueError("its window lies in functional groups, which are not read")
     if dataset.PhotometricInterpretation not in ("MONOCHROME1", "MONOCHROME2"):
         raise ValueError(f"its pixels are {dataset.PhotometricInterpretation} and not grey")
     syntax = dataset.file_meta.TransferSyntaxUID
     if syntax.is_compressed and not decodable(syntax):
         raise ValueError(f"nothing here decodes its compression, {syntax.name}: decompress it")
-    lowest, shown = grey_levels(dataset)
-    grey = shown[np.subtract(dataset.pixel_array, lowest, dtype=np.int32)]
-    return 255 - grey if dataset.PhotometricInterpretation == "MONOCHROME1" else grey
+    bits = int(dataset.BitsStored)
+    if bits > 16:
+        raise ValueError(f"{bits}-bit pixels have no known range")
+    pixels = stored_values(dataset)
+    lowest = -(2 ** (bits - 1)) if dataset.PixelRepresentation else 0
+    white = 255 if bits <= 8 else 65535
+    shares = shown_shares(np.arange(lowest, lowest + 2**bits), dataset)
+    shown = np.round(white * shares).astype(np.uint8 if bits <= 8 else np.uint16)
+    grey = shown[np.subtract(pixels, lowest, dtype=np.int32)]
+    return white - grey if dataset.PhotometricInterpretation == "MONOCHROME1" else grey
 
 
 def series_uid(path: Path) -> str:
@@ -92,21 +110,63 @@ def decodable(syntax) -> bool:
     return get_decoder(syntax).is_available
 
 
-def grey_levels(dataset) -> tuple[int, np.ndarray]:
-    """Smallest value that the file can store, and what it and each above is shown as, 0…255."""
-    from pydicom.pixels import apply_modality_lut, apply_windowing
+def stored_values(dataset) -> np.ndarray:
+    """Pixels (H, W) as stored, moved down where they are not the lowest bits of their words."""
+    stored = dataset.BitsStored
+    below = dataset.get("HighBit", stored - 1) + 1 - stored
+    if below < 0:
+        raise ValueError(f"its HighBit {dataset.HighBit} leaves no place for {stored} bits")
+    # pydicom drops the bits above those stored, and takes the lowest for the first of these.
+    dataset.BitsStored = stored + below
+    return dataset.pixel_array >> below
 
-    bits = int(dataset.BitsStored)
-    if bits > 16:
-        raise ValueError(f"{bits}-bit pixels have no known range")
-    lowest = -(2 ** (bits - 1)) if dataset.PixelRepresentation else 0
-    levels = apply_modality_lut(np.arange(lowest, lowest + 2**bits), dataset).astype(float)
+
+def shown_shares(stored: np.ndarray, dataset) -> np.ndarray:
+    """Brightness, 0…1, of all values that a file can store; `dataset` loses its rescaling."""
+    from pydicom.pixels import apply_modality_lut, apply_voi, apply_windowing
+
+    if tables := dataset.get("ModalityLUTSequence"):
+        fit_table(tables[0], stored)
+    # pydicom passes over a slope without intercept.
+    for name, neutral in (("RescaleSlope", 1), ("RescaleIntercept", 0)):
+        if dataset.get(name) is None:
+            setattr(dataset, name, neutral)
+    levels = apply_modality_lut(stored, dataset).astype(float)
+    # What is left are rescaled values; pydicom spreads their window over the range of the bits.
+    for name in ("ModalityLUTSequence", "RescaleSlope", "RescaleIntercept"):
+        dataset.pop(name, None)
+    dataset.BitsStored, dataset.PixelRepresentation = 16, 0
     # Some files hold an empty window.
     has_window = dataset.get("WindowCenter") is not None and dataset.get("WindowWidth") is not None
-    shown = apply_windowing(levels, dataset) if has_window else levels
-    # A window spreads its values over the range of all levels.
-    with np.errstate(invalid="ignore", divide="ignore"):
-        share = (shown - levels[0]) / (levels[-1] - levels[0])
-    if not np.isfinite(share).all():
-        raise ValueError("its rescaling or window is no range of values")
-    return lowest, np.round(255 * share.clip(0, 1)).astype(np.uint8)
+    if tables := dataset.get("VOILUTSequence"):
+        n_entries, first, bits = fit_table(tables[0], levels)
+        inside = np.round(levels).clip(first, first + n_entries - 1).astype(int)
+        shares = apply_voi(inside, dataset) / (2**bits - 1)
+    elif has_window:
+        shares = apply_windowing(levels, dataset) / (2**16 - 1)
+    else:
+        with np.errstate(invalid="ignore", divide="ignore"):
+            shares = (levels - levels.min()) / np.ptp(levels)
+    if not np.isfinite(shares).all() or np.ptp(shares) == 0:
+        raise ValueError("its rescaling, table or window is no range of values")
+    return shares.clip(0, 1)
+
+
+def fit_table(item, levels: np.ndarray) -> tuple[int, int, int]:
+    """Describe a look-up table as pydicom applies it; return its length, first level and bits.
+
+    Files write numbers above 32767 as negative ones or the reverse, and entries of 8 bits in a byte
+    each; pydicom also cuts levels to the bits of the entries.
+    """
+    n_entries, first, bits = item.LUTDescriptor
+    n_entries = n_entries % 2**16 or 2**16
+    if first > levels.max():
+        first -= 2**16
+    elif first + n_entries <= levels.min():
+        first += 2**16
+    if not 1 <= bits <= 16:
+        raise ValueError(f"its table has entries of {bits} bits")
+    if isinstance(item.LUTData, bytes) and len(item.LUTData) < 2 * n_entries:
+        item.add_new("LUTData", "US", list(item.LUTData[:n_entries]))
+    item.add_new("LUTDescriptor", "SL", [n_entries, first, 16])
+    return n_entries, first, bits

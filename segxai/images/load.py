@@ -1,50 +1,75 @@
 """Pixels: from image files to arrays at the analysis size, and their channel statistics."""
 
+import re
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageChops, ImageOps, UnidentifiedImageError
 
 from segxai.images import dicom
+from segxai.images.seams import MASK_THRESHOLD, NOISE, third_value
 from segxai.job.log import InputError, reason
 
 FORMATS = ("BMP", "JPEG", "PNG", "TIFF")  # of all that Pillow knows; one of them runs a program
-JPEG = (".jpg", ".jpeg")
-MASK_THRESHOLD = 127  # of 255: between the two peaks that JPEG leaves around 0 and 255
-BETWEEN_PEAKS = slice(32, 224)  # grey values that a mask hardly has, even as JPEG
+DEPTH = re.compile("(?<!BGR);(12|16)")  # bits of a value in Pillow's names; BGR;16 has 5 or 6
+MOST_NOISE = 100  # of 255: noise of JPEG beyond it cannot be told from grey
 
 
-def load_image(path: Path) -> np.ndarray:
+class Unsuitable(ValueError):
+    """An intact file with the wrong content: what it holds, and the remedy."""
+
+
+def load_image(path: Path, bits: int | None = None) -> np.ndarray:
     """Load an image as RGB.
 
     Greyscale is repeated in the three channels, CMYK converted, an alpha channel dropped (the
-    stored colours are kept). 16-bit images are scaled by their full range, 65535 to 255, never by
-    their own extremes: equal values stay equal between images. An EXIF orientation is applied, to
-    images and masks alike, because annotators outlined what their viewer showed. DICOM:
-    :func:`segxai.images.dicom.read_grey`. Files of more than 179 megapixels or several frames, or
-    in none of `FORMATS`, are refused, whatever their suffix.
+    stored colours are kept). An EXIF orientation is applied, to images and masks alike, because
+    annotators outlined what their viewer showed. DICOM: :func:`segxai.images.dicom.read_grey`. A
+    file is what its content says, whatever its suffix. Files of more than 179 megapixels or several
+    frames, or in none of `FORMATS`, are refused.
+
+    Parameters
+    ----------
+    bits : int, optional
+        How many bits the 16-bit images of the data set use, all by default. Their range, 0 to
+        2^bits − 1, becomes 0…255, never an image's own extremes: equal values stay equal between
+        images. By default an image is refused that leaves the uppermost bit unused.
 
     Returns
     -------
     image : ndarray of uint8, (H, W, 3)
     """
-    return decode(path, to_rgb)
+    return decode(path, partial(to_rgb, used=bits))
 
 
 def load_mask(path: Path) -> np.ndarray:
-    """Load a mask: foreground where its grey value exceeds 127 of 255.
+    """Load a mask: a picture of two values, 0 and one above 127 of 255, or 0 and 1.
 
-    A mask without any value above 1, of 8 bits or 16, holds 0 and 1: it looks black, and 1 is
-    foreground. In a JPEG 1 is noise. Refused is what would be empty although it shows something:
-    values between 1 and 128, or a shape that is in its transparency alone.
+    Values between the two may only be the seam of an outline, or the noise of JPEG along it:
+    :func:`segxai.images.seams.third_value`. Refused is what the threshold would lose, wholly or in
+    part: other numbers, colours, a shape in the transparency. 16-bit masks are 0 and 65535, 0 and
+    255 or 0 and 1.
 
     Returns
     -------
     mask : ndarray of bool, (H, W)
     """
-    return decode(path, partial(to_mask, lossy=path.suffix.lower() in JPEG))
+    return decode(path, to_mask)
+
+
+def find_mask(path: Path) -> np.ndarray | None:
+    """Load the mask in a file that may hold a picture instead; None for one, and for one value."""
+
+    def mask_or_none(image: Image.Image, bits: int | None) -> np.ndarray | None:
+        try:
+            mask = to_mask(image, bits)
+        except Unsuitable:
+            return None
+        return mask if mask.any() and not mask.all() else None
+
+    return decode(path, mask_or_none)
 
 
 def load_instances(path: Path) -> np.ndarray:
@@ -54,24 +79,7 @@ def load_instances(path: Path) -> np.ndarray:
     -------
     ids : ndarray of int, (H, W)
     """
-    ids = decode(path, np.asarray)
-    if ids.ndim != 2 or ids.dtype.kind not in "biu" or ids.min() < 0:
-        raise InputError(
-            f"{path}: holds no instance ids (whole numbers from 0, in one channel); replace it by "
-            "the original."
-        )
-    return ids
-
-
-def is_mask(grey: np.ndarray) -> bool:
-    """Whether an image has two values, 0 and 255, or is a JPEG of one that has."""
-    counts = np.array(Image.fromarray(grey).histogram())
-    between = counts[BETWEEN_PEAKS].sum()
-    return bool(
-        counts[: BETWEEN_PEAKS.start].any()
-        and counts[BETWEEN_PEAKS.stop :].any()
-        and between < 0.01 * grey.size
-    )
+    return decode(path, to_ids)
 
 
 def same_frame(mask: np.ndarray, shape: tuple[int, int]) -> bool:
@@ -99,6 +107,9 @@ def resize_image(image: np.ndarray, size: int) -> np.ndarray:
     -------
     resized : ndarray of the type of `image`, (size, size, C)
     """
+    if image.dtype == np.uint8 and image.shape[2] == 3:  # in one go: the same pixels, sooner
+        picture = Image.fromarray(image).resize((size, size), Image.Resampling.BILINEAR)
+        return np.asarray(picture)
     resized = np.empty((size, size, image.shape[2]), image.dtype)
     for channel in range(image.shape[2]):
         plane = image[..., channel]
@@ -191,21 +202,32 @@ def _fraction_moments(images: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray,
     return mean, np.sqrt(spread)
 
 
-def decode(path: Path, convert: Callable[[Image.Image], np.ndarray]) -> np.ndarray:
-    """Read an image file upright, as the array that `convert` makes of it or a `ValueError`."""
+def decode(path: Path, convert: Callable[[Image.Image, int | None], np.ndarray]) -> np.ndarray:
+    """Read an image file upright, as what `convert` makes of it and of the bits that it declares.
+
+    These are None where values have 16 bits, which says nothing about how many are in use.
+    `convert` may raise :class:`Unsuitable`, or `ValueError` for what no intact file holds.
+    """
     try:
-        if path.suffix.lower() == dicom.SUFFIX:
-            return convert(Image.fromarray(dicom.read_grey(path)))
-        with Image.open(path, formats=FORMATS) as file:
+        # Of a path Pillow would map a TIFF into memory, and garble one that lies on its side.
+        with path.open("rb") as content:
+            if dicom.is_dicom(content):
+                grey = dicom.read_grey(path)
+                return convert(Image.fromarray(grey), 8 * grey.itemsize)
+            file = Image.open(content, formats=FORMATS)
             # The other pictures of an MPO are previews of the first.
             if getattr(file, "is_animated", False) and file.format != "MPO":
                 raise ValueError("it holds several frames instead of one image")
-            return convert(ImageOps.exif_transpose(file))
+            depth = DEPTH.search(str(file.tile[:1]))
+            ImageOps.exif_transpose(file, in_place=True)
+            return convert(file, {None: 8, "12": 12, "16": None}[depth and depth[1]])
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; restore it from the original.") from None
     except UnidentifiedImageError:
         kind = "is no image that can be read" if path.stat().st_size else "is empty (0 bytes)"
         raise InputError(f"{path}: {kind}; replace it by an intact copy.") from None
+    except Unsuitable as error:
+        raise InputError(f"{path}: {error}.") from None
     # Decoders answer a hostile file with almost any exception.
     except Exception as error:
         raise InputError(
@@ -213,32 +235,138 @@ def decode(path: Path, convert: Callable[[Image.Image], np.ndarray]) -> np.ndarr
         ) from None
 
 
-def to_rgb(image: Image.Image) -> np.ndarray:
-    """Colours as 8-bit RGB (H, W, 3)."""
-    return np.asarray(reduce_depth(image).convert("RGB"))
+def to_rgb(image: Image.Image, bits: int | None, used: int | None) -> np.ndarray:
+    """Colours as 8-bit RGB (H, W, 3); `bits` and `used` are those of file and data set."""
+    if not is_deep(image):
+        pixels = np.asarray(as_rgb(image))
+        if bits is None and pixels.max() <= 127:
+            raise Unsuitable(
+                "has colours of 16 bits, of which only the upper 8 are read, and these hold at "
+                f"most {pixels.max()}; save it with 8 bits a colour"
+            )
+        return pixels
+    grey = deep_grey(image)
+    brightest, bits = int(grey.max()), bits or used
+    if bits is None and 0 < brightest < 2**15:
+        raise Unsuitable(
+            f"its brightest value is {brightest} of 65535; set `bits` of the data set to those "
+            f"that its 16-bit images use, such as {max(8, brightest.bit_length())}, or to 16 if "
+            "they are dark"
+        )
+    white = 2 ** (bits or 16) - 1
+    if brightest > white:
+        raise Unsuitable(f"its brightest value is {brightest}; raise `bits` of the data set")
+    return np.repeat(np.round(grey / (white / 255)).astype(np.uint8)[..., None], 3, axis=2)
 
 
-def to_grey(image: Image.Image) -> np.ndarray:
-    """Luminance of 8 bits (H, W)."""
-    return np.asarray(reduce_depth(image).convert("L"))
+def to_mask(image: Image.Image, bits: int | None) -> np.ndarray:
+    """Foreground (H, W): see :func:`load_mask`."""
+    flat, ripple = compression_noise(image)
+    grey = deep_grey(image) if is_deep(image) else to_shades(image, bits, ripple)
+    levels, brightest = to_bytes(grey), grey.max()
+    if brightest <= 1 and ripple is None:
+        mask = grey > 0
+    elif levels.max() <= flat:
+        mask = np.zeros(grey.shape, bool)
+    elif levels.max() <= MASK_THRESHOLD:
+        raise no_mask(f"its brightest value is {brightest}")
+    elif place := third_value(levels, flat, ripple):
+        raise no_mask(
+            f"it holds {np.unique(grey).size} values, such as {grey[place]} at x {place[1]}, "
+            f"y {place[0]}, that are not the seam of an outline"
+        )
+    else:
+        mask = levels > MASK_THRESHOLD
+    if image.has_transparency_data:
+        opaque = opacity(image) > MASK_THRESHOLD
+        if opaque.any() and not opaque.all() and (opaque != mask).any():
+            raise no_mask("its shape is in its transparency")
+    return mask
 
 
-def to_mask(image: Image.Image, lossy: bool) -> np.ndarray:
-    """Foreground (H, W): see :func:`load_mask`. A `lossy` image has noise around its two values."""
-    grey, darkest = to_grey(image), BETWEEN_PEAKS.start if lossy else 1
-    if image.mode.startswith("I;16") and np.asarray(image).max() <= 1:
-        return np.asarray(image) > 0
-    if darkest < grey.max() <= MASK_THRESHOLD:
-        raise ValueError(f"its brightest value is {grey.max()}, a mask has 0 and 1 or 0 and 255")
-    if "A" in image.getbands() and np.ptp(grey) == 0 and np.ptp(image.getchannel("A")):
-        raise ValueError("its shape is in its transparency: save it as black and white")
-    return grey > (0 if grey.max() <= 1 and not lossy else MASK_THRESHOLD)
+def to_ids(image: Image.Image, bits: int | None) -> np.ndarray:
+    """Numbers of objects (H, W), as stored."""
+    ids = np.asarray(image)
+    lossy = image.format is None or compression_noise(image)[1] is not None
+    if lossy or ids.ndim != 2 or ids.dtype.kind not in "biu" or ids.min() < 0:
+        raise Unsuitable(
+            "holds no instance ids (whole numbers from 0, in one channel, kept without loss); "
+            "replace it by the original"
+        )
+    return ids
 
 
-def reduce_depth(image: Image.Image) -> Image.Image:
-    """Scale 16-bit greyscale to 8 bits; other depths of more than 8 bits have no known range."""
-    if image.mode.startswith("I;16"):
-        return Image.fromarray(np.round(np.asarray(image) / 257).astype(np.uint8))
+def no_mask(problem: str) -> Unsuitable:
+    """Say why a picture is not a mask."""
+    return Unsuitable(
+        f"is not a mask of two values ({problem}); save its foreground as white and the rest as "
+        "black, without loss"
+    )
+
+
+def compression_noise(image: Image.Image) -> tuple[int, int | None]:
+    """By how much a lossy file's values are off, of 255: in a flat area, and along an outline.
+
+    What JPEG makes of flat black and white follows from its first quantisation; along an outline
+    noise was never seen to exceed 1.5 mean steps. They are 0 and None in a file without loss.
+    """
+    if steps := getattr(image, "quantization", {}).get(0):
+        extremes = np.array([1024, 1016])  # black and white: eight times from the middle, 128
+        lost = extremes - np.floor(extremes / steps[0] + 0.5) * steps[0]
+        flat = int(np.floor(lost.clip(0).max() / 8 + 0.5))
+        return flat, min(round(2 * np.mean(steps)), MOST_NOISE)
+    # A TIFF of this kind keeps its steps to itself.
+    return (1, NOISE) if image.info.get("compression") == "jpeg" else (0, None)
+
+
+def as_rgb(image: Image.Image) -> Image.Image:
+    """Convert to RGB of 8 bits, without a copy of what is that already."""
+    return image if image.mode == "RGB" else image.convert("RGB")
+
+
+def is_deep(image: Image.Image) -> bool:
+    """Whether an image is 16-bit greyscale; other depths of more than 8 bits are refused."""
     if image.mode in ("I", "F"):
-        raise ValueError("32-bit pixels have no known range: save it with 8 or 16 bits")
-    return image
+        raise ValueError("signed or 32-bit pixels have no known range: save it with 8 or 16 bits")
+    return image.mode.startswith("I;16")
+
+
+def deep_grey(image: Image.Image) -> np.ndarray:
+    """Values of 16 bits (H, W), low is dark; Pillow overlooks where a TIFF says the opposite."""
+    grey = np.asarray(image).astype(np.uint16)
+    white_is_zero = getattr(image, "tag_v2", {}).get(ExifTags.Base.PhotometricInterpretation) == 0
+    return grey ^ 0xFFFF if white_is_zero else grey
+
+
+def to_shades(image: Image.Image, bits: int | None, ripple: int | None) -> np.ndarray:
+    """Greys of 8 bits (H, W), of an image whose colours are greys but for the noise of JPEG."""
+    if image.mode in ("1", "L", "LA"):
+        return np.asarray(image.convert("L"))
+    colours = as_rgb(image)
+    red, green, blue = colours.split()
+    if any(ImageChops.difference(green, other).getbbox() for other in (red, blue)):
+        if ripple is None or np.ptp(np.asarray(colours), axis=2).max() > ripple:
+            raise no_mask("it has colours")
+        return np.asarray(colours.convert("L"))
+    if bits is None:
+        raise no_mask("it has colours of 16 bits")
+    return np.asarray(red)
+
+
+def to_bytes(grey: np.ndarray) -> np.ndarray:
+    """Reduce greys to 8 bits where they have more; 0 and 255 remain those that were the extremes.
+
+    A picture of 16 bits may hold numbers below 256: these stay as they are.
+    """
+    if grey.max() <= 255:
+        return grey.astype(np.uint8, copy=False)
+    scaled = np.round(grey / 257)
+    extreme = (grey == 0) | (grey == 65535)
+    return np.where(extreme, scaled, scaled.clip(1, 254)).astype(np.uint8)
+
+
+def opacity(image: Image.Image) -> np.ndarray:
+    """Opacity of each pixel (H, W), 0…255."""
+    if is_deep(image):
+        return np.where(np.asarray(image) == image.info["transparency"], 0, 255)
+    return np.asarray(image.convert("RGBA").getchannel("A"))

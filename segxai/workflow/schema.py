@@ -122,6 +122,8 @@ DATASET = {
                          "Side in px at which images, masks and scores are"),
     "mask_mismatch": optional(one_of("drop", "resize"), "drop", "An image whose mask has another "
                               "size is rejected, or its mask is resized and flagged"),
+    "bits": optional(COUNT | {"minimum": 8, "maximum": 16}, None, "Bits that its "
+                     "16-bit images use, such as 12: their range becomes 0 to 255; null for all"),
     "channels": optional(UNIQUE, ["red", "green", "blue"], "Names of the images' channels"),
     "display": optional(listed(WHOLE, minItems=3, maxItems=3), [0, 1, 2],
                         "Channels shown as red, green and blue in figures and to the CRF"),

@@ -101,10 +101,10 @@ UNUSABLE = {
 UNUSABLE_MASKS = {
     "other size": (encoded(HALF[:10]), "is 30×10 pixels but its image 30×20"),
     "turned": (encoded(HALF.T), "is 20×30 pixels but its image 30×20"),
-    "class numbers": (encoded(HALF // 255 * np.uint8(2)), "brightest value is 2,"),
-    "dim": (encoded(HALF // 2), "brightest value is 127,"),
+    "class numbers": (encoded(HALF // 255 * np.uint8(2)), r"brightest value is 2\)"),
+    "dim": (encoded(HALF // 2), r"brightest value is 127\)"),
     "dim jpeg": (encoded(HALF // 3, "JPEG"), "brightest value is 8"),
-    "16-bit numbers": (encoded((HALF // 255).astype(np.uint16) * 500), "brightest value is 2,"),
+    "16-bit numbers": (encoded((HALF // 255).astype(np.uint16) * 500), r"brightest value is 500\)"),
     "transparency alone": (
         encoded(np.dstack([np.zeros_like(RGB), HALF])),
         "its shape is in its transparency",
@@ -118,7 +118,7 @@ UNUSABLE_MASKS = {
 # A palette whose second colour is a dark red.
 PALETTE = Image.fromarray(HALF // 255).convert("P")
 PALETTE.putpalette([0, 0, 0, 128, 0, 0])
-UNUSABLE_MASKS["red palette"] = (encoded(PALETTE), "brightest value is 38,")
+UNUSABLE_MASKS["red palette"] = (encoded(PALETTE), "it has colours")
 
 
 @pytest.mark.parametrize("part", ["images", "masks"])
@@ -180,6 +180,29 @@ def test_files_that_are_not_there_are_counted(tmp_path):
     for reason in rejected.reason:
         require_sentence(reason)
     assert len(read_rows(out / "samples.csv")) == 7
+
+
+def test_masks_of_classes_are_one_sentence(tmp_path):
+    """With a third value in every mask the run stops, however many images may be rejected."""
+    folder, out = write_lesions(tmp_path / "set"), tmp_path / "out"
+    for path in (folder / "masks").iterdir():
+        path.write_bytes(encoded(np.where(GREY > 99, HALF, HALF // 2)))
+    refused(partial(prepare, folder, out), "0.png: is not a mask of two values", "as white")
+    call = partial(prepare, folder, out, max_rejected=99)
+    refused(call, "set: no train image can be used", "intact copies")
+
+
+def test_images_of_twelve_bits_are_read_by_their_bits(tmp_path):
+    """Without `bits` a sentence that names it; with it the whole range, in dark images as well."""
+    folder, out = write_lesions(tmp_path / "set"), tmp_path / "out"
+    for i, path in enumerate(sorted((folder / "images").iterdir())):
+        deep = GREY.astype(np.uint16) * 16 // (1 + i)
+        path.write_bytes(encoded(deep))
+    refused(partial(prepare, folder, out), "of 65535", "`bits` of the data set")
+    prepare(folder, out, bits=12)
+    images = np.load(out / "images.npy", allow_pickle=False)
+    for i, image in enumerate(images):
+        assert abs(image.mean() - GREY.mean() / (1 + i)) < 2
 
 
 @pytest.mark.parametrize("side", ["train", "validation"])

@@ -23,7 +23,7 @@ def write_dicom(path: Path, pixels: np.ndarray | None, **tags) -> Path:
     syntax = tags.pop("TransferSyntaxUID", ImplicitVRLittleEndian)
     for name, value in tags.items():
         setattr(dataset, name, value)
-    dataset.HighBit = dataset.get("BitsStored", 8) - 1
+    dataset.HighBit = tags.get("HighBit", dataset.get("BitsStored", 8) - 1)
     dataset.file_meta = FileMetaDataset()
     dataset.file_meta.TransferSyntaxUID = syntax
     path.parent.mkdir(parents=True, exist_ok=True)

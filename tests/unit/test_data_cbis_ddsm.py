@@ -16,7 +16,7 @@ from segxai.datasets.reading import read_records
 from segxai.datasets.record import Record
 from segxai.datasets.samples import select_records
 from segxai.datasets.splits import split_images
-from segxai.images.load import is_mask
+from segxai.images.load import find_mask
 from segxai.job.files import read_rows
 from segxai.job.log import InputError
 from tests.unit.dicoms import write_dicom
@@ -284,15 +284,15 @@ def test_plain_masks_are_joined(tmp_path):
         load_pair(record, 96)
 
 
-def test_two_values_are_told_from_grey():
-    """A mask has both values, nearly no others, and dark or bright pictures are none."""
-    assert is_mask(lesion_mask(1))
-    assert not is_mask(np.zeros(SHAPE, np.uint8))
-    assert not is_mask(np.full(SHAPE, 255, np.uint8))
-    assert not is_mask(grey(SHAPE, 1))
-    some = lesion_mask(1)
-    some[:2] = 128
-    assert not is_mask(some)
+def test_two_values_are_told_from_grey(tmp_path):
+    """A mask has two values; dark, bright and grey pictures, and those of three, are none."""
+    striped = lesion_mask(1)
+    striped[:9] = 128
+    flat = [np.full(SHAPE, value, np.uint8) for value in (0, 128, 255)]
+    for pixels in [*flat, grey(SHAPE, 1), striped]:
+        assert find_mask(write_dicom(tmp_path / "a.dcm", pixels)) is None
+    mask = find_mask(write_dicom(tmp_path / "a.dcm", lesion_mask(1)))
+    np.testing.assert_array_equal(mask, lesion_mask(1) > 0)
 
 
 @pytest.mark.parametrize(

@@ -1,13 +1,21 @@
 """DICOM radiographs come out as their viewer shows them; hostile files get one sentence."""
 
 import contextlib
+import copy
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
+from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate
-from pydicom.uid import JPEGLSLossless, generate_uid
+from pydicom.uid import (
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+    JPEGLSLossless,
+    generate_uid,
+)
 
 from segxai.images.dicom import series_uid
 from segxai.images.load import load_image, load_mask
@@ -80,6 +88,119 @@ def test_rescaling_comes_before_the_window(tmp_path):
     assert grey(write_dicom(tmp_path / "a.dcm", values, **tags)) == [[0, 0, 128, 255, 255]]
 
 
+def table(entries, first, bits, **tags):
+    """A look-up table, as a sequence of one item."""
+    item = Dataset()
+    item.LUTDescriptor = [len(entries) % 65536, first, bits]
+    item.LUTData = entries if isinstance(entries, bytes) else np.asarray(entries, "<u2").tobytes()
+    item["LUTDescriptor"].VR, item["LUTData"].VR = tags.get("VR", "US"), "OW"
+    return [item]
+
+
+RAMP = np.linspace(0, 4095, 64).astype(np.uint16)[None]
+SIGNED = (RAMP.astype(np.int16) - 2048).astype(np.int16)
+SHARE = RAMP / 4095
+STEPS = np.arange(4096)
+BELL = np.minimum(STEPS, 4095 - STEPS)  # rises and falls
+TWELVE = {"BitsStored": 12}
+RISING = {"RescaleSlope": 2, "RescaleIntercept": -1000}
+FALLING = {"RescaleSlope": -2, "RescaleIntercept": 4000}
+ONE = {"PhotometricInterpretation": "MONOCHROME1"}
+
+
+def window(centre, width, **more):
+    return {"WindowCenter": centre, "WindowWidth": width} | more
+
+
+def linear(values, low, high):
+    return np.clip((values - low) / (high - low), 0, 1)
+
+
+# Pixels, tags, and brightness by the formulas of PS3.3 C.11.1 and C.11.2: low is dark.
+SHOWN = {
+    "as stored": (RAMP, {}, SHARE),
+    "rising": (RAMP, RISING, SHARE),
+    "falling": (RAMP, FALLING, 1 - SHARE),
+    "falling, low is bright": (RAMP, FALLING | ONE, SHARE),
+    "falling, signed": (SIGNED, FALLING, 1 - SHARE),
+    "falling, no intercept": (RAMP, {"RescaleSlope": -1}, 1 - SHARE),
+    "fractions": (RAMP, {"RescaleSlope": "0.001", "RescaleIntercept": "-7.5"}, SHARE),
+    "rising, window": (RAMP, RISING | window(1000.5, 2001), linear(2.0 * RAMP - 1000, 0, 2000)),
+    "falling, window": (RAMP, FALLING | window(0.5, 2001), linear(4000 - 2.0 * RAMP, -1000, 1000)),
+    "falling, window, low is bright": (
+        RAMP, FALLING | ONE | window(0.5, 2001), 1 - linear(4000 - 2.0 * RAMP, -1000, 1000)
+    ),
+    "window beyond the range": (RAMP, window(4096.5, 8193), RAMP / 8192),
+    "exact window": (
+        RAMP, window(2000, 1000, VOILUTFunction="LINEAR_EXACT"), linear(1.0 * RAMP, 1500, 2500)
+    ),
+    "sigmoid": (
+        RAMP, FALLING | window(0, 2000, VOILUTFunction="SIGMOID"),
+        1 / (1 + np.exp(-4 * (4000 - 2.0 * RAMP) / 2000)),
+    ),
+    "signed": (SIGNED, {}, SHARE),
+    "signed, window": (SIGNED, window(0.5, 1001), linear(1.0 * SIGNED, -500, 500)),
+    "left-aligned": (RAMP << 4, {"HighBit": 15}, SHARE),
+    "left-aligned, falling": (RAMP << 4, FALLING | {"HighBit": 15}, 1 - SHARE),
+    "left-aligned, window": (
+        RAMP << 4, window(2000.5, 1001) | {"HighBit": 15}, linear(1.0 * RAMP, 1500, 2500)
+    ),
+    "in the middle of the word": (RAMP << 2, {"HighBit": 13}, SHARE),
+    "left-aligned, signed": (SIGNED << 4, {"HighBit": 15}, SHARE),
+    "overlays above the bits": (RAMP | 0x5000, {}, SHARE),
+    "modality table": (RAMP, {"ModalityLUTSequence": table(4095 - STEPS, 0, 16)}, 1 - SHARE),
+    "modality table of 12 bits": (
+        RAMP, {"ModalityLUTSequence": table(BELL, 0, 12)}, np.minimum(RAMP, 4095 - RAMP) / 2047
+    ),
+    "modality table, window": (
+        RAMP, {"ModalityLUTSequence": table(10 * STEPS, 0, 16)} | window(20000.5, 10001),
+        linear(10.0 * RAMP, 15000, 25000),
+    ),
+    "table of interest": (RAMP, {"VOILUTSequence": table(BELL * 32, 0, 16)},
+                          np.minimum(RAMP, 4095 - RAMP) * 32 / 65535),
+    "table of interest of 8 bits": (
+        RAMP, {"VOILUTSequence": table(STEPS // 16, 0, 8)}, RAMP // 16 / 255
+    ),
+    "table of bytes": (
+        RAMP, {"VOILUTSequence": table((STEPS // 16).astype(np.uint8).tobytes(), 0, 8)},
+        RAMP // 16 / 255,
+    ),
+    "table before window": (
+        RAMP, {"VOILUTSequence": table(STEPS, 0, 12)} | window(100, 50), SHARE
+    ),
+    "table of part of the values": (
+        RAMP, {"VOILUTSequence": table(np.arange(1024), 1000, 10)}, linear(1.0 * RAMP, 1000, 2023)
+    ),
+    "table of rescaled values": (
+        RAMP, FALLING | {"VOILUTSequence": table(np.arange(1024), 1000, 10)},
+        linear(4000 - 2.0 * RAMP, 1000, 2023),
+    ),
+    "table from a negative value": (
+        RAMP, RISING | {"VOILUTSequence": table(np.arange(1024), 65536 - 500, 10)},
+        linear(2.0 * RAMP - 1000, -500, 523),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", SHOWN)
+@pytest.mark.parametrize("syntax", [ImplicitVRLittleEndian, ExplicitVRLittleEndian])
+def test_brightness_is_that_of_the_standard(tmp_path, case, syntax):
+    """Rescaling, tables, windows, places of the bits and signs: low values are dark."""
+    pixels, tags, expected = SHOWN[case]
+    tags = TWELVE | tags | {"TransferSyntaxUID": syntax}
+    shown = grey(write_dicom(tmp_path / "a.dcm", pixels, **copy.deepcopy(tags)))
+    # What lies on a limit between two greys may fall to either.
+    assert np.abs(np.array(shown) - 255 * expected).max() <= 0.51
+
+
+def test_the_content_makes_a_radiograph(tmp_path):
+    """A DICOM file is read under any name, and another picture that is called so as well."""
+    for name in ("a.png", "IM0001"):
+        assert grey(write_dicom(tmp_path / name, DEEP)) == [[0, 1, 4], [128, 156, 255]]
+    Image.fromarray(np.array([[3, 7]], np.uint8)).save(tmp_path / "b.dcm", "PNG")
+    assert grey(tmp_path / "b.dcm") == [[3, 7]]
+
+
 def test_masks_are_read(tmp_path):
     """An 8-bit DICOM of 0 and 255 is a mask."""
     mask = np.array([[0, 255], [255, 0]], np.uint8)
@@ -103,6 +224,11 @@ COMPRESSED = {"TransferSyntaxUID": JPEGLSLossless, "PixelData": encapsulate([b"\
         (DEEP, {"WindowCenter": 9, "WindowWidth": "NaN"}, "no range of values"),
         (DEEP, {"Rows": 5}, "pixel data"),
         (DEEP.astype(np.uint32), {}, "32-bit pixels have no known range"),
+        (DEEP, {"BitsStored": 12, "HighBit": 7}, "HighBit 7 leaves no place for 12 bits"),
+        (DEEP, {"VOILUTSequence": table([9] * 100, 0, 16)}, "table or window is no range"),
+        (DEEP, {"VOILUTSequence": table([1, 2], 0, 20)}, "entries of 20 bits"),
+        (DEEP, {"WindowCenter": 1e6, "WindowWidth": 9}, "table or window is no range"),
+        (DEEP, {"SharedFunctionalGroupsSequence": [Dataset()]}, "functional groups"),
     ],
 )
 @pytest.mark.filterwarnings("ignore:Invalid value for VR DS")

@@ -309,12 +309,16 @@ def test_rows_may_decide_on_their_type(tmp_path, dtype):
     assert loaded.dtype == dtype and (loaded == rows).all()
 
 
-def test_noise_of_an_empty_jpeg_mask_is_no_foreground(tmp_path):
-    """Values of 1 are foreground in a PNG of 0 and 1, and noise in a JPEG."""
-    pixels = np.zeros((8, 8), np.uint8)
-    pixels[:4] = 1
-    Image.fromarray(pixels).save(tmp_path / "a.png")
-    Image.fromarray(pixels).save(tmp_path / "a.jpg", quality=100)
-    assert load_image(tmp_path / "a.jpg").max() == 1
-    assert load_mask(tmp_path / "a.png").sum() == 32
-    assert not load_mask(tmp_path / "a.jpg").any()
+def test_an_empty_jpeg_mask_is_black_alone(tmp_path):
+    """Black is empty whatever a coarse JPEG makes of it; values of 1 are read from a PNG only."""
+    pixels = np.zeros((24, 24), np.uint8)
+    for quality in (8, 30, 46, 70, 75, 95):
+        Image.fromarray(pixels).save(tmp_path / "a.jpg", quality=quality)
+        assert not load_mask(tmp_path / "a.jpg").any()
+    pixels[:8] = 1
+    Image.fromarray(pixels).save(tmp_path / "b.jpg", "PNG")
+    assert load_mask(tmp_path / "b.jpg").sum() == 8 * 24
+    Image.fromarray(pixels).save(tmp_path / "b.jpg", quality=95)
+    assert load_image(tmp_path / "b.jpg").max() == 1
+    with pytest.raises(InputError, match=r"b\.jpg: .*brightest value is 1"):
+        load_mask(tmp_path / "b.jpg")
