@@ -6,6 +6,7 @@ from functools import cache
 
 from segxai.workflow import results, shown, studies
 from segxai.workflow.config import job_errors, problem_of, repeated_key
+from segxai.workflow.contents import file_key, folder_key
 from segxai.workflow.digest import digest
 from segxai.workflow.plugins import KINDS, about, network_task, resolve
 

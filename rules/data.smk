@@ -21,6 +21,7 @@ rule fetch_dataset:
         **READER,
         **of_dataset("path", "source"),
         selection=fetched,
+        contents=folder_contents,
         code=read_code("fetch_dataset"),
     script:
         "../scripts/fetch_dataset.py"

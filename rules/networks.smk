@@ -23,6 +23,7 @@ rule train_network:
     params:
         **IMAGES,
         network=network,
+        contents=weights_contents,
         cell=cell("dataset", "network"),
         threads=config["threads"]["train"],
         code=code("train_network", "networks"),

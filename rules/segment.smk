@@ -75,6 +75,7 @@ rule segment_network:
         **IMAGES,
         segmenter=define("segmenters"),
         network=define("networks"),
+        contents=weights_contents,
         display=dataset("display"),
         torch_threads=config["threads"]["explain"],
         code=code("segment_network", "networks", "segmenters"),

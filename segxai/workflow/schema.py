@@ -14,6 +14,7 @@ POSITIVE = {"type": "number", "exclusiveMinimum": 0}
 SHARE = {"type": "number", "minimum": 0, "maximum": 1}
 BELOW_ONE = {"type": "number", "minimum": 0, "exclusiveMaximum": 1}
 TEXT = {"type": "string"}
+PLACE = TEXT | {"minLength": 1}
 SWITCH = {"type": "boolean"}
 SIDE = {"type": "integer", "minimum": 8, "maximum": 8192}
 THREADS = {"type": "integer", "minimum": 1, "maximum": 1024}
@@ -111,7 +112,7 @@ DOWNLOAD = mapping({
 
 DATASET = {
     "title": key(TEXT, "Name in tables and figures"),
-    "path": optional(TEXT, None, "Folder with a copy on disk to use instead of downloading"),
+    "path": optional(PLACE, None, "Folder with a copy on disk to use instead of downloading"),
     "max_images": optional(COUNT | {"minimum": 2}, None, "Seeded subset of this many images; null "
                            "for all. From a bucket no others are downloaded"),
     "max_rejected": optional(WHOLE, 0, "Unusable images tolerated before the run stops"),
@@ -180,7 +181,7 @@ BY_DATASET = {
 
 NETWORK = {
     "pretrained": optional(SWITCH, False, "Start from timm's download"),
-    "weights": optional(TEXT, None, "Local file with the body's weights (safetensors or torch "
+    "weights": optional(PLACE, None, "Local file with the body's weights (safetensors or torch "
                         "state dict); wins over `pretrained`"),
     "input_size": key(SIDE, "Side of the network's input in px"),
     "normalisation": optional(one_of("training", "pretraining"), "training", "Channel mean and "
