@@ -16,7 +16,7 @@ rule fetch_dataset:
     benchmark:
         "benchmarks/fetch_dataset/{dataset}.tsv"
     conda:
-        "../envs/data.yaml"
+        env("data")
     params:
         **READER,
         **of_dataset("path", "source"),
@@ -42,7 +42,7 @@ rule prepare_dataset:
     benchmark:
         "benchmarks/prepare_dataset/{dataset}.tsv"
     conda:
-        "../envs/data.yaml"
+        env("data")
     threads: 2
     params:
         **READER,
@@ -65,7 +65,7 @@ rule prepare_markers:
     benchmark:
         "benchmarks/prepare_markers/{dataset}.tsv"
     conda:
-        "../envs/data.yaml"
+        env("data")
     params:
         **READER,
         analysis_size=dataset("analysis_size"),
@@ -87,7 +87,7 @@ rule prepare_instances:
     benchmark:
         "benchmarks/prepare_instances/{dataset}.tsv"
     conda:
-        "../envs/data.yaml"
+        env("data")
     params:
         **READER,
         analysis_size=dataset("analysis_size"),
@@ -107,7 +107,7 @@ rule cut_patches:
     benchmark:
         "benchmarks/cut_patches/{dataset}.tsv"
     conda:
-        "../envs/data.yaml"
+        env("data")
     params:
         classes=dataset("classes"),
         grid=dataset("patches"),
@@ -129,7 +129,7 @@ rule measure_statistics:
     benchmark:
         "benchmarks/measure_statistics/{dataset}.tsv"
     conda:
-        "../envs/data.yaml"
+        env("data")
     params:
         code=digest("measure_statistics"),
     script:

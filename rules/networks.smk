@@ -16,7 +16,7 @@ rule train_network:
     benchmark:
         "benchmarks/train_network/{dataset}/{network}/seed-{seed}.tsv"
     conda:
-        "../envs/torch.yaml"
+        env("torch")
     threads: config["threads"]["train"]
     resources:
         gpu=1,
@@ -43,7 +43,7 @@ rule predict:
     benchmark:
         "benchmarks/predict/{dataset}/{network}/seed-{seed}.tsv"
     conda:
-        "../envs/torch.yaml"
+        env("torch")
     threads: config["threads"]["explain"]
     resources:
         gpu=1,
