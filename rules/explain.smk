@@ -16,6 +16,7 @@ rule choose_images:
     params:
         selections=of_job(studies.selections),
         shards=of_job(studies.n_shards),
+        tuned=of_job(studies.tuned_on),
         code=digest("choose_images"),
     script:
         "../scripts/choose_images.py"

@@ -138,7 +138,8 @@ def compared(wildcards):
 def scope_of(wildcards):
     """Whether the study's segmentation is of all findings of an image or of one class."""
     of = study_of(wildcards)["segmentation"]
-    return config["networks"][config["segmenters"][of]["network"]]["scope"] if of else "union"
+    own = of and config["segmenters"][of]["network"]
+    return config["networks"][own].get("scope", "union") if own else "union"
 
 
 def labels_of(wildcards):

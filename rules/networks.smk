@@ -7,6 +7,8 @@ rule train_network:
         unpack(learnt_from),
         **PICTURES,
         samples="results/data/{dataset}/samples.csv",
+        # A selection that cannot be is refused before; another one does not train again.
+        chosen=ancient("results/targets/{dataset}/images.csv"),
     output:
         weights="results/models/{dataset}/{network}/seed-{seed}/weights.safetensors",
         history="results/models/{dataset}/{network}/seed-{seed}/history.csv",

@@ -1,13 +1,15 @@
 """The images of a data set that the selected studies explain and segment."""
 
-from segxai.datasets.selection import chosen_rows, shard_column
+from segxai.datasets.selection import chosen_rows, require_validation, shard_column
 from segxai.job.files import read_rows, write_table
 from segxai.job.log import log, run
 
 
-def main(samples, selections, shards, chosen):
+def main(samples, selections, shards, chosen, tuned=()):
     table = read_rows(samples)
     rows = chosen_rows(table, selections)
+    if tuned:
+        require_validation(table.iloc[rows], samples, tuned)
     images = table.iloc[rows][["image_id", "group", "split"]]
     images.insert(1, "row", rows)
     write_table(chosen, images.assign(shard=shard_column(len(rows), shards)))

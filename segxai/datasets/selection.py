@@ -44,6 +44,20 @@ def _selected(
     return rows[choose_subset(some.image_id, strata, images, seed)]
 
 
+def require_validation(chosen: pd.DataFrame, source: str, tuned: Sequence[str]) -> None:
+    """Refuse a selection without a validation image of known outline, if segmenters are `tuned`.
+
+    `chosen` are the rows of the table `source` that are explained.
+    """
+    usable = (chosen.split == VALIDATION) & chosen.mask_pixels.notna()
+    if not usable.any():
+        raise InputError(
+            f"{source}: of the {len(chosen)} images that are explained none is a validation image "
+            f"with a known outline, on which {tuned[0]} is tuned; raise `images` of the study or "
+            "`split: validation` of the data set."
+        )
+
+
 def background_rows(samples: pd.DataFrame, count: int, seed: int) -> np.ndarray:
     """Rows, increasing, of at most `count` validation images by seed: what SHAP compares with."""
     rows = np.flatnonzero(samples.split == VALIDATION)

@@ -13,9 +13,9 @@ from scipy.stats import rankdata
 from segxai.job.log import InputError
 from segxai.stats.bootstrap import bootstrap_mean, bootstrap_weighted
 from segxai.stats.selective import augrc, aurc, auroc
+from segxai.workflow.studies import MEASURE, other
 
 OBSERVATION = ["image_id", "target_id", "seed"]
-MEASURE = ["metric", "view", "reference"]
 # What tells the cells of a row apart.
 CELL = [*MEASURE, "statistic", "where", "with", "minus", "against"]
 AREAS = {"auroc": auroc, "aurc": aurc, "augrc": augrc}
@@ -77,12 +77,6 @@ def column(frame: pd.DataFrame, value: dict) -> np.ndarray:
     return frame[key].to_numpy() if key in frame else np.full(len(frame), np.nan)
 
 
-def measures(value: dict) -> list[dict]:
-    """What a value is made of: its own metric, and those of ``with`` and ``minus``."""
-    own = [value] if "metric" in value else []
-    return own + [_other(value, key) for key in ("with", "minus") if key in value]
-
-
 def describe(value: dict) -> dict[str, str]:
     """Name a value by `CELL`: text, empty where it does not apply."""
     texts = {name: value.get(name, "") for name in CELL}
@@ -124,7 +118,7 @@ def cell(frame: pd.DataFrame, value: dict, statistics: dict) -> dict[str, float]
         return mean_cell(1 - level(frame, "correct"), level(frame, "group"), statistics)
     scores = column(frame, value)
     if "minus" in value:
-        scores = scores - column(frame, _other(value, "minus"))
+        scores = scores - column(frame, other(value, "minus"))
     return mean_cell(scores, level(frame, "group"), statistics)
 
 
@@ -133,13 +127,6 @@ def mean_cell(values: np.ndarray, groups: np.ndarray, statistics: dict) -> dict[
     mean, low, high = bootstrap_mean(values, groups, **statistics)
     n = int(np.isfinite(values).sum())
     return {"value": mean, "ci_low": low, "ci_high": high, "n": n, "n_undefined": len(values) - n}
-
-
-def _other(value: dict, key: str) -> dict:
-    """What ``with`` or ``minus`` names: a metric, or where it differs from the value itself."""
-    if isinstance(value[key], str):
-        return {"metric": value[key]}
-    return {name: text for name, text in value.items() if name != key} | value[key]
 
 
 def _area(frame: pd.DataFrame, value: dict, area: Callable, statistics: dict) -> dict[str, float]:
@@ -151,7 +138,7 @@ def _area(frame: pd.DataFrame, value: dict, area: Callable, statistics: dict) ->
     own, undefined = _confidence(frame, value)
     confidences = [own]
     if "minus" in value:
-        confidences.append(_confidence(frame, _other(value, "minus"))[0])
+        confidences.append(_confidence(frame, other(value, "minus"))[0])
 
     def measured(weights: np.ndarray) -> np.ndarray:
         areas = [area(confidence, trusted, weights) for confidence in confidences]
@@ -168,5 +155,5 @@ def _confidence(frame: pd.DataFrame, value: dict) -> tuple[np.ndarray, np.ndarra
     own = column(frame, value)
     if "with" not in value:
         return np.nan_to_num(own), np.isnan(own)
-    both = np.stack([own, column(frame, _other(value, "with"))])
+    both = np.stack([own, column(frame, other(value, "with"))])
     return rankdata(np.nan_to_num(both), axis=1).mean(axis=0), np.isnan(both).any(axis=0)

@@ -12,11 +12,10 @@ from segxai.stats.cells import (
     describe,
     image_means,
     level,
-    measures,
     observations,
 )
 from segxai.stats.recognition import recognise
-from segxai.workflow.studies import values
+from segxai.workflow.studies import made_of, values
 
 KEYS = ["dataset", "network", "explainer", "segmenter"]
 NUMBERS = ["value", "ci_low", "ci_high", "n", "n_undefined", "published", "difference"]
@@ -196,7 +195,7 @@ def _check_measured(scores: pd.DataFrame, spec: dict) -> None:
     measured = scores[scores.metric != ""][MEASURE].drop_duplicates()
     known = set(measured.itertuples(index=False, name=None))
     for value in values(spec):
-        for measure in measures(value):
+        for measure in made_of(value):
             key = tuple(measure.get(name, "") for name in MEASURE)
             if known and key not in known:
                 raise InputError(

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
 
+from segxai.workflow.feasible import problems
 from segxai.workflow.plugins import about, network_task, resolve, schema
 from segxai.workflow.studies import measures, reads, score_cells, selected
 
@@ -118,6 +119,7 @@ def selection_problem(config: dict) -> str | None:
         _study_problems,
         _declared_problems,
         _name_problems,
+        problems,
     )
     return next(chain.from_iterable(check(config) for check in checks), None)
 

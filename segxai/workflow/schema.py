@@ -23,6 +23,7 @@ MD5 = {"type": "string", "pattern": "^[0-9a-f]{32}$"}
 ADDRESS = {"type": "string", "pattern": "^https?://"}
 REFERENCES = ["truth", "segmentation", "marker", "instances", "findings"]
 ROLES = ["variant", "coarse", "control", "baseline", "segmentation", "dose"]
+RECOGNITION = ["accuracy", "f1", "auroc", "images", "no_predicted_label", "no_finding"]
 KEYS = ["dataset", "network", "explainer", "segmenter"]
 FIGURES = ["mask_examples", "map_examples", "distributions", "risk_coverage", "responses"]
 FIGURES += ["training"]
@@ -214,7 +215,8 @@ READ_BY = {
 VALUE = {"metric": several(TEXT), "view": several(TEXT), "reference": several(one_of(*REFERENCES))}
 MEASURE = mapping(VALUE, required=["metric"])
 ROLE_LIST = listed(one_of(*ROLES))
-CHOSEN = {"anyOf": [NAMES, mapping({"roles": ROLE_LIST, "first": TEXT, "last": TEXT}, required=[])]}
+ROLES_OF = mapping({"roles": ROLE_LIST, "first": TEXT, "last": TEXT}, required=[])
+CHOSEN = {"anyOf": [NAMES, ROLES_OF, {"type": "null"}]}
 WHERE = one_of("correct", "incorrect", "shown", "marked", "unmarked")
 CELL = mapping(VALUE | {
     "statistic": several(one_of("mean", "auroc", "aurc", "augrc", "error_rate")),
@@ -252,7 +254,7 @@ TABLE = mapping({
     "values": key(listed(CELL), "Numbers of a row: `metric`, `view`, `reference`, `statistic`, "
                   "`where`, `with`, `minus`, `against`; those with a `title` are columns of the "
                   "printed table"),
-    "predictions": optional(listed(TEXT), [],
+    "predictions": optional(listed(one_of(*RECOGNITION)), [],
                             "What is said of each network's predictions, such as accuracy"),
     "tests": optional(TESTS, None, "Tests of rows against each other"),
 })

@@ -18,9 +18,10 @@ from tests.workflow.test_config import read_config
 pytestmark = pytest.mark.study
 
 NETWORK = "vit-tiny-phantom"
+STUDY = {"datasets": ["kvasir-seg", "phantom-lesions"]}
 CONFIG = {
     "run": ["explainseg"],
-    "studies": {"explainseg": {"datasets": ["kvasir-seg", "phantom-lesions"]}},
+    "studies": {"explainseg": STUDY},
     "datasets": {"kvasir-seg": {"path": "clinic", "analysis_size": 64, "split": {"validation": 8}}},
     "networks": {NETWORK: {"weights": "body.safetensors", "training": {"epochs": 1}}},
 }
@@ -29,6 +30,7 @@ TARGETS = [
     "results/data/phantom-lesions/patches.csv",
 ]
 READ = {"fetch_dataset": 1, "prepare_dataset": 1, "cut_patches": 1, "measure_statistics": 1}
+READ |= {"choose_images": 1}
 TRAINED = {"train_network": 1}
 
 
@@ -88,6 +90,13 @@ def take_away(folder):
         (folder / name).rename(folder / f"{name}.elsewhere")
 
 
+def explain_fewer(folder):
+    (folder / "own.yaml").write_text(
+        yaml.safe_dump(CONFIG | {"studies": {"explainseg": {**STUDY, "images": 20}}}),
+        encoding="utf-8",
+    )
+
+
 CHANGES = {
     "nothing": (lambda folder: None, {}),
     "touched": (touch_all, {}),
@@ -101,6 +110,8 @@ CHANGES = {
     "one more": (lambda folder: write_image(folder / "clinic/images/99.png", 99), READ | TRAINED),
     "one less": (lambda folder: (folder / "clinic/masks/03.png").unlink(), READ | TRAINED),
     "weights": (change_weights, TRAINED),
+    # Training waits for the choice of images, but does not depend on it.
+    "images of the study": (explain_fewer, {"choose_images": 1}),
 }
 
 
