@@ -11,6 +11,11 @@ PIP := $(BIN)/python -m pip install --no-cache-dir --require-hashes
 COMPILE := $(UV) pip compile --universal --python-version 3.11 --generate-hashes \
 	--no-header --no-emit-index-url --no-annotate
 
+# Snakemake, matplotlib and torch keep caches in HOME, which some clusters mount read-only.
+ifneq ($(shell test -d "$$HOME" && test -w "$$HOME" && echo yes),yes)
+export XDG_CACHE_HOME ?= $(CURDIR)/.snakemake/cache
+endif
+
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help env slurm demo test survival lint format docs lock reproduce clean

@@ -50,7 +50,7 @@ def anonymous_bytes(process: psutil.Process) -> int:
     total = 0
     try:
         for member in (process, *process.children(recursive=True)):
-            status = Path(f"/proc/{member.pid}/status").read_text()
+            status = Path(f"/proc/{member.pid}/status").read_text(encoding="utf-8")
             total += 1024 * int(re.search(r"RssAnon:\s+(\d+)", status)[1])
     # A process that ends meanwhile has no file, no line or no entry any more.
     except (OSError, TypeError, psutil.Error):
@@ -63,7 +63,7 @@ def peaks(images: int) -> pd.Series:
     largest = defaultdict(int)
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "memory.yaml")
-        file.write_text(yaml.safe_dump(overlay(images)))
+        file.write_text(yaml.safe_dump(overlay(images)), encoding="utf-8")
         study = psutil.Popen(
             [
                 *(sys.executable, "-m", "snakemake", "--cores", "1", "--directory", folder),

@@ -73,7 +73,7 @@ def mutated(node: ast.expr) -> ast.expr | None:
 
 def faults(path: Path) -> list[tuple[int, int, int, str, str]]:
     """List the faults of a module: line, first and last column, old and new text."""
-    text = path.read_text()
+    text = path.read_text(encoding="utf-8")
     listed = []
     for function in ast.walk(ast.parse(text)):
         if not isinstance(function, ast.FunctionDef):

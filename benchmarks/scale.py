@@ -73,10 +73,10 @@ def plan(overlay: dict) -> dict[str, float]:
     """Jobs of a study, and what planning them costs."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "study.yaml")
-        file.write_text(yaml.safe_dump(overlay))
+        file.write_text(yaml.safe_dump(overlay), encoding="utf-8")
         command = [sys.executable, "-m", "snakemake", "-n", "--quiet", "rules"]
         command += ["--configfile", str(file), "--directory", folder]
-        with Path(folder, "said.txt").open("w+") as said:
+        with Path(folder, "said.txt").open("w+", encoding="utf-8") as said:
             process = subprocess.Popen(command, cwd=ROOT, stdout=said, stderr=said)
             _, status, used = os.wait4(process.pid, 0)
             said.seek(0)

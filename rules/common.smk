@@ -1,19 +1,40 @@
 """What all rules share: the checked configuration, and what wildcards and params are made of."""
 
+import os
+import shlex
 import sys
 import time
 from functools import cache
 
+from snakemake.io import contains_wildcard
+
 from segxai.workflow import results, shown, studies
 from segxai.workflow.config import job_errors, problem_of, repeated_key
+from segxai.workflow.contents import file_key, folder_key
 from segxai.workflow.digest import digest
 from segxai.workflow.plugins import KINDS, about, network_task, resolve
 
 STARTED = time.time()
+# Jobs read and write names and texts in UTF-8, whatever the locale.
+os.environ.update(PYTHONUTF8="1")
+# Snakemake writes the interpreter into the commands of jobs without quotes.
+if Path(sys.executable).is_file():
+    sys.executable = shlex.quote(sys.executable)
 
 for file in workflow.configfiles:
     if problem := repeated_key(Path(file).read_text(encoding="utf-8")):
         raise WorkflowError(f"{file}: {problem}")
+if contains_wildcard(workflow.basedir):
+    raise WorkflowError(
+        f"{workflow.basedir}: Snakemake takes braces around a word in this path for a wildcard; "
+        "rename the folder."
+    )
+for place in (workflow.basedir, Path.cwd()):
+    if sys.getfilesystemencoding() != "utf-8" and not str(place).isascii():
+        raise WorkflowError(
+            f"{place}: this path is not ASCII, and the locale is not UTF-8; set PYTHONUTF8=1 and "
+            "run the same command again."
+        )
 if problem := problem_of(config) or results.problem(Path("results")):
     raise WorkflowError(problem)
 config |= resolve(config)
@@ -43,6 +64,11 @@ wildcard_constraints:
     study="|".join(STUDIES),
     seed=r"\d+",
     shard=r"\d+",
+
+
+def env(name):
+    """Conda file of a job, as a pattern: braces in the checkout's path are no wildcards."""
+    return f"{workflow.basedir}/envs/{name}.yaml".replace("{", "{{").replace("}", "}}")
 
 
 def define(kind):

@@ -16,11 +16,12 @@ rule fetch_dataset:
     benchmark:
         "benchmarks/fetch_dataset/{dataset}.tsv"
     conda:
-        "../envs/data.yaml"
+        env("data")
     params:
         **READER,
         **of_dataset("path", "source"),
         selection=fetched,
+        contents=folder_contents,
         code=read_code("fetch_dataset"),
     script:
         "../scripts/fetch_dataset.py"
@@ -41,7 +42,7 @@ rule prepare_dataset:
     benchmark:
         "benchmarks/prepare_dataset/{dataset}.tsv"
     conda:
-        "../envs/data.yaml"
+        env("data")
     threads: 2
     params:
         **READER,
@@ -66,7 +67,7 @@ rule prepare_markers:
     benchmark:
         "benchmarks/prepare_markers/{dataset}.tsv"
     conda:
-        "../envs/data.yaml"
+        env("data")
     params:
         **READER,
         analysis_size=dataset("analysis_size"),
@@ -88,7 +89,7 @@ rule prepare_instances:
     benchmark:
         "benchmarks/prepare_instances/{dataset}.tsv"
     conda:
-        "../envs/data.yaml"
+        env("data")
     params:
         **READER,
         analysis_size=dataset("analysis_size"),
@@ -109,7 +110,7 @@ rule cut_patches:
     benchmark:
         "benchmarks/cut_patches/{dataset}.tsv"
     conda:
-        "../envs/data.yaml"
+        env("data")
     params:
         classes=dataset("classes"),
         grid=dataset("patches"),
@@ -131,7 +132,7 @@ rule measure_statistics:
     benchmark:
         "benchmarks/measure_statistics/{dataset}.tsv"
     conda:
-        "../envs/data.yaml"
+        env("data")
     params:
         code=digest("measure_statistics"),
     script:

@@ -12,7 +12,7 @@ rule choose_images:
     benchmark:
         "benchmarks/choose_images/{dataset}.tsv"
     conda:
-        "../envs/data.yaml"
+        env("data")
     params:
         selections=of_job(studies.selections),
         shards=of_job(studies.n_shards),
@@ -32,7 +32,7 @@ rule check_outlines:
     benchmark:
         "benchmarks/check_outlines/{dataset}.tsv"
     conda:
-        "../envs/data.yaml"
+        env("data")
     params:
         needs=of_job(studies.needs_of_outlines),
         code=digest("check_outlines"),
@@ -52,7 +52,7 @@ rule choose_targets:
     benchmark:
         "benchmarks/choose_targets/{dataset}/{network}/seed-{seed}.tsv"
     conda:
-        "../envs/data.yaml"
+        env("data")
     params:
         classes=dataset("classes"),
         selections=lambda wildcards: studies.selections(config, *wildcards[:2]),
@@ -75,7 +75,7 @@ rule check_precision:
     benchmark:
         "benchmarks/check_precision/{dataset}/{network}/{explainer}/seed-{seed}.tsv"
     conda:
-        "../envs/torch.yaml"
+        env("torch")
     threads: config["threads"]["explain"]
     resources:
         gpu=1,
@@ -102,7 +102,7 @@ rule explain:
     benchmark:
         "benchmarks/explain/{dataset}/{network}/{explainer}/seed-{seed}/{shard}.tsv"
     conda:
-        "../envs/torch.yaml"
+        env("torch")
     threads: config["threads"]["explain"]
     resources:
         gpu=1,
@@ -127,7 +127,7 @@ rule gather_maps:
     benchmark:
         "benchmarks/gather_maps/{dataset}/{network}/{explainer}/seed-{seed}.tsv"
     conda:
-        "../envs/data.yaml"
+        env("data")
     params:
         code=digest("gather_shards"),
     script:
@@ -146,7 +146,7 @@ rule extract_features:
     benchmark:
         "benchmarks/extract_features/{dataset}/{network}/seed-{seed}.tsv"
     conda:
-        "../envs/torch.yaml"
+        env("torch")
     threads: config["threads"]["explain"]
     resources:
         gpu=1,

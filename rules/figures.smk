@@ -15,7 +15,7 @@ rule choose_examples:
     benchmark:
         "benchmarks/choose_examples/{study}/{dataset}.tsv"
     conda:
-        "../envs/report.yaml"
+        env("report")
     params:
         **params_of(shown.example_facts, "map_paths", "mask_paths", "of", "spec", "headline"),
         display=dataset("display"),
@@ -36,7 +36,7 @@ rule draw_mask_examples:
     benchmark:
         "benchmarks/draw_mask_examples/{figure}.tsv"
     conda:
-        "../envs/report.yaml"
+        env("report")
     params:
         **params_of(shown.figure_facts, "titles", "methods", "shown", "rank", "rank_title"),
         code=digest("draw_mask_examples"),
@@ -55,7 +55,7 @@ rule draw_map_examples:
     benchmark:
         "benchmarks/draw_map_examples/{figure}.tsv"
     conda:
-        "../envs/report.yaml"
+        env("report")
     params:
         **params_of(shown.figure_facts, "titles", "methods", "shown", "values"),
         code=digest("draw_map_examples"),
@@ -74,7 +74,7 @@ rule draw_distributions:
     benchmark:
         "benchmarks/draw_distributions/{figure}.tsv"
     conda:
-        "../envs/report.yaml"
+        env("report")
     params:
         **params_of(shown.figure_facts, "spec", "titles", "segmenters"),
         code=digest("draw_distributions"),
@@ -93,7 +93,7 @@ rule draw_risk_coverage:
     benchmark:
         "benchmarks/draw_risk_coverage/{figure}.tsv"
     conda:
-        "../envs/report.yaml"
+        env("report")
     params:
         **params_of(shown.figure_facts, "spec", "titles", "rows"),
         code=digest("draw_risk_coverage"),
@@ -112,7 +112,7 @@ rule draw_responses:
     benchmark:
         "benchmarks/draw_responses/{figure}.tsv"
     conda:
-        "../envs/report.yaml"
+        env("report")
     params:
         **params_of(shown.figure_facts, "declared", "titles", "rows", "names"),
         code=digest("draw_responses"),
@@ -131,7 +131,7 @@ rule draw_training:
     benchmark:
         "benchmarks/draw_training/{figure}.tsv"
     conda:
-        "../envs/report.yaml"
+        env("report")
     params:
         **params_of(shown.figure_facts, "networks"),
         code=digest("draw_training"),

@@ -19,6 +19,18 @@ def fetched(wildcards):
     return {key: chosen[key] for key in keys} if "bucket" in chosen["source"] else None
 
 
+def folder_contents(wildcards):
+    """State of the folder that a data set is read from; None where it is downloaded or made."""
+    path = dataset("path")(wildcards)
+    return None if path is None else folder_key(path, f"results/raw/{wildcards.dataset}.json")
+
+
+def weights_contents(wildcards):
+    """Digest of the file that a network starts from; None where there is none."""
+    file = define("networks")(wildcards)["weights"]
+    return None if file is None else file_key(file)
+
+
 def learnt_from(wildcards):
     """What a network learns from: labelled patches, or masks with their index."""
     if network_task(define("networks")(wildcards)) == "classify":
@@ -126,7 +138,8 @@ def compared(wildcards):
 def scope_of(wildcards):
     """Whether the study's segmentation is of all findings of an image or of one class."""
     of = study_of(wildcards)["segmentation"]
-    return config["networks"][config["segmenters"][of]["network"]]["scope"] if of else "union"
+    own = of and config["segmenters"][of]["network"]
+    return config["networks"][own].get("scope", "union") if own else "union"
 
 
 def labels_of(wildcards):

@@ -11,7 +11,7 @@ rule check_network:
         "benchmarks/check_network/{dataset}/{network}.tsv"
     priority: 1
     conda:
-        "../envs/torch.yaml"
+        env("torch")
     params:
         **of_dataset("channels"),
         network=define("networks"),
@@ -30,6 +30,8 @@ rule train_network:
         # Another use of a network does not train it anew.
         checked=ancient("results/checks/{dataset}/{network}.json"),
         samples="results/data/{dataset}/samples.csv",
+        # A selection that cannot be is refused before; another one does not train again.
+        chosen=ancient("results/targets/{dataset}/images.csv"),
     output:
         weights="results/models/{dataset}/{network}/seed-{seed}/weights.safetensors",
         history="results/models/{dataset}/{network}/seed-{seed}/history.csv",
@@ -39,13 +41,14 @@ rule train_network:
     benchmark:
         "benchmarks/train_network/{dataset}/{network}/seed-{seed}.tsv"
     conda:
-        "../envs/torch.yaml"
+        env("torch")
     threads: config["threads"]["train"]
     resources:
         gpu=1,
     params:
         **IMAGES,
         network=network,
+        contents=weights_contents,
         cell=cell("dataset", "network"),
         threads=config["threads"]["train"],
         code=code("train_network", "networks"),
@@ -65,7 +68,7 @@ rule predict:
     benchmark:
         "benchmarks/predict/{dataset}/{network}/seed-{seed}.tsv"
     conda:
-        "../envs/torch.yaml"
+        env("torch")
     threads: config["threads"]["explain"]
     resources:
         gpu=1,

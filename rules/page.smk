@@ -24,7 +24,7 @@ rule write_report:
     benchmark:
         "benchmarks/write_report.tsv"
     conda:
-        "../envs/report.yaml"
+        env("report")
     params:
         spec=shown.page(config),
         code=digest("write_report"),

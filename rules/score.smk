@@ -19,7 +19,7 @@ rule score_maps:
     wildcard_constraints:
         family=families("maps"),
     conda:
-        "../envs/segment.yaml"
+        env("segment")
     threads: config["threads"]["segment"]
     params:
         requests=requested,
@@ -49,7 +49,7 @@ rule score_masks:
         family=families("masks"),
         path="|".join(MASKS),
     conda:
-        "../envs/segment.yaml"
+        env("segment")
     params:
         requests=requested,
         cell=lambda wildcards: {

@@ -15,7 +15,7 @@ rule tune_segmenter:
     benchmark:
         "benchmarks/tune_segmenter/{dataset}/{network}/{explainer}/{segmenter}/seed-{seed}.tsv"
     conda:
-        "../envs/segment.yaml"
+        env("segment")
     threads: config["threads"]["segment"]
     params:
         segmenter=define("segmenters"),
@@ -42,7 +42,7 @@ rule segment_maps:
     benchmark:
         "benchmarks/segment_maps/{dataset}/{network}/{explainer}/{segmenter}/seed-{seed}.tsv"
     conda:
-        "../envs/segment.yaml"
+        env("segment")
     threads: config["threads"]["segment"]
     params:
         segmenter=define("segmenters"),
@@ -67,7 +67,7 @@ rule segment_network:
     benchmark:
         "benchmarks/segment_network/{dataset}/{network}/{segmenter}/seed-{seed}/{shard}.tsv"
     conda:
-        "../envs/torch.yaml"
+        env("torch")
     threads: config["threads"]["segment"]
     resources:
         gpu=1,
@@ -75,6 +75,7 @@ rule segment_network:
         **IMAGES,
         segmenter=define("segmenters"),
         network=define("networks"),
+        contents=weights_contents,
         display=dataset("display"),
         torch_threads=config["threads"]["explain"],
         code=code("segment_network", "networks", "segmenters"),
@@ -111,7 +112,7 @@ rule segment_control:
     benchmark:
         "benchmarks/segment_control/{dataset}/{segmenter}/seed-{seed}.tsv"
     conda:
-        "../envs/segment.yaml"
+        env("segment")
     params:
         segmenter=define("segmenters"),
         display=dataset("display"),

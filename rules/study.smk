@@ -18,7 +18,7 @@ rule make_table:
     wildcard_constraints:
         table="|".join(TABLES),
     conda:
-        "../envs/report.yaml"
+        env("report")
     params:
         **params_of(shown.table_facts, "spec", "titles", "names", "segmenters", "selections"),
         statistics=config["statistics"],
@@ -49,7 +49,7 @@ rule make_dataset_summary:
     benchmark:
         "benchmarks/make_dataset_summary.tsv"
     conda:
-        "../envs/report.yaml"
+        env("report")
     params:
         definitions={
             name: {
@@ -80,7 +80,7 @@ rule check_claims:
     benchmark:
         "benchmarks/check_claims.tsv"
     conda:
-        "../envs/report.yaml"
+        env("report")
     params:
         max_images={name: config["datasets"][name]["max_images"] for name in DATASETS},
         selections={

@@ -20,7 +20,7 @@ from segxai.job.files import read_rows, read_scores
 from segxai.job.log import log, run
 from segxai.segmenters.writing import mask_key
 from segxai.workflow.plugins import load
-from segxai.workflow.shown import MEASURE
+from segxai.workflow.studies import MEASURE
 
 # By it the errors are chosen that a reader would trust the most.
 CONFIDENCE = {"metric": "maximum_probability"}

@@ -3,6 +3,7 @@
 import datetime
 import shutil
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from segxai.datasets.reading import generate, read_records
@@ -11,13 +12,16 @@ from segxai.fetch.archives import extract, fresh_folder
 from segxai.fetch.bucket import fetch_series, wanted_series
 from segxai.fetch.http import download, published_file
 from segxai.job.files import atomic_path, write_json
-from segxai.job.log import InputError, log, run
+from segxai.job.log import InputError, log, progress, run
+from segxai.workflow.contents import expanded, list_files, sha256
 
 
-def main(reader, path, source, receipt, options=None, series=(), selection=None):
+def main(
+    reader, path, source, receipt, options=None, series=(), selection=None, contents=None
+):  # fmt: skip
     if path is not None:
-        folder = Path(path).expanduser()
-        facts = {"path": path}
+        folder = expanded(path)
+        facts = {"path": path, "contents": contents}
     else:
         # Named after the receipt: results/raw/{dataset}.json describes results/raw/{dataset}/.
         folder = Path(receipt).with_suffix("")
@@ -31,11 +35,25 @@ def main(reader, path, source, receipt, options=None, series=(), selection=None)
     log.info("%s: %d images", folder, n_images)
     facts |= {
         "folder": folder.as_posix(),
-        "n_files": sum(file.is_file() for file in folder.rglob("*")),
+        "n_files": len(files := list_files(folder)),
         "n_images": n_images,
         "date": datetime.date.today().isoformat(),
     }
+    if path is not None:
+        # The next plan compares the folder with them.
+        facts["files"] = read_files(files)
     write_json(receipt, facts)
+
+
+def read_files(files):
+    """Size, time and SHA-256 of each file, as one text by its name."""
+    with ThreadPoolExecutor(4) as pool:
+        digests = pool.map(sha256, [file.path for file in files.values()])
+        digests = progress(digests, len(files), "files read")
+        return {
+            name: f"{file.size} {file.changed} {digest}"
+            for (name, file), digest in zip(files.items(), digests, strict=True)
+        }
 
 
 def get_files(reader, source, folder, downloads):

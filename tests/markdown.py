@@ -17,7 +17,7 @@ FILE = re.compile(r"^`([^`\n]+)`\n```(\w+)\n(.*?)^```$", re.M | re.S)
 
 def prose(page: Path) -> str:
     """Text of a page without its fenced blocks."""
-    return FENCED.sub("", page.read_text())
+    return FENCED.sub("", page.read_text(encoding="utf-8"))
 
 
 def anchors(page: Path) -> set[str]:
@@ -37,7 +37,7 @@ def links(page: Path) -> list[str]:
 
 def sections(page: Path) -> dict[str, str]:
     """Text below each heading of the second level."""
-    parts = re.split(r"^## ", page.read_text(), flags=re.M)[1:]
+    parts = re.split(r"^## ", page.read_text(encoding="utf-8"), flags=re.M)[1:]
     return dict(part.split("\n", 1) for part in parts)
 
 

@@ -24,7 +24,7 @@ class Plan(NamedTuple):
 
 def _run(arguments: list[str], printed: str, seconds) -> None:
     """Run Snakemake in the checkout; whatever it prints goes into the file `printed`."""
-    with Path(printed).open("w") as file:
+    with Path(printed).open("w", encoding="utf-8") as file:
         for stream in (1, 2):
             os.dup2(file.fileno(), stream)
     os.chdir(ROOT)
@@ -42,7 +42,7 @@ def _run(arguments: list[str], printed: str, seconds) -> None:
 def snakemake(*arguments: object) -> Plan:
     """Run Snakemake in the checkout as from the shell; an import of a heavy package fails there."""
     seconds = FORKS.RawValue("d")
-    with tempfile.NamedTemporaryFile("r") as printed:
+    with tempfile.NamedTemporaryFile("r", encoding="utf-8") as printed:
         process = FORKS.Process(target=_run, args=([*map(str, arguments)], printed.name, seconds))
         process.start()
         process.join()

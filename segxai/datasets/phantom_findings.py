@@ -83,7 +83,10 @@ def generate(
             f"`source: shortcut: class` is '{shortcut['class']}'; choose one of "
             f"{', '.join(CLASSES)}."
         )
-    with atomic_path(folder / "labels.csv") as labels, labels.open("w", newline="") as file:
+    with (
+        atomic_path(folder / "labels.csv") as labels,
+        labels.open("w", newline="", encoding="utf-8") as file,
+    ):
         table = csv.writer(file, lineterminator="\n")
         table.writerow(["image_id", *CLASSES, "marker"])
         for index in range(images):

@@ -53,7 +53,10 @@ def generate(folder: Path, images: int, size: int, seed: int = 0) -> None:
     `folder` receives ``images/<id>.png`` (RGB), ``masks/<id>.png`` (grey, 0 or 255) and
     ``labels.csv`` (``image_id,label``; label ``background`` or ``lesion``).
     """
-    with atomic_path(folder / "labels.csv") as labels, labels.open("w", newline="") as file:
+    with (
+        atomic_path(folder / "labels.csv") as labels,
+        labels.open("w", newline="", encoding="utf-8") as file,
+    ):
         table = csv.writer(file, lineterminator="\n")
         table.writerow(["image_id", "label"])
         for index in range(images):

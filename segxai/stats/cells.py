@@ -13,7 +13,7 @@ from scipy.stats import rankdata
 from segxai.job.log import InputError
 from segxai.stats.bootstrap import bootstrap_mean, bootstrap_weighted
 from segxai.stats.selective import augrc, aurc, auroc
-from segxai.workflow.shown import MEASURE
+from segxai.workflow.studies import MEASURE, made_of, other
 
 OBSERVATION = ["image_id", "target_id", "seed"]
 # Beside each score: whether the map that it is of, or is cut from, is constant; NaN without a map.
@@ -77,12 +77,6 @@ def column(frame: pd.DataFrame, value: dict) -> np.ndarray:
     return frame[key].to_numpy() if key in frame else np.full(len(frame), np.nan)
 
 
-def measures(value: dict) -> list[dict]:
-    """What a value is made of: its own metric, and those of ``with`` and ``minus``."""
-    own = [value] if "metric" in value else []
-    return own + [_other(value, key) for key in ("with", "minus") if key in value]
-
-
 def cell(frame: pd.DataFrame, value: dict, statistics: dict) -> dict[str, float]:
     """Take one statistic of the observations of a row.
 
@@ -108,7 +102,7 @@ def cell(frame: pd.DataFrame, value: dict, statistics: dict) -> dict[str, float]
     """
     frame = frame[SUBSETS[value.get("where", "all")](frame)]
     constant = np.full(len(frame), False)
-    for measure in measures(value):
+    for measure in made_of(value):
         constant |= column(frame, measure | {"metric": CONSTANT + measure["metric"]}) > 0
     return _statistic(frame, value, statistics) | {"n_constant": int(constant.sum())}
 
@@ -122,7 +116,7 @@ def _statistic(frame: pd.DataFrame, value: dict, statistics: dict) -> dict[str, 
         return mean_cell(1 - level(frame, "correct"), level(frame, "group"), statistics)
     scores = column(frame, value)
     if "minus" in value:
-        scores = scores - column(frame, _other(value, "minus"))
+        scores = scores - column(frame, other(value, "minus"))
     return mean_cell(scores, level(frame, "group"), statistics)
 
 
@@ -131,13 +125,6 @@ def mean_cell(values: np.ndarray, groups: np.ndarray, statistics: dict) -> dict[
     mean, low, high = bootstrap_mean(values, groups, **statistics)
     n = int(np.isfinite(values).sum())
     return {"value": mean, "ci_low": low, "ci_high": high, "n": n, "n_undefined": len(values) - n}
-
-
-def _other(value: dict, key: str) -> dict:
-    """What ``with`` or ``minus`` names: a metric, or where it differs from the value itself."""
-    if isinstance(value[key], str):
-        return {"metric": value[key]}
-    return {name: text for name, text in value.items() if name != key} | value[key]
 
 
 def _area(frame: pd.DataFrame, value: dict, area: Callable, statistics: dict) -> dict[str, float]:
@@ -149,7 +136,7 @@ def _area(frame: pd.DataFrame, value: dict, area: Callable, statistics: dict) ->
     own, undefined = _confidence(frame, value)
     confidences = [own]
     if "minus" in value:
-        confidences.append(_confidence(frame, _other(value, "minus"))[0])
+        confidences.append(_confidence(frame, other(value, "minus"))[0])
 
     def measured(weights: np.ndarray) -> np.ndarray:
         areas = [area(confidence, trusted, weights) for confidence in confidences]
@@ -166,5 +153,5 @@ def _confidence(frame: pd.DataFrame, value: dict) -> tuple[np.ndarray, np.ndarra
     own = column(frame, value)
     if "with" not in value:
         return np.nan_to_num(own), np.isnan(own)
-    both = np.stack([own, column(frame, _other(value, "with"))])
+    both = np.stack([own, column(frame, other(value, "with"))])
     return rankdata(np.nan_to_num(both), axis=1).mean(axis=0), np.isnan(both).any(axis=0)

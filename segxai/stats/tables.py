@@ -9,12 +9,11 @@ from segxai.stats.cells import (
     cell,
     image_means,
     level,
-    measures,
     observations,
 )
 from segxai.stats.recognition import recognise
-from segxai.workflow.shown import CELL, MEASURE, describe
-from segxai.workflow.studies import values
+from segxai.workflow.shown import CELL, describe
+from segxai.workflow.studies import MEASURE, made_of, values
 
 KEYS = ["dataset", "network", "explainer", "segmenter"]
 COUNTS = ["n", "n_undefined", "n_constant"]
@@ -195,7 +194,7 @@ def _check_measured(scores: pd.DataFrame, spec: dict) -> None:
     measured = scores[scores.metric != ""][MEASURE].drop_duplicates()
     known = set(measured.itertuples(index=False, name=None))
     for value in values(spec):
-        for measure in measures(value):
+        for measure in made_of(value):
             key = tuple(measure.get(name, "") for name in MEASURE)
             if known and key not in known:
                 raise InputError(

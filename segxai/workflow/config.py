@@ -13,6 +13,7 @@ from itertools import chain
 from pathlib import Path
 
 from segxai.workflow.collisions import file_problems, title_problems
+from segxai.workflow.feasible import problems
 from segxai.workflow.plugins import about, network_task, resolve, schema
 from segxai.workflow.studies import measures, reads, selected
 
@@ -121,6 +122,7 @@ def selection_problem(config: dict) -> str | None:
         _declared_problems,
         file_problems,
         title_problems,
+        problems,
     )
     return next(chain.from_iterable(check(config) for check in checks), None)
 

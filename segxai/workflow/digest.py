@@ -6,18 +6,15 @@ wildcards name, and every definition that these reach by name.
 """
 
 import ast
-import contextlib
 import hashlib
-import json
-import os
 from collections.abc import Iterable
 from functools import cache, cached_property
 from pathlib import Path
 
+from segxai.workflow import kept
 from segxai.workflow.sources import LOGIC, SAID, Module, Part, Use
 
 ROOT = Path(__file__).resolve().parents[2]
-CACHE = Path(".snakemake/segxai-digests.json")
 
 
 def digest(script: str, root: Path = ROOT, **plugins: str | Iterable[str]) -> str:
@@ -108,21 +105,13 @@ class Sources:
 
     @cached_property
     def digests(self) -> dict[str, str]:
-        """Digests that are known; none from a damaged file."""
-        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-            stored = json.loads(CACHE.read_text(encoding="utf-8"))
-            if stored["stamp"] == self.stamp:
-                return stored["digests"]
-        return {}
+        """Digests that are known."""
+        stored = kept.read("digests")
+        return stored["digests"] if stored.get("stamp") == self.stamp else {}
 
     def keep_digests(self) -> None:
-        """Keep the digests, whole or not at all; without the right to write, not at all."""
-        temporary = CACHE.with_name(f".{CACHE.name}.{os.getpid()}")
-        with contextlib.suppress(OSError):
-            CACHE.parent.mkdir(exist_ok=True)
-            text = json.dumps({"stamp": self.stamp, "digests": self.digests})
-            temporary.write_text(text, encoding="utf-8")
-            temporary.replace(CACHE)
+        """Keep the digests for the next plan."""
+        kept.write("digests", {"stamp": self.stamp, "digests": self.digests})
 
     def module(self, name: str) -> Module:
         """Read a module that must exist."""

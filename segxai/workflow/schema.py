@@ -16,6 +16,7 @@ BELOW_ONE = {"type": "number", "minimum": 0, "exclusiveMaximum": 1}
 TEXT = {"type": "string"}
 # Text for readers, kept as they read it: `segxai.workflow.names.plain`.
 PRINTED = {"type": "string", "printed": True}
+PLACE = TEXT | {"minLength": 1}
 SWITCH = {"type": "boolean"}
 SIDE = {"type": "integer", "minimum": 8, "maximum": 8192}
 THREADS = {"type": "integer", "minimum": 1, "maximum": 1024}
@@ -24,6 +25,7 @@ MD5 = {"type": "string", "pattern": "^[0-9a-f]{32}$"}
 ADDRESS = {"type": "string", "pattern": "^https?://"}
 REFERENCES = ["truth", "segmentation", "marker", "instances", "findings"]
 ROLES = ["variant", "coarse", "control", "baseline", "segmentation", "dose"]
+RECOGNITION = ["accuracy", "f1", "auroc", "images", "no_predicted_label", "no_finding"]
 KEYS = ["dataset", "network", "explainer", "segmenter"]
 FIGURES = ["mask_examples", "map_examples", "distributions", "risk_coverage", "responses"]
 FIGURES += ["training"]
@@ -113,7 +115,7 @@ DOWNLOAD = mapping({
 
 DATASET = {
     "title": key(PRINTED, "Name in tables and figures"),
-    "path": optional(TEXT, None, "Folder with a copy on disk to use instead of downloading"),
+    "path": optional(PLACE, None, "Folder with a copy on disk to use instead of downloading"),
     "max_images": optional(COUNT | {"minimum": 2}, None, "Seeded subset of this many images; null "
                            "for all. From a bucket no others are downloaded"),
     "max_rejected": optional(WHOLE, 0, "Unusable images tolerated before the run stops"),
@@ -184,7 +186,7 @@ BY_DATASET = {
 
 NETWORK = {
     "pretrained": optional(SWITCH, False, "Start from timm's download"),
-    "weights": optional(TEXT, None, "Local file with the body's weights (safetensors or torch "
+    "weights": optional(PLACE, None, "Local file with the body's weights (safetensors or torch "
                         "state dict); wins over `pretrained`"),
     "input_size": key(SIDE, "Side of the network's input in px"),
     "normalisation": optional(one_of("training", "pretraining"), "training", "Channel mean and "
@@ -217,7 +219,8 @@ READ_BY = {
 VALUE = {"metric": several(TEXT), "view": several(TEXT), "reference": several(one_of(*REFERENCES))}
 MEASURE = mapping(VALUE, required=["metric"])
 ROLE_LIST = listed(one_of(*ROLES))
-CHOSEN = {"anyOf": [NAMES, mapping({"roles": ROLE_LIST, "first": TEXT, "last": TEXT}, required=[])]}
+ROLES_OF = mapping({"roles": ROLE_LIST, "first": TEXT, "last": TEXT}, required=[])
+CHOSEN = {"anyOf": [NAMES, ROLES_OF, {"type": "null"}]}
 WHERE = one_of("correct", "incorrect", "marked", "unmarked")
 CELL = mapping(VALUE | {
     "statistic": several(one_of("mean", "auroc", "aurc", "augrc", "error_rate")),
@@ -255,7 +258,7 @@ TABLE = mapping({
     "values": key(listed(CELL), "Numbers of a row: `metric`, `view`, `reference`, `statistic`, "
                   "`where`, `with`, `minus`, `against`; those with a `title` are columns of the "
                   "printed table"),
-    "predictions": optional(listed(TEXT), [],
+    "predictions": optional(listed(one_of(*RECOGNITION)), [],
                             "What is said of each network's predictions, such as accuracy"),
     "tests": optional(TESTS, None, "Tests of rows against each other"),
 })

@@ -12,9 +12,8 @@ PICTURED = ("variant", "baseline")
 # Whether more is better, of numbers that no metric file describes.
 DIRECTIONS = {"auroc": "higher", "aurc": "lower", "augrc": "lower", "error_rate": "lower"}
 DIRECTIONS |= {"accuracy": "higher", "f1": "higher"}
-MEASURE = ["metric", "view", "reference"]
 # What tells the cells of a row apart.
-CELL = [*MEASURE, "statistic", "where", "with", "minus", "against"]
+CELL = [*studies.MEASURE, "statistic", "where", "with", "minus", "against"]
 
 
 def titles(config: dict, names: list[str]) -> dict[str, str]:

@@ -12,6 +12,8 @@ from segxai.workflow.plugins import about, network_task
 
 # Taken where the number of images of a data set is unknown.
 UNKNOWN_COUNT = 640
+# Keys of what is measured.
+MEASURE = ["metric", "view", "reference"]
 
 
 def selected(config: dict) -> dict[str, dict]:
@@ -204,6 +206,47 @@ def values(spec: dict) -> list[dict]:
     ]
 
 
+def made_of(value: dict) -> list[dict]:
+    """What a value of a table is made of: its own metric, and those of ``with`` and ``minus``."""
+    own = [value] if "metric" in value else []
+    return own + [other(value, key) for key in ("with", "minus") if key in value]
+
+
+def other(value: dict, key: str) -> dict:
+    """What ``with`` or ``minus`` names: a metric, or where it differs from the value itself."""
+    if isinstance(value[key], str):
+        return {"metric": value[key]}
+    return {name: text for name, text in value.items() if name != key} | value[key]
+
+
+def measured(config: dict, study: dict, families: list[str]) -> set[tuple[str, str, str]]:
+    """`MEASURE` of all that some families of a study hold; a metric may give several values."""
+    held = set()
+    for measure in chain.from_iterable(measures(study["scores"][name]) for name in families):
+        said = about("metrics", config["metrics"][measure["metric"]]["method"])
+        others = [measure.get(key, "") for key in MEASURE[1:]]
+        held |= {(name, *others) for name in said.get("names", [measure["metric"]])}
+    return held
+
+
+def tuned(config: dict, study: dict) -> list[str]:
+    """Segmenters of maps of a study of which the tuning tries more than the settings they have."""
+    grid, names = config["tuning"]["grid"], []
+    for name in stored(config, study):
+        entry = config["segmenters"][name]
+        # A refined mask keeps the view that it was cut from.
+        own_view = entry["view"] and not entry["of"]
+        made_by = [entry, *([config["views"][entry["view"]]] if own_view else [])]
+        axes = (
+            {value != method[key] for value in values}
+            for method in made_by
+            for key, values in grid.get(method["method"], {}).items()
+        )
+        if "view" in reads(config, name) and any(True in axis for axis in axes):
+            names.append(name)
+    return names
+
+
 def tables(config: dict) -> dict[str, dict]:
     """Tables of the selected studies by name; those that no data set has are left out.
 
@@ -233,17 +276,23 @@ def choose(config: dict, chosen: list | dict | None, names: list[str]) -> list[s
     return [name for name in [ends[0], *between, ends[1]] if name]
 
 
-def table_files(config: dict, table: str) -> dict[str, list[str]]:
-    """Files that a table is made of: ``scores``, ``predictions`` and ``samples``."""
+def table_cells(config: dict, table: str) -> list[dict]:
+    """Cells of the score files that a table is made of."""
     spec = tables(config)[table]
-    study = config["studies"][spec["study"]]
-    scores = [
-        cell["file"]
+    return [
+        cell
         for family in spec["scores"]
         for cell in score_cells(config, spec["study"], family)
         if cell["dataset"] in spec["datasets"]
         and (not cell["segmenter"] or cell["segmenter"] in spec["segmenters"])
     ]
+
+
+def table_files(config: dict, table: str) -> dict[str, list[str]]:
+    """Files that a table is made of: ``scores``, ``predictions`` and ``samples``."""
+    spec = tables(config)[table]
+    study = config["studies"][spec["study"]]
+    scores = [cell["file"] for cell in table_cells(config, table)]
     cells = product(spec["datasets"], study["networks"], config["seeds"])
     predictions = [f"results/predictions/{d}/{n}/seed-{s}.csv" for d, n, s in cells]
     return {
@@ -309,19 +358,6 @@ def needs_of_outlines(config: dict, dataset: str) -> list[dict]:
             if needed
         ]
     return needs
-
-
-def tuned(config: dict, study: dict) -> list[str]:
-    """Segmenters of a study that have settings to choose between on validation images."""
-    definitions, grid = config["segmenters"], config["tuning"]["grid"]
-
-    def methods(name: str) -> list[str]:
-        own = definitions[name]
-        # A refined mask keeps the view that it was cut from.
-        return [own["method"], *([] if own["of"] else [config["views"][own["view"]]["method"]])]
-
-    of_maps = [name for name in stored(config, study) if "view" in reads(config, name)]
-    return [name for name in of_maps if any(map(grid.get, methods(name)))]
 
 
 def taught(config: dict, study: dict) -> list[str]:

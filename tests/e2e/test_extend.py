@@ -85,7 +85,7 @@ def digests(results: Path) -> dict[str, str]:
 
 def rows_of(table: Path, **keys) -> set[str]:
     """Lines of a table that have these keys, as they stand in the file."""
-    lines = table.read_text().splitlines()[1:]
+    lines = table.read_text(encoding="utf-8").splitlines()[1:]
     chosen = pd.read_csv(table)
     for name, value in keys.items():
         chosen = chosen[chosen[name] == value]

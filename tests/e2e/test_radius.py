@@ -76,7 +76,7 @@ class Reworded(ast.NodeTransformer):
 
 def reworded(path: Path) -> tuple[str, int]:
     """Write a module anew: other texts, no comments, another layout, another first docstring."""
-    tree = ast.parse(path.read_text())
+    tree = ast.parse(path.read_text(encoding="utf-8"))
     words = Reworded()
     words.visit(tree)
     if ast.get_docstring(tree):

@@ -1,6 +1,7 @@
 """The reduced demo again: elsewhere, byte for byte, and after an interruption."""
 
 import shutil
+import subprocess
 
 import pandas as pd
 import pytest
@@ -33,17 +34,34 @@ def compare(first, second) -> int:
     return len(files)
 
 
-def test_results_depend_on_nothing_but_the_study(run_study, house, reduced, tmp_path):
-    """Other cores, shards, folder, locale and time zone: the same maps, masks, weights, tables."""
+@pytest.fixture(scope="module")
+def locale(tmp_path_factory) -> dict[str, str]:
+    """Make a locale that is neither English nor UTF-8; return the variables that choose it."""
+    folder = tmp_path_factory.mktemp("locales")
+    name = "tr_TR.ISO-8859-9"
+    if program := shutil.which("localedef"):
+        subprocess.run([program, "-f", "ISO-8859-9", "-i", "tr_TR", folder / name], check=False)
+    return {"LOCPATH": str(folder), "LC_ALL": name}
+
+
+def test_results_depend_on_nothing_but_the_study(run_study, house, reduced, locale, tmp_path):
+    """Other cores, shards, folders, locale, zone, no home: the same maps, masks, weights, tables.
+
+    Names of folders hold what Python, a shell and Snakemake read as their own.
+    """
     overlay = tmp_path / "one-shard.yaml"
     overlay.write_text("shard_size: 64\n")
-    elsewhere = {"cwd": tmp_path, "LC_ALL": "tr_TR.UTF-8", "TZ": "Pacific/Kiritimati"}
+    checkout = shutil.copytree(house, tmp_path / "a {} in 'a place' #1 %s")
+    folder = tmp_path / 'a "run" {x}'
+    elsewhere = {"cwd": tmp_path, "TZ": "Pacific/Kiritimati", **locale}
+    # Not even root can write there. Snakemake itself needs a cache.
+    elsewhere |= {"HOME": "/dev/null", "XDG_CACHE_HOME": str(tmp_path / "cache")}
     said = run_study(
-        tmp_path, *OVERLAYS, overlay, cores=1, root=house, targets=TARGETS, **elsewhere
+        folder, *OVERLAYS, overlay, cores=1, root=checkout, targets=TARGETS, **elsewhere
     )
     # One shard of each explainer instead of two.
     assert jobs(said)["explain"] == 2
-    assert compare(reduced, tmp_path / "results") > 60
+    assert compare(reduced, folder / "results") > 60
 
 
 def test_interrupted_study_continues(run_study, house, reduced, tmp_path):

@@ -60,7 +60,7 @@ def test_files_that_are_named_exist(page):
 
 def named_tests(page: Path) -> list[str]:
     """Tests that a page names, as `file::test` below `tests/`."""
-    return re.findall(r"`(\w+/test_\w+\.py::\w+)`", page.read_text())
+    return re.findall(r"`(\w+/test_\w+\.py::\w+)`", page.read_text(encoding="utf-8"))
 
 
 @pytest.mark.parametrize("page", DEVIATIONS, ids=lambda page: page.name)

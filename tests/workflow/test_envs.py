@@ -28,7 +28,7 @@ INSTALLED_AS = {"PIL": "pillow", "skimage": "scikit-image", "pydensecrf": "pyden
 def packages(env: Path) -> dict[str, str]:
     """Versions pinned by a conda file, by name on PyPI; Python left out."""
     pins = []
-    for line in yaml.safe_load(env.read_text())["dependencies"]:
+    for line in yaml.safe_load(env.read_text(encoding="utf-8"))["dependencies"]:
         pins += line["pip"] if isinstance(line, dict) else [line]
     versions = dict(re.fullmatch(r"([\w-]+)(?:==?(.+))?", pin).groups("") for pin in pins)
     return {ON_PYPI.get(name, name): versions[name] for name in versions if name != "python"}
@@ -83,7 +83,7 @@ READ = {
 def rule_envs() -> list[tuple[str, str]]:
     """Script and conda file of each rule."""
     return re.findall(
-        r'"\.\./envs/(\w+)\.yaml"(?:(?!\nrule ).)*?"\.\./scripts/(\w+)\.py"', RULES, flags=re.DOTALL
+        r'env\("(\w+)"\)(?:(?!\nrule ).)*?"\.\./scripts/(\w+)\.py"', RULES, flags=re.DOTALL
     )
 
 
@@ -117,7 +117,7 @@ def test_every_method_is_run_by_a_script():
 def imports(path: Path) -> set[str]:
     """Packages that a file imports as soon as it is loaded."""
     names = set()
-    pending = list(ast.parse(path.read_text()).body)
+    pending = list(ast.parse(path.read_text(encoding="utf-8")).body)
     while pending:
         node = pending.pop()
         if isinstance(node, ast.Import):

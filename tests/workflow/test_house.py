@@ -1,7 +1,9 @@
 """The house rules: what every rule declares, what parses, and what is only advice."""
 
 import ast
+import os
 import re
+import shutil
 import subprocess
 import sys
 import warnings
@@ -46,8 +48,8 @@ def test_job_declares_what_it_needs(name):
     text = JOBS[name]
     assert re.search(rf'log:\n        "logs/{name}(/.+)?\.log"', text)
     assert re.search(rf'benchmark:\n        "benchmarks/{name}(/.+)?\.tsv"', text)
-    (env,) = re.findall(r'"\.\./envs/(\w+\.yaml)"', text)
-    assert (ROOT / "envs" / env).is_file()
+    (env,) = re.findall(r'env\("(\w+)"\)', text)
+    assert (ROOT / f"envs/{env}.yaml").is_file()
     (script,) = re.findall(r'"\.\./scripts/(\w+)\.py"', text)
     assert re.findall(r'code=\w+\(\s*"(\w+)"', text) == [script]
     assert (ROOT / "scripts" / f"{script}.py").is_file()
@@ -148,9 +150,38 @@ def test_planning_imports_the_standard_library_alone():
 def test_files_of_the_checkout_are_local():
     """No storage plugin looks for the files that come with the workflow in a bucket."""
     named = [line for path in RULE_FILES[1:] for line in path.read_text().splitlines()]
-    named = [line for line in named if "workflow.basedir" in line and "read_text" not in line]
+    named = [line for line in named if re.search(r"basedir\}/(?!envs)|Path\(workflow", line)]
     assert len(named) >= 4
     assert all("local(" in line for line in named), named
+
+
+def planned_in(checkout: Path, **variables) -> str:
+    """Plan the demo in a copy of the checkout; return what is printed."""
+    for part in ("config", "envs", "profiles", "report", "rules", "scripts", "segxai"):
+        shutil.copytree(ROOT / part, checkout / part)
+    shutil.copy(ROOT / "Snakefile", checkout)
+    program = [sys.executable, "-m", "snakemake", "-n", "--quiet", "rules"]
+    program += ["--snakefile", checkout / "Snakefile", "--directory", checkout / "run {y}"]
+    program += ["--configfile", ROOT / "config/overlays/demo.yaml"]
+    done = subprocess.run(program, cwd=ROOT, env=os.environ | variables, capture_output=True)
+    return (done.stdout + done.stderr).decode("utf-8", "replace")
+
+
+@pytest.mark.parametrize("name", ["{} {a b}", "Größe #1 'q' %s"])
+def test_a_checkout_is_planned_wherever_it_lies(tmp_path, name):
+    """Braces, quotes, spaces and letters in the paths of checkout and run are names like others."""
+    assert re.search(r"^total +[1-9]\d", planned_in(tmp_path / name), re.M)
+
+
+@pytest.mark.skipif(not shutil.which("localedef"), reason="no localedef to make a locale")
+def test_paths_that_cannot_be_are_named(tmp_path):
+    """A wildcard in the checkout's path, or letters that the locale lacks: one sentence each."""
+    locale = "de_DE.ISO-8859-1"
+    subprocess.run(["localedef", "-f", "ISO-8859-1", "-i", "de_DE", tmp_path / locale])
+    said = planned_in(tmp_path / "Größe", LOCPATH=str(tmp_path), LC_ALL=locale, PYTHONUTF8="0")
+    assert "set PYTHONUTF8=1" in said and "Traceback" not in said
+    said = planned_in(tmp_path / "a {x}")
+    assert "a {x}: Snakemake takes" in said and "Traceback" not in said
 
 
 LARGE = """

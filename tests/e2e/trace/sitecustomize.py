@@ -49,7 +49,9 @@ def start() -> None:
         facts = {"functions": sorted(functions), "job": os.environ["SEGXAI_TRACED_JOB"]}
         if job is not None:
             facts |= {"rule": job.rule, "script": sys.argv[0], "params": dict(job.params.items())}
-        Path(FOLDER, f"{uuid.uuid4()}.json").write_text(json.dumps(facts, default=str))
+        Path(FOLDER, f"{uuid.uuid4()}.json").write_text(
+            json.dumps(facts, default=str), encoding="utf-8"
+        )
 
     def imported(name, *arguments, load=builtins.__import__, **named):
         # Other packages run no function of segxai when imported, and would take half again as long.

@@ -1,0 +1,303 @@
+"""What a valid configuration asks for and cannot get, in one sentence each: all of it before a job.
+
+Selections without an image, scores of what a data set has not, values that nothing measures.
+"""
+
+from collections.abc import Iterator
+from itertools import chain
+
+from segxai.workflow import studies
+from segxai.workflow.plugins import about
+from segxai.workflow.shown import PICTURED
+
+# Parts of a reference that only data sets with `needs` have.
+NEEDS = {"instances": "instances", "marker": "shortcut"}
+# What masks and maps can be compared with.
+REFERENCES = {
+    "masks": ("truth", "instances"),
+    "maps": ("truth", "findings", "segmentation", "marker"),
+}
+# Scores of sizes by which tables choose among images.
+SIZES = {
+    "shown": ("reference_fraction", "", "truth"),
+    "marked": ("reference_fraction", "", "marker"),
+    "unmarked": ("reference_fraction", "", "marker"),
+}
+# What a figure of each kind is drawn from.
+DRAWN_FROM = {
+    "mask_examples": (),
+    "map_examples": (),
+    "distributions": ("tables", "metric"),
+    "risk_coverage": ("scores",),
+    "responses": ("table", "mark"),
+    "training": (),
+}
+
+
+def problems(config: dict) -> Iterator[str]:
+    """Sentences about a resolved configuration whose names are all defined."""
+    chosen = studies.selected(config)
+    if not studies.datasets(config):
+        yield f"Config key studies.{next(iter(chosen))}.datasets is empty: name a data set."
+    checks = (_selection_problems, _segmenter_problems, _score_problems, _figure_problems)
+    for name, study in chosen.items():
+        path = f"Config key studies.{name}"
+        yield from chain.from_iterable(check(config, study, path) for check in checks)
+    for table, spec in studies.tables(config).items():
+        path = f"Config key studies.{spec['study']}.tables.{table}"
+        yield from _table_problems(config, table, spec, path)
+
+
+def _selection_problems(config: dict, study: dict, path: str) -> Iterator[str]:
+    """Sentences about explained images of which there are none, or none to tune on."""
+    for dataset in study["datasets"]:
+        split = config["datasets"][dataset]["split"]
+        if study["split"] == "test" and not has_test_images(split):
+            yield (
+                f"{path}.split got \"test\", but data set '{dataset}' has no test images: give it "
+                f"some by datasets.{dataset}.split.test, or set split: null in the study."
+            )
+        for network in study["networks"]:
+            sides = {chosen["split"] for chosen in studies.selections(config, dataset, network)}
+            tuned = studies.tuned(config, study)
+            if tuned and not sides & {None, "validation"}:
+                yield (
+                    f"{path}.split got \"{study['split']}\", but segmenter '{tuned[0]}' is tuned "
+                    "on explained validation images: set split: null, or "
+                    'split: "validation".'
+                )
+
+
+def has_test_images(split: dict) -> bool:
+    """Whether a data set is split so that some images are for testing."""
+    return split["by"] == "official" or split["test"] > 0
+
+
+def _segmenter_problems(config: dict, study: dict, path: str) -> Iterator[str]:
+    """Sentences about masks that lie nowhere, or that only maps of scores can have."""
+    for key, names in {
+        "segmenters": study["segmenters"],
+        "segmentation": [study["segmentation"]] if study["segmentation"] else [],
+    }.items():
+        for name in names:
+            if "truth" in studies.reads(config, name):
+                yield (
+                    f"{path}.{key} got '{name}', which damages true masks where maps are scored: "
+                    "name it in `segmenters` of a family of scores of maps."
+                )
+    cut = [name for name in study["segmenters"] if "view" in studies.reads(config, name)]
+    for key in ("networks", "explainers"):
+        if cut and not study[key]:
+            yield f"{path}.{key} is empty, but segmenter '{cut[0]}' is cut from maps: name one."
+    for family, scores in study["scores"].items():
+        if scores["of"] == "masks" and scores["segmenters"] is not None:
+            yield f"{path}.scores.{family}.segmenters has no meaning for of: masks: set it to null."
+        for name in scores["segmenters"] or []:
+            if "truth" not in studies.reads(config, name):
+                yield (
+                    f"{path}.scores.{family}.segmenters got '{name}', but it takes segmenters that "
+                    "damage true masks: name another as `segmentation` of the study."
+                )
+
+
+def _score_problems(config: dict, study: dict, path: str) -> Iterator[str]:
+    """Sentences about metrics whose maps, masks or references are not there."""
+    for family, scores in study["scores"].items():
+        for measure in studies.measures(scores):
+            where = f"{path}.scores.{family}.measure got metric '{measure['metric']}'"
+            metric = config["metrics"][measure["metric"]]["method"]
+            reference, view = measure.get("reference", ""), measure.get("view", "")
+            there = {"reference": bool(reference), "view": bool(view)}
+            if scores["of"] == "masks":
+                there |= {"mask": True, "instances": reference == "instances"}
+            else:
+                mask = bool(scores["segmenters"] or study["segmentation"])
+                sure = study["segmentation"] and "confidence" in _facts(
+                    config, study["segmentation"]
+                )
+                there |= {"mask": mask, "segmentation": bool(sure)}
+                there |= {"probabilities": study["targets"] == "label"}
+            for part in about("metrics", metric)["reads"]:
+                if not there.get(part):
+                    yield f"{where}, which reads {part}: {_remedy(part, scores['of'])}."
+            if view and scores["of"] == "masks":
+                yield f"{where} with view '{view}', but masks have none: remove `view`."
+            if reference and reference not in REFERENCES[scores["of"]]:
+                known = ", ".join(REFERENCES[scores["of"]])
+                yield f"{where} with reference '{reference}', but {scores['of']} have {known}."
+            need = NEEDS.get(reference)
+            lacking = [name for name in study["datasets"] if not studies.has(config, name, need)]
+            if need and lacking and scores["needs"] != need:
+                yield (
+                    f"{where} with reference '{reference}', but data set '{lacking[0]}' has none: "
+                    f"set needs: {need}, which leaves such data sets out."
+                )
+
+
+def _facts(config: dict, segmenter: str) -> list[str]:
+    """What a segmenter says of each mask."""
+    return about("segmenters", config["segmenters"][segmenter]["method"])["facts"]
+
+
+def _remedy(part: str, of: str) -> str:
+    """What to write so that a metric has what it reads."""
+    if part == "reference" or (part == "view" and of == "maps"):
+        return f"give `{part}`"
+    if part == "instances" and of == "masks":
+        return "give reference: instances"
+    if part == "mask" and of == "maps":
+        return "give the study a `segmentation`"
+    if part == "segmentation" and of == "maps":
+        return "give the study a `segmentation` by a network"
+    return f"scores of: {of} have none of it, name another metric"
+
+
+def _table_problems(config: dict, table: str, spec: dict, path: str) -> Iterator[str]:
+    """Sentences about a table without rows, or with values that its scores do not hold."""
+    study = config["studies"][spec["study"]]
+    yield from _unknown_segmenters(study["tables"][table]["segmenters"], spec, study, path)
+    cells = studies.table_cells(config, table)
+    if not cells:
+        yield f"{path} has no rows: its scores ({', '.join(spec['scores'])}) are of nothing here."
+    for key in ("network", "explainer", "segmenter"):
+        of_row: dict[tuple, set] = {}
+        for cell in cells:
+            row = tuple(cell[name] for name in ["dataset", *spec["rows"]])
+            of_row.setdefault(row, set()).update(filter(None, [cell[key]]))
+        if several := next((names for names in of_row.values() if len(names) > 1), None):
+            names = ", ".join(sorted(several))
+            yield f"{path}.rows lacks {key}, of which a row has several ({names}): add it."
+    if not any(_sides(config, study, name, spec["splits"]) for name in spec["datasets"]):
+        got = ", ".join(spec["splits"])
+        yield f"{path}.splits got {got}, but none of these images is explained: name another."
+    yield from _value_problems(config, spec, study, path)
+    yield from _test_problems(config, spec, path)
+
+
+def _unknown_segmenters(
+    chosen: list | dict | None, spec: dict, study: dict, path: str
+) -> Iterator[str]:
+    """Sentences about segmenters that a table or figure names and its study does not."""
+    own = (study["scores"][family]["segmenters"] or [] for family in spec.get("scores") or [])
+    known = [*study["segmenters"], *chain(*own)]
+    if isinstance(chosen, dict):
+        chosen = [chosen[key] for key in ("first", "last") if key in chosen]
+    for name in chosen or []:
+        if name not in known:
+            yield f"{path}.segmenters names '{name}', but its study has only {', '.join(known)}."
+
+
+def _sides(config: dict, study: dict, dataset: str, splits: list[str]) -> list[str]:
+    """Those of some subsets of a data set that a study explains images of."""
+    sides = [study["split"]] if study["split"] else ["train", "validation"]
+    if not study["split"] and has_test_images(config["datasets"][dataset]["split"]):
+        sides.append("test")
+    return [split for split in splits if split in ("all", *sides)]
+
+
+def _value_problems(config: dict, spec: dict, study: dict, path: str) -> Iterator[str]:
+    """Sentences about values of a table that nothing measures, or subsets that are unknown."""
+    measured = studies.measured(config, study, spec["scores"])
+    for value in studies.values(spec):
+        for part in studies.made_of(value):
+            yield from _unmeasured(part, measured, f"{path}.values", spec["scores"])
+        asked = {value.get("where"), value.get("against")} - {None}
+        areas = value.get("statistic", "mean") != "mean"
+        if spec["rows"] == ["segmenter"] and (areas or asked - {"shown"}):
+            yield (
+                f"{path}.values asks for correct and incorrect predictions, but its rows are "
+                "segmenters alone: add network to `rows`, or remove `where` and `statistic`."
+            )
+        for where in sorted(asked & SIZES.keys()):
+            if SIZES[where] not in measured:
+                metric, _, reference = SIZES[where]
+                yield (
+                    f'{path}.values got where: "{where}", which its scores do not know: add '
+                    f"metric {metric} with reference {reference} to their `measure`."
+                )
+
+
+def _test_problems(config: dict, spec: dict, path: str) -> Iterator[str]:
+    """Sentences about tests of values that nothing measures, or of no two sides."""
+    tests = spec["tests"]
+    if not tests:
+        return
+    study = config["studies"][spec["study"]]
+    measured = studies.measured(config, study, spec["scores"])
+    tested = {name: tests[name] for name in studies.MEASURE if name in tests}
+    for value in studies.values({"values": [tested]}):
+        yield from _unmeasured(value, measured, f"{path}.tests", spec["scores"])
+    views = tests.get("view")
+    if tests["kind"] == "wilcoxon" and isinstance(views, list) and len(views) > 2:
+        yield f"{path}.tests.view got {', '.join(views)}, but two views are compared: name two."
+    if tests["kind"] == "mann_whitney" and spec["rows"] == ["segmenter"]:
+        yield f"{path}.tests compares predictions, but its rows have none: add network to `rows`."
+    roles = {config["segmenters"][name]["role"] for name in spec["segmenters"]}
+    wanted = set(tests.get("roles", []))
+    if wanted and not wanted & roles:
+        yield (
+            f"{path}.tests.roles got {', '.join(sorted(wanted))}, but the table's segmenters are "
+            f"{', '.join(sorted(roles))}: name some of these."
+        )
+
+
+def _unmeasured(value: dict, measured: set, path: str, families: list[str]) -> Iterator[str]:
+    """A sentence, if some families of scores do not hold a value."""
+    key = tuple(value.get(name, "") for name in studies.MEASURE)
+    if key not in measured:
+        said = " ".join(filter(None, key))
+        yield f"{path} names {said}, which {', '.join(families)} do not measure: add it there."
+
+
+def _figure_problems(config: dict, study: dict, path: str) -> Iterator[str]:
+    """Sentences about examples and figures without what they show."""
+    examples = study["examples"]
+    if examples:
+        yield from _example_problems(config, study, examples, f"{path}.examples")
+    for figure, spec in study["figures"].items():
+        kind, where = spec["kind"], f"{path}.figures.{figure}"
+        for key in DRAWN_FROM[kind]:
+            if not spec[key]:
+                yield f"{where}.{key} is missing: kind {kind} is drawn from it."
+        yield from _unknown_segmenters(spec["segmenters"], {}, study, where)
+        if kind in ("mask_examples", "map_examples"):
+            of = kind.removesuffix("_examples") + "s"
+            if not examples:
+                yield f"{path}.examples is null, but figure {figure} shows them: declare them."
+            elif study["scores"][examples["scores"][0]]["of"] != of:
+                yield f"{where}.kind got {kind}, but the study's examples are not of {of}."
+        if kind in ("mask_examples", "distributions") and not studies.choose(
+            config, spec["segmenters"], study["segmenters"]
+        ):
+            yield f"{where}.segmenters chooses none of the study's segmenters: name one."
+        of = spec["scores"] and study["scores"][spec["scores"]]["of"]
+        if kind == "risk_coverage" and of == "masks":
+            yield f"{where}.scores got '{spec['scores']}', but kind {kind} needs scores of maps."
+        for table in spec["tables"] or []:
+            if study["tables"][table]["rows"] != ["segmenter"]:
+                yield f"{where}.tables got '{table}', but kind {kind} needs rows: [segmenter]."
+
+
+def _example_problems(config: dict, study: dict, examples: dict, path: str) -> Iterator[str]:
+    """Sentences about examples whose scores are not there, or that show no method."""
+    families = examples["scores"]
+    measured = studies.measured(config, study, families)
+    values = [examples["rank"], *filter(None, [examples["confidence"]]), *studies.values(examples)]
+    for value in chain.from_iterable(studies.values({"values": [value]}) for value in values):
+        value = {name: text for name, text in value.items() if name in studies.MEASURE}
+        yield from _unmeasured(value, measured, path, families)
+    for family in families:
+        need = study["scores"][family]["needs"]
+        for dataset in study["datasets"]:
+            if not studies.has(config, dataset, need):
+                yield (
+                    f"{path}.scores names '{family}', but data set '{dataset}' has no {need}: "
+                    "name another family."
+                )
+    of = study["scores"][families[0]]["of"]
+    methods = [n for n in study["segmenters"] if config["segmenters"][n]["role"] in PICTURED]
+    if of == "masks" and not methods:
+        yield (
+            f"{path} shows segmenters of the roles {' and '.join(PICTURED)}, and the study has "
+            "none: name one in its segmenters, or set examples: null and remove their figures."
+        )
