@@ -23,6 +23,8 @@ RULES = "\n".join(path.read_text() for path in sorted((ROOT / "rules").glob("*.s
 
 # Names on PyPI of packages that conda-forge and bioconda call something else.
 ON_PYPI = {"pytorch": "torch", "matplotlib-base": "matplotlib", "snakemake-minimal": "snakemake"}
+# What PyTorch asks for and the lock leaves out: see the Makefile.
+LEFT_OUT = {"triton"}
 # Packages whose import name is not the name they are installed under.
 INSTALLED_AS = {"PIL": "pillow", "skimage": "scikit-image", "pydensecrf": "pydensecrf2"}
 
@@ -151,6 +153,8 @@ def with_dependencies(names: set[str]) -> set[str]:
         needed.add(name)
         for line in distribution(name).requires or []:
             requirement = Requirement(line)
+            if requirement.name in LEFT_OUT:
+                continue
             if requirement.marker is None or requirement.marker.evaluate({"extra": extra}):
                 wanted = {(requirement.name, one) for one in ["", *requirement.extras]}
                 pending |= {one for one in wanted if one[0] not in needed or one[1]}
