@@ -7,9 +7,9 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 RULES := Snakefile rules
 UV := $(BIN)/uv
-PIP := $(BIN)/python -m pip install --no-cache-dir --require-hashes
+PIP := $(BIN)/python -m pip install --no-cache-dir --no-deps --require-hashes
 COMPILE := $(UV) pip compile --universal --python-version 3.11 --generate-hashes \
-	--no-header --no-emit-index-url --no-annotate
+	--no-header --no-emit-index-url --no-annotate --no-emit-package triton
 
 # Snakemake, matplotlib and torch keep caches in HOME, which some clusters mount read-only.
 ifneq ($(shell test -d "$$HOME" && test -w "$$HOME" && echo yes),yes)
@@ -29,19 +29,22 @@ env: $(STAMP) ## create .venv from requirements.lock (5 GB)
 # where that matters, pip takes over. Both check every hash. Neither leaves a cache behind: on a
 # cluster five gigabytes in HOME can exceed its quota. Both compile to bytecode: each job is a
 # process of its own, and without it one that needs PyTorch and timm took 12 s longer to start.
+# The lock is whole but for triton, PyTorch's compiler for GPUs (0.7 GB), which nothing here calls:
+# hence --no-deps.
 $(STAMP): requirements.lock envs/uv.txt
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("segxai needs Python 3.11 \
 	or newer and $(PYTHON) is " + sys.version.split()[0] + ": run make PYTHON=python3.11 env.")'
-	$(PYTHON) -m venv --clear .venv
+	rm -rf .venv
+	$(PYTHON) -m venv .venv
 	$(PIP) --quiet -r envs/uv.txt \
 	&& $(UV) pip install --cache-dir .venv/.cache --python $(BIN)/python --compile-bytecode \
-		--require-hashes -r requirements.lock \
+		--no-deps --require-hashes -r requirements.lock \
 	|| $(PIP) -r requirements.lock
 	@rm -rf .venv/.cache
 	@touch $@
 
 slurm: env ## add Snakemake's Slurm plugin to .venv (docs/clusters.md)
-	$(PIP) --quiet --no-deps -r envs/slurm.txt
+	$(PIP) --quiet -r envs/slurm.txt
 
 demo: env ## run the whole study on built-in phantoms, on the CPU, in minutes
 # Its networks are small: several jobs share what one of the full study has for itself.

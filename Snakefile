@@ -29,6 +29,7 @@ include: "rules/score.smk"
 include: "rules/study.smk"
 include: "rules/figures.smk"
 include: "rules/page.smk"
+include: "rules/bundle.smk"
 
 
 onstart:

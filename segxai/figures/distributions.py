@@ -3,7 +3,6 @@
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -61,7 +60,7 @@ def distributions(
         ax.set_ylim(len(segmenters) - 0.4, -0.6)
         ax.tick_params(axis="y", length=0)
         ax.grid(axis="x", color="#E5E5E5")
-        sns.despine(ax=ax, left=True)
+        ax.spines.left.set_visible(False)
     return figure
 
 

@@ -2,7 +2,6 @@
 
 import matplotlib.pyplot as plt
 import numpy as np
-import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -57,7 +56,7 @@ def _picture(figure: Figure, x: float, y: float, side: float) -> Axes:
     ax = figure.add_axes([x / width, y / height, side / width, side / height])
     ax.set(xticks=[], yticks=[])
     ax.xaxis.label.set_fontsize(6)
-    sns.despine(ax=ax, left=True, bottom=True)
+    ax.spines[:].set_visible(False)
     return ax
 
 
@@ -74,7 +73,6 @@ def curve_grid(n_lines: int, n_columns: int, line_height: float, margin: float):
     figure, axes = plt.subplots(n_lines, n_columns, figsize=size, **shared)
     for ax in axes.flat:
         ax.grid(color="#E5E5E5")
-        sns.despine(ax=ax)
     return figure, axes
 
 

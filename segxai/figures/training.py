@@ -2,7 +2,6 @@
 
 import matplotlib.pyplot as plt
 import pandas as pd
-import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -48,7 +47,6 @@ def training(networks: list[tuple[str, str, list[pd.DataFrame]]]) -> Figure:
         right.set(ylabel=f"{score_name}, %", title=title)
         for ax in (left, right):
             ax.grid(axis="y", color="#E5E5E5")
-            sns.despine(ax=ax)
     for ax in axes[-1]:
         ax.set_xlabel("epoch")
     for ax in axes[0]:

@@ -18,7 +18,8 @@ def torch_device(threads: int):
     import torch
 
     torch.set_num_threads(threads)
-    torch.use_deterministic_algorithms(True, warn_only=True)
+    # As use_deterministic_algorithms does, which also loads torch's compiler: 3 s of every job.
+    torch.set_deterministic_debug_mode("warn")
     if torch.cuda.is_available():
         properties = map(torch.cuda.get_device_properties, range(torch.cuda.device_count()))
         return torch.device("cuda", claim_gpu([str(gpu.uuid) for gpu in properties]))

@@ -2,7 +2,6 @@
 
 import numpy as np
 import torch
-from captum.attr import LayerGradCam
 from torch import nn
 from torch.nn import functional as F
 
@@ -94,6 +93,9 @@ def level_maps(
     list of ndarray of shape (h, w), float64
         One map per level, shallow to deep.
     """
+    # Of all networks only this one needs it, and it loads matplotlib.
+    from captum.attr import LayerGradCam
+
     # Activations are tied into one graph only where the input asks for gradients.
     inputs = inputs.detach().requires_grad_()
     maps = LayerGradCam(module, levels).attribute(inputs, target)

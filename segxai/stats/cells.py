@@ -8,7 +8,6 @@ from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
-from scipy.stats import rankdata
 
 from segxai.job.log import InputError
 from segxai.stats.bootstrap import bootstrap_mean, bootstrap_weighted
@@ -153,5 +152,8 @@ def _confidence(frame: pd.DataFrame, value: dict) -> tuple[np.ndarray, np.ndarra
     own = column(frame, value)
     if "with" not in value:
         return np.nan_to_num(own), np.isnan(own)
+    # Loading scipy.stats takes longer than most jobs that import this module.
+    from scipy.stats import rankdata
+
     both = np.stack([own, column(frame, other(value, "with"))])
     return rankdata(np.nan_to_num(both), axis=1).mean(axis=0), np.isnan(both).any(axis=0)

@@ -29,10 +29,40 @@ def problem(folder: Path) -> str | None:
 
 def write(config: dict, folder: Path) -> None:
     """Write the resolved configuration of a run, which is also the mark of its layout."""
+    folder.mkdir(parents=True, exist_ok=True)
+    temporary = folder / f".{CONFIG}.new"
+    temporary.write_text(text(config), encoding="utf-8")
+    temporary.replace(folder / CONFIG)
+
+
+def text(config: dict) -> str:
+    """Resolved configuration of a run as YAML."""
     import yaml
 
-    folder.mkdir(parents=True, exist_ok=True)
-    text = yaml.safe_dump({"layout": LAYOUT, **config}, sort_keys=False, allow_unicode=True)
-    temporary = folder / f".{CONFIG}.new"
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(folder / CONFIG)
+    return yaml.safe_dump({"layout": LAYOUT, **config}, sort_keys=False, allow_unicode=True)
+
+
+def without_folders(value: object) -> object:
+    """Configuration or receipt, each absolute path cut to its last name: folders name people."""
+    if isinstance(value, dict):
+        return {key: without_folders(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [without_folders(inner) for inner in value]
+    if isinstance(value, str) and Path(value).is_absolute():
+        return Path(value).name
+    return value
+
+
+def downloads(source: dict) -> dict[str, dict]:
+    """Files that a data set is downloaded from, by URL: bytes and checksum, as far as known."""
+    files = source.get("files", [])
+    if address := source.get("url") or source.get("bucket"):
+        files = [*files, source | {"url": address}]
+    return {
+        file["url"]: {
+            "contentSize": str(file.get("bytes", "")),
+            # RO-Crate 1.1 has no term for a checksum.
+            "identifier": [f"{kind}:{file[kind]}" for kind in ("sha256", "md5") if kind in file],
+        }
+        for file in files
+    }

@@ -22,6 +22,7 @@ SIDE = {"type": "integer", "minimum": 8, "maximum": 8192}
 THREADS = {"type": "integer", "minimum": 1, "maximum": 1024}
 SHA256 = {"type": "string", "pattern": "^[0-9a-f]{64}$"}
 MD5 = {"type": "string", "pattern": "^[0-9a-f]{32}$"}
+ORCID = {"type": "string", "pattern": r"^https://orcid\.org/(\d{4}-){3}\d{3}[\dX]$"}
 ADDRESS = {"type": "string", "pattern": "^https?://"}
 REFERENCES = ["truth", "segmentation", "marker", "instances", "findings"]
 ROLES = ["variant", "coarse", "control", "baseline", "segmentation", "dose"]
@@ -318,6 +319,10 @@ SECTIONS = {
         "confidence": key(POSITIVE | {"exclusiveMaximum": 1}, "Coverage of intervals"),
         "seed": key(SEED, "Seed of the resampling"),
     }), "Intervals of means"),
+    "bundle": key(mapping({
+        "agent": optional(TEXT, None, "Name of who runs the study; null names nobody"),
+        "orcid": optional(ORCID, None, "Their ORCID, as an address"),
+    }), "What `snakemake bundle` says besides the run itself"),
     "studies": named(STUDY, "Studies by name, one YAML each in config/studies", WORD),
 }
 # Sections that hold methods, one definition each.
