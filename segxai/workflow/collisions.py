@@ -9,7 +9,7 @@ from itertools import product
 
 from segxai.workflow import shown
 from segxai.workflow.names import UNPRINTABLE, name_key
-from segxai.workflow.studies import score_cells, selected, tables, values
+from segxai.workflow.studies import MEASURE, score_cells, selected, tables, values
 
 # Names that files of every run have, sections of its page, or lines of its summary of the data.
 TAKEN = {
@@ -87,7 +87,7 @@ def _printed_together(config: dict) -> Iterator[Printed]:
             yield from _of_table(config, study, f"studies.{name}.tables.{table}", spec)
         path, examples = f"studies.{name}.examples.values", study["examples"] or {"values": []}
         shown_values = values(examples)
-        yield [(path, " ".join(value.get(k, "") for k in shown.MEASURE)) for value in shown_values]
+        yield [(path, " ".join(value.get(k, "") for k in MEASURE)) for value in shown_values]
         for key in ("title", "short"):
             yield [(path, value[key]) for value in shown_values if key in value]
         for figure, spec in study["figures"].items():

@@ -107,7 +107,8 @@ def _score_problems(config: dict, study: dict, path: str) -> Iterator[str]:
             where = f"{path}.scores.{family}.measure got metric '{measure['metric']}'"
             metric = config["metrics"][measure["metric"]]["method"]
             reference, view = measure.get("reference", ""), measure.get("view", "")
-            there = {"reference": bool(reference), "view": bool(view)}
+            # `absence`: the metric is also of images whose reference is empty.
+            there = {"reference": bool(reference), "view": bool(view), "absence": True}
             if scores["of"] == "masks":
                 there |= {"mask": True, "instances": reference == "instances"}
             else:
