@@ -2,41 +2,6 @@
 
 from snakemake import __version__ as SNAKEMAKE
 
-SOURCES = ["Snakefile", "Makefile", "README.md", "LICENSE", "CITATION.cff", "requirements.*"]
-SOURCES += [
-    "config/**/*",
-    "envs/*",
-    "profiles/**/*",
-    "report/*",
-    "rules/*",
-    "scripts/*",
-    "segxai/**/*",
-]
-
-
-def sources(_):
-    """Files of the checkout that a run reads."""
-    paths = {path for name in SOURCES for path in Path(workflow.basedir).glob(name)}
-    return [
-        local(str(path))
-        for path in sorted(paths)
-        if path.is_file() and "__pycache__" not in path.parts
-    ]
-
-
-def steps(_):
-    """Script, meaning, and patterns of benchmark and outputs of every other rule that has jobs."""
-    return {
-        made.name: {
-            "script": f"scripts/{Path(made.script).name}",
-            "about": made.docstring.splitlines()[0],
-            "benchmark": str(made.benchmark),
-            "output": list(map(str, made.output)),
-        }
-        for made in workflow.rules
-        if made.script and made.name != "bundle"
-    }
-
 
 rule bundle:
     """The run as an RO-Crate: code, configuration, receipts, lock, tables, figures, page, steps."""
@@ -59,7 +24,7 @@ rule bundle:
     benchmark:
         "benchmarks/bundle.tsv"
     conda:
-        "../envs/report.yaml"
+        env("report")
     params:
         steps=steps,
         configuration=results.text(results.without_folders(config)),

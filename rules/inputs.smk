@@ -213,3 +213,29 @@ def params_of(facts, *names):
     """Some of the facts about a table, a figure or examples, as params of their names."""
     once = cache(lambda *wildcards: facts(config, *wildcards))
     return {name: lambda wildcards, name=name: once(*wildcards)[name] for name in names}
+
+
+# Patterns of the files that a bundle holds of the checkout.
+SOURCES = ["Snakefile", "Makefile", "README.md", "LICENSE", "CITATION.cff", "requirements.*"]
+SOURCES += ["envs/*", "report/*", "rules/*", "scripts/*"]
+SOURCES += ["config/**/*", "profiles/**/*", "segxai/**/*"]
+
+
+def sources(_):
+    """Files of the checkout that a run reads."""
+    files = [local(str(p)) for n in SOURCES for p in sorted(Path(workflow.basedir).glob(n))]
+    return [file for file in files if Path(file).is_file() and "__pycache__" not in file]
+
+
+def steps(_):
+    """Script, meaning, and patterns of benchmark and outputs of every other rule that has jobs."""
+    return {
+        made.name: {
+            "script": f"scripts/{Path(made.script).name}",
+            "about": made.docstring.splitlines()[0],
+            "benchmark": str(made.benchmark),
+            "output": list(map(str, made.output)),
+        }
+        for made in workflow.rules
+        if made.script and made.name != "bundle"
+    }

@@ -489,7 +489,9 @@ def test_one_score_file_has_one_segmentation():
     shared = study()["studies"]["segx"] | {"tables": {}, "figures": {}, "title": "Again"}
     again = changed("studies/again", shared) | {"run": ["segx", "again"]}
     assert problem_of(again) is None
-    again["studies"]["again"] = shared | {"segmentation": "micranet", "datasets": ["ham10000"]}
+    again["segmenters"]["other"] = again["segmenters"]["unet"] | {"title": "Another U-Net"}
+    other = {"segmentation": "other", "segmenters": ["other"], "datasets": ["ham10000"]}
+    again["studies"]["again"] = shared | other
     require_sentence(said := problem_of(again))
     assert re.fullmatch(
         r"Config keys studies\.segx\.scores\.(\w+) and studies\.again\.scores\.\1 need another "

@@ -196,7 +196,8 @@ studies:
     explainers: {names}
     targets: label
     images: 128
-    segmenters: []
+    segmenters: [unet]
+    segmentation: unet
     scores:
       localisation:
         of: maps
