@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from segxai.stats.cells import CELL as VALUE
+from segxai.workflow.shown import CELL as VALUE
 from tests.e2e.conftest import DEMO
 
 pytestmark = pytest.mark.study
