@@ -16,6 +16,7 @@ rule check_network:
         **of_dataset("channels"),
         network=define("networks"),
         needs=of_job(studies.needs),
+        contents=weights_contents,
         code=code("check_network", "networks"),
     script:
         "../scripts/check_network.py"

@@ -12,7 +12,7 @@ DOSE = ["dataset", "network", "explainer", "kind", "radius"]
 def main(table, mark, declared, titles, rows, names, png, pdf):
     doses, own = read_rows(table), read_rows(mark)
     columns = value_titles(declared)
-    cells = doses[CELL].fillna("").itertuples(index=False, name=None)
+    cells = doses[CELL].astype(object).fillna("").itertuples(index=False, name=None)
     doses = doses.assign(column=[columns.get(cell, "") for cell in cells])
     # What is left of the true mask, by Dice, is where a dose lies on the axis.
     left = doses[doses.metric == "dice"].rename(columns={"value": "dice"})

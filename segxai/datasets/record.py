@@ -12,18 +12,13 @@ import numpy as np
 
 from segxai.images.load import load_image
 from segxai.job.log import InputError
+from segxai.workflow.contents import ADDED
 from segxai.workflow.names import name_key, plain
 
 RGB = ("red", "green", "blue")
 SAMPLE_COLUMNS = ["image_id", "source", "height", "width", "group", "split", "label"]
 NO_FINDING = "no finding"  # label of an image that shows none of the classes
 IMAGE_SUFFIXES = (".dcm", ".jpeg", ".jpg", ".png", ".tif", ".tiff")
-# Files and folders that macOS, Windows and storage add to those of a user, who does not see them.
-ADDED = re.compile(
-    r"\..*|~\$.*|(eh)?thumbs.*\.db|desktop\.ini|.*:(zone\.identifier|encryptable)|icon\r"
-    r"|__macosx|\$recycle\.bin|system volume information|@eadir",
-    re.IGNORECASE,
-)
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ studies:
     networks: [resnet-tiny-phantom]
     segmenters: [xai-ncut, xai-ncut-crf, centred-disc]
     images: 12
-    split: test
+    split: validation
   regions: {images: 20}
 """
 TARGETS = ["results/tables/regions_localisation.csv", "results/tables/explainseg_ablation.csv"]

@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from segxai.datasets import reading
-from segxai.datasets.record import ADDED, Record, pair_by_name
+from segxai.datasets.record import Record, pair_by_name
 from segxai.datasets.samples import select_records
 from segxai.job.files import read_table
 from segxai.job.log import InputError
+from segxai.workflow.contents import ADDED
 from segxai.workflow.names import name_key, plain
 from tests.e2e.recipes import read_recipes
 from tests.hostile.refusal import refused

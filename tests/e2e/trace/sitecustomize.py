@@ -16,6 +16,8 @@ import threading
 import uuid
 from pathlib import Path
 
+# What tells which definitions a job reaches.
+PARAMS = ("code", "network", "explainer", "segmenter", "view", "reader", "requests")
 FOLDER, ROOT = os.environ.get("SEGXAI_TRACE"), os.environ.get("SEGXAI_ROOT", "")
 
 
@@ -48,7 +50,8 @@ def start() -> None:
         job = getattr(sys.modules["__main__"], "snakemake", None)
         facts = {"functions": sorted(functions), "job": os.environ["SEGXAI_TRACED_JOB"]}
         if job is not None:
-            facts |= {"rule": job.rule, "script": sys.argv[0], "params": dict(job.params.items())}
+            params = {name: value for name, value in job.params.items() if name in PARAMS}
+            facts |= {"rule": job.rule, "script": sys.argv[0], "params": params}
         Path(FOLDER, f"{uuid.uuid4()}.json").write_text(
             json.dumps(facts, default=str), encoding="utf-8"
         )
