@@ -19,6 +19,13 @@ TABLES = ("explainseg_ablation", "explainseg_instances", "segx_alignment", "segu
 TARGETS = [f"results/tables/{name}.csv" for name in TABLES]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Divide the tests into those of the demo and the others, for two workers side by side."""
+    for item in items:
+        group = "demo" if "demo" in getattr(item, "fixturenames", ()) else "others"
+        item.add_marker(pytest.mark.xdist_group(group))
+
+
 @pytest.fixture(scope="session")
 def run_study(checkout: Path) -> Callable[..., str]:
     """Return a function that runs a study in a folder, checks its exit status and gives its log."""
