@@ -98,7 +98,7 @@ def join_findings(
     if any(finding.outline is None for finding in findings):
         return None
     drawn = [draw(finding, record, shape) for finding in findings]
-    return resize_mask(np.logical_or.reduce(drawn), size)
+    return shrink(np.logical_or.reduce(drawn), size, record.image)
 
 
 def join_masks(
@@ -110,9 +110,20 @@ def join_masks(
     if misfits and mask_mismatch == "drop":
         refuse_frame(*misfits.popitem(), shape)
     joined = np.zeros((size, size), np.uint8)
-    for mask in masks.values():
-        joined |= resize_mask(mask, size)
+    for path, mask in masks.items():
+        joined |= shrink(mask, size, path)
     return joined, bool(misfits)
+
+
+def shrink(mask: np.ndarray, size: int, path: Path) -> np.ndarray:
+    """Resize a mask, and refuse one that shows something and would be empty."""
+    small = resize_mask(mask, size)
+    if mask.any() and not small.any():
+        raise InputError(
+            f"{path}: its mask of {mask.sum()} pixels is empty at `analysis_size: {size}`; "
+            "raise it."
+        )
+    return small
 
 
 def masks_of(record: Record, shape: tuple[int, int]) -> dict[Path, np.ndarray]:

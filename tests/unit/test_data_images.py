@@ -164,6 +164,21 @@ def test_pair_has_the_shapes_of_the_contract(tmp_path):
     assert shape == (6, 8)
 
 
+def test_a_mask_that_is_too_small_is_refused(tmp_path):
+    """A lesion of which nothing is left at the analysis size is named; so is a finding."""
+    mask = np.zeros((6, 8), np.uint8)
+    image, path = saved(tmp_path / "a.png", RGB), saved(tmp_path / "m.png", mask)
+    assert not load_pair(Record("a", image, path, "x", "a"), 2).masks[0].any()
+    mask[2, 3:5] = 255
+    saved(path, mask)
+    box = Finding("x", ((1, 1), (2, 1), (2, 2)))
+    lesion, finding = Record("a", image, path, "x", "a"), Record("a", image, path, "x", "a", (box,))
+    for record, name in ((lesion, "m.png"), (finding, "a.png")):
+        assert load_pair(record, 8, ["x"]).masks[0].any()
+        with pytest.raises(InputError, match=f"{name}: its mask .* empty at `analysis_size: 2`"):
+            load_pair(record, 2, ["x"])
+
+
 class Scan(Record):
     """An image of two channels that no picture file holds."""
 
