@@ -44,30 +44,35 @@ onerror:
 rule maps:
     """The attributions of every explainer that a selected study names."""
     input:
+        studies.check_files(config),
         studies.map_files(config),
 
 
 rule masks:
     """The masks of every segmenter that a selected study names."""
     input:
+        studies.check_files(config),
         studies.mask_files(config),
 
 
 rule scores:
     """The score files of every selected study."""
     input:
+        studies.check_files(config),
         studies.score_files(config),
 
 
 rule tables:
     """Every table of the selected studies, the data summary and the verdicts."""
     input:
+        studies.check_files(config),
         collect("results/tables/{table}.csv", table=[*TABLES, "dataset_summary", "claims"]),
 
 
 rule figures:
     """Every figure of the selected studies."""
     input:
+        studies.check_files(config),
         collect("results/figures/{figure}.{suffix}", figure=FIGURES, suffix=["png", "pdf"]),
 
 

@@ -114,8 +114,6 @@ def read_code(script):
 DATA = "results/data/{dataset}"
 SAMPLES = {"samples": f"{DATA}/samples.csv"}
 TRUTH = {**SAMPLES, "truth": f"{DATA}/masks.npy", "outlines": f"{DATA}/masks.csv"}
-# Checked before anything is learnt; counted anew, it makes nothing anew.
-CHECKED = ancient("results/targets/{dataset}/outlines.csv")
 PICTURES = {"images": f"{DATA}/images.npy", "statistics": f"{DATA}/statistics.json"}
 MODEL = "results/models/{dataset}/{network}/seed-{seed}"
 TRAINED = {**PICTURES, "weights": f"{MODEL}/weights.safetensors", "card": f"{MODEL}/card.json"}

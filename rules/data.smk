@@ -101,7 +101,6 @@ rule prepare_instances:
 rule cut_patches:
     """Labelled windows of the images, equally many per class, for the classifier."""
     input:
-        CHECKED,
         **TRUTH,
     output:
         patches="results/data/{dataset}/patches.csv",

@@ -31,6 +31,7 @@ rule check_outlines:
         "logs/check_outlines/{dataset}.log",
     benchmark:
         "benchmarks/check_outlines/{dataset}.tsv"
+    priority: 1
     conda:
         env("data")
     params:

@@ -83,7 +83,7 @@ def cut_from(wildcards):
 def asked(wildcards):
     """What a network needs that was trained here, and its predictions where they are explained."""
     if not define("networks")(wildcards)["training"]:
-        return {"checked": ancient("results/checks/{dataset}/{network}.json".format(**wildcards))}
+        return {}
     files = {name: file.format(**wildcards) for name, file in TRAINED.items() if name != "images"}
     if "levels" in about("segmenters", define("segmenters")(wildcards)["method"])["reads"]:
         predictions = "results/predictions/{dataset}/{network}/seed-{seed}.csv"

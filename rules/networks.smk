@@ -16,7 +16,6 @@ rule check_network:
         **of_dataset("channels"),
         network=define("networks"),
         needs=of_job(studies.needs),
-        contents=weights_contents,
         code=code("check_network", "networks"),
     script:
         "../scripts/check_network.py"
@@ -25,14 +24,9 @@ rule check_network:
 rule train_network:
     """Train a classifier on labels or a segmenter on masks; keep the epoch of least loss."""
     input:
-        CHECKED,
         unpack(learnt_from),
         **PICTURES,
-        # Another use of a network does not train it anew.
-        checked=ancient("results/checks/{dataset}/{network}.json"),
         samples="results/data/{dataset}/samples.csv",
-        # A selection that cannot be is refused before; another one does not train again.
-        chosen=ancient("results/targets/{dataset}/images.csv"),
     output:
         weights="results/models/{dataset}/{network}/seed-{seed}/weights.safetensors",
         history="results/models/{dataset}/{network}/seed-{seed}/history.csv",

@@ -100,7 +100,6 @@ use rule gather_maps as gather_masks with:
 rule segment_control:
     """Masks of the chosen images by a control that sees no network."""
     input:
-        CHECKED,
         **TRUTH,
         images="results/data/{dataset}/images.npy",
         chosen="results/targets/{dataset}/images.csv",

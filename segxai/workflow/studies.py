@@ -401,6 +401,19 @@ def n_shards(config: dict, dataset: str) -> int:
     return max(1, ceil(min(total, sum(explained)) / config["shard_size"]))
 
 
+def check_files(config: dict) -> list[str]:
+    """What is checked before anything is learnt: images with outlines, and each network's uses."""
+    cells = [
+        (cell["dataset"], cell["network"])
+        for study in selected(config).values()
+        for cell in [*map_cells(config, study), *mask_cells(config, study)]
+        if cell["network"]
+    ]
+    networks = [f"results/checks/{dataset}/{network}.json" for dataset, network in cells]
+    outlines = [f"results/targets/{dataset}/outlines.csv" for dataset in datasets(config)]
+    return list(dict.fromkeys([*outlines, *networks]))
+
+
 def map_files(config: dict) -> list[str]:
     """Files of all attributions, each once."""
     cells = (map_cells(config, study) for study in selected(config).values())

@@ -68,8 +68,6 @@ def follow(title: str, house: Path, folder: Path) -> tuple[Path, str]:
     assert done.returncode == 0, done.stdout[-8000:]
     after = digests(folder / "results")
     other = {name for name, digest in before.items() if after.get(name) != digest}
-    # What a network is checked for follows from what is selected.
-    other = {name for name in other if not name.startswith("checks/")}
     target = arguments[-1].removeprefix("results/").removesuffix(".csv")
     table = {f"{target}{end}" for end in (".csv", ".md", ".tex", "_tests.csv")}
     assert other <= {"config.yaml", *table}
