@@ -20,8 +20,8 @@ from pathlib import Path
 import pandas as pd
 
 ROOT = Path(__file__).resolve().parents[1]
-KINDS = ("datasets", "images", "networks", "explain", "explainers", "views", "segmenters")
-FOLDERS = (*KINDS, "metrics", "stats")
+FOLDERS = ("datasets", "images", "networks", "explain", "explainers", "views", "segmenters")
+FOLDERS += ("metrics", "stats")
 CONTRACTS = {
     "explainers": ["test_explainer_contract.py"],
     "datasets": ["test_reader_contract.py"],

@@ -67,7 +67,7 @@ wildcard_constraints:
 
 
 def env(name):
-    """Conda file of a job, as a pattern: braces in the checkout's path are no wildcards."""
+    """Conda file of a job, as a pattern: braces in the checkout's path are not wildcards."""
     return f"{workflow.basedir}/envs/{name}.yaml".replace("{", "{{").replace("}", "}}")
 
 

@@ -7,7 +7,7 @@ from segxai.metrics.instances import aji, components
 ABOUT = {
     "title": "AJI", "cites": "10.1109/TMI.2017.2677499", "family": "instances",
     "direction": "higher", "range": [0, 1], "reads": ["mask", "instances"],
-    "undefined": "There is no true object.", "settings": {},
+    "undefined": "The image has no true object.", "settings": {},
 }  # fmt: skip
 
 

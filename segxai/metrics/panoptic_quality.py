@@ -7,7 +7,7 @@ from segxai.metrics.instances import components, panoptic_quality
 ABOUT = {
     "title": "panoptic quality", "cites": "arXiv:1801.00868", "family": "instances",
     "direction": "higher", "range": [0, 1], "reads": ["mask", "instances"],
-    "undefined": "There is no true object.",
+    "undefined": "The image has no true object.",
     "names": ["pq", "sq", "dq"], "settings": {},
 }  # fmt: skip
 

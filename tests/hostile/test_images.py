@@ -17,6 +17,7 @@ from segxai.images.load import load_image, load_instances, load_mask
 from segxai.images.masks import read_masks
 from segxai.job.files import read_rows
 from tests.hostile.refusal import files_below, prepare, refused, require_sentence, write_lesions
+from tests.unit.pngs import TURNS
 
 RGB = np.random.default_rng(1).integers(0, 256, (20, 30, 3), dtype=np.uint8)
 GREY = RGB[..., 0]
@@ -247,19 +248,7 @@ IMAGES = {
     ),
     "tiff in a circle": (tiff_in_a_circle(), GREY),
     "trailing bytes": (encoded(RGB) + b"more", RGB),
-    **{
-        f"orientation {code}": (oriented(RGB, code), turn(RGB))
-        for code, turn in {
-            1: lambda x: x,
-            2: lambda x: x[:, ::-1],
-            3: lambda x: x[::-1, ::-1],
-            4: lambda x: x[::-1],
-            5: lambda x: x.swapaxes(0, 1),
-            6: lambda x: np.rot90(x, -1),
-            7: lambda x: x[::-1, ::-1].swapaxes(0, 1),
-            8: lambda x: np.rot90(x),
-        }.items()
-    },
+    **{f"orientation {code}": (oriented(RGB, code), turn(RGB)) for code, turn in TURNS.items()},
     "an orientation that is none": (oriented(RGB, 77), RGB),
     "preview behind a photograph": (several("MPO"), "jpeg"),
     "one pixel": (encoded(RGB[:1, :1]), RGB[:1, :1]),

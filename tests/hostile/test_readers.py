@@ -107,18 +107,19 @@ SETS = {
 }
 
 
+def write_set(reader: str, folder: Path) -> Path:
+    """Write the data set of a reader and give its folder."""
+    # Its writer makes the folder.
+    if reader != "phantom_lesions":
+        folder.mkdir()
+    SETS[reader][0](folder)
+    return folder
+
+
 @pytest.fixture
 def data(tmp_path):
     """Return a function that writes the data set of a reader, once, and gives its folder."""
-
-    def write(reader: str) -> Path:
-        folder = tmp_path / "my set"
-        if reader != "phantom_lesions":
-            folder.mkdir()
-        SETS[reader][0](folder)
-        return folder
-
-    return write
+    return lambda reader: write_set(reader, tmp_path / "my set")
 
 
 @pytest.mark.parametrize("reader", SETS)

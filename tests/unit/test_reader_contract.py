@@ -9,7 +9,7 @@ import yaml
 
 from segxai.datasets.reading import read_records
 from segxai.workflow.plugins import about, load, methods
-from tests.hostile.test_readers import SETS
+from tests.hostile.test_readers import SETS, write_set
 
 READERS = methods("datasets")
 
@@ -66,15 +66,7 @@ ADDED = ["Thumbs.db", "desktop.ini", ".DS_Store", "Icon\r", "~$labels.csv"]
 @pytest.fixture
 def written(tmp_path):
     """Return a function that writes the data set of a reader and gives its folder."""
-
-    def write(reader: str):
-        folder = tmp_path / "set"
-        if reader != "phantom_lesions":
-            folder.mkdir()
-        SETS[reader][0](folder)
-        return folder
-
-    return write
+    return lambda reader: write_set(reader, tmp_path / "set")
 
 
 @pytest.mark.parametrize("reader", READERS)
