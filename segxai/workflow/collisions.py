@@ -73,9 +73,10 @@ def title_problems(config: dict) -> Iterator[str]:
 
 def _printed_together(config: dict) -> Iterator[Printed]:
     """Titles that must differ, case aside, each with the key that gives it."""
-    for section, names in shown.used(config).items():
+    used = shown.used(config)
+    for section, names in used.items():
         yield [(f"{section}.{name}.title", config[section][name]["title"]) for name in names]
-    for name in shown.used(config)["datasets"]:
+    for name in used["datasets"]:
         path, classes = f"datasets.{name}.classes", config["datasets"][name]["classes"]
         yield [(path, text) for text in [*TAKEN["classes"], *classes]]
     made = tables(config)
@@ -84,7 +85,8 @@ def _printed_together(config: dict) -> Iterator[Printed]:
         headings = {t: "number" if spec["number"] else "title" for t, spec in own.items()}
         yield [(f"studies.{name}.tables.{t}.{key}", own[t][key]) for t, key in headings.items()]
         for table, spec in own.items():
-            yield from _of_table(config, study, f"studies.{name}.tables.{table}", spec)
+            path = f"studies.{name}.tables.{table}"
+            yield from _of_table(config, study, path, spec, used)
         path, examples = f"studies.{name}.examples.values", study["examples"] or {"values": []}
         shown_values = values(examples)
         yield [(path, " ".join(value.get(k, "") for k in MEASURE)) for value in shown_values]
@@ -96,7 +98,9 @@ def _printed_together(config: dict) -> Iterator[Printed]:
             yield [(f"{path}.{metric}", title) for metric, title in titles]
 
 
-def _of_table(config: dict, study: dict, path: str, spec: dict) -> Iterator[Printed]:
+def _of_table(
+    config: dict, study: dict, path: str, spec: dict, used: dict[str, list[str]]
+) -> Iterator[Printed]:
     """Columns and rows of a table: whole headings, in which a title may run on into the next."""
     numbers = shown.declared_values(spec)
     yield [(f"{path}.values", " ".join(filter(None, cell))) for cell, _ in numbers]
@@ -107,7 +111,7 @@ def _of_table(config: dict, study: dict, path: str, spec: dict) -> Iterator[Prin
         (f"datasets.{name}.title", f"{titles[name]}, {column}")
         for name, column in product(titles, columns)
     ]
-    names, used = shown.names(config, study), shown.used(config)
+    names = shown.names(config, study)
     own = {key: [name for name in names[key] if name in used[f"{key}s"]] for key in names}
     own |= {"dataset": spec["datasets"], "segmenter": spec["segmenters"]}
     rows = product(*(own[key] for key in spec["rows"]))

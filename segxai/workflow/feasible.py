@@ -19,7 +19,6 @@ REFERENCES = {
 }
 # Scores of sizes by which tables choose among images.
 SIZES = {
-    "shown": ("reference_fraction", "", "truth"),
     "marked": ("reference_fraction", "", "marker"),
     "unmarked": ("reference_fraction", "", "marker"),
 }
@@ -50,6 +49,7 @@ def problems(config: dict) -> Iterator[str]:
 
 def _selection_problems(config: dict, study: dict, path: str) -> Iterator[str]:
     """Sentences about explained images of which there are none, or none to tune on."""
+    tuned = studies.tuned(config, study)
     for dataset in study["datasets"]:
         split = config["datasets"][dataset]["split"]
         if study["split"] == "test" and not has_test_images(split):
@@ -59,7 +59,6 @@ def _selection_problems(config: dict, study: dict, path: str) -> Iterator[str]:
             )
         for network in study["networks"]:
             sides = {chosen["split"] for chosen in studies.selections(config, dataset, network)}
-            tuned = studies.tuned(config, study)
             if tuned and not sides & {None, "validation"}:
                 yield (
                     f"{path}.split got \"{study['split']}\", but segmenter '{tuned[0]}' is tuned "
@@ -204,7 +203,7 @@ def _value_problems(config: dict, spec: dict, study: dict, path: str) -> Iterato
             yield from _unmeasured(part, measured, f"{path}.values", spec["scores"])
         asked = {value.get("where"), value.get("against")} - {None}
         areas = value.get("statistic", "mean") != "mean"
-        if spec["rows"] == ["segmenter"] and (areas or asked - {"shown"}):
+        if spec["rows"] == ["segmenter"] and (areas or asked):
             yield (
                 f"{path}.values asks for correct and incorrect predictions, but its rows are "
                 "segmenters alone: add network to `rows`, or remove `where` and `statistic`."
