@@ -34,6 +34,8 @@ include: "rules/bundle.smk"
 
 onstart:
     results.write(config, Path("results"))
+    for sentence in studies.left_out(config):
+        print(sentence, file=sys.stderr)
 
 
 onerror:

@@ -16,7 +16,14 @@ rule check_network:
         **of_dataset("channels"),
         network=define("networks"),
         needs=of_job(studies.needs),
-        code=code("check_network", "networks"),
+        code=lambda wildcards: digest(
+            "check_network",
+            networks=define("networks")(wildcards)["method"],
+            explainers=[
+                explainer["method"]
+                for explainer in studies.needs(config, *wildcards)["explainers"]
+            ],
+        ),
     script:
         "../scripts/check_network.py"
 

@@ -13,7 +13,8 @@ from segxai.networks.network import Network
 
 ABOUT = {
     "title": "Grad-CAM", "cites": "arXiv:1610.02391; arXiv:2002.11434",
-    "needs": ["gradients", "activations"], "targets": ["label", "region"], "signed": False,
+    "needs": ["gradients", "activations"],
+    "suits": ["convolutional"], "targets": ["label", "region"], "signed": False,
     "complete": False,
     "settings": {
         "layer": {
@@ -25,6 +26,11 @@ ABOUT = {
                        "description": "Inputs per pass; bounds memory"},
     },
 }  # fmt: skip
+
+
+def check(network: Network, layer: str, **_) -> None:
+    """Refuse a network without the feature map, see :func:`feature_layer`."""
+    feature_layer(network, layer)
 
 
 def explain(

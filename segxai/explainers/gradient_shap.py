@@ -12,7 +12,8 @@ from segxai.networks.network import Network
 
 ABOUT = {
     "title": "Gradient SHAP", "cites": "arXiv:1705.07874; doi:10.1038/s42256-021-00343-w",
-    "needs": ["gradients", "background"], "targets": ["label", "region"], "signed": True,
+    "needs": ["gradients", "background"],
+    "suits": ["convolutional", "transformer"], "targets": ["label", "region"], "signed": True,
     "complete": True,
     "settings": {
         "background": {

@@ -12,6 +12,7 @@ from segxai.networks.network import Network
 
 ABOUT = {
     "title": "Integrated Gradients", "cites": "arXiv:1703.01365", "needs": ["gradients"],
+    "suits": ["convolutional", "transformer"],
     "targets": ["label", "region"], "signed": True, "complete": True,
     "settings": {
         "steps": {"type": "integer", "minimum": 1, "default": 6,

@@ -6,9 +6,9 @@ import numpy as np
 import torch
 
 from segxai.job.log import InputError, reason
-from segxai.networks.features import feature_layer
 from segxai.networks.network import Network
 from segxai.segmenters.network_inputs import keys, levels, load_network
+from segxai.workflow.plugins import load
 
 
 def check_needs(network: Network, definition: dict, needs: dict) -> None:
@@ -29,8 +29,10 @@ def check_needs(network: Network, definition: dict, needs: dict) -> None:
         If the network refuses inputs of its `input_size`, or has not what is needed.
     """
     _check_size(network, definition)
-    for layer in needs["layers"]:
-        feature_layer(network, layer)
+    for explainer in needs["explainers"]:
+        method, settings = load("explainers", explainer)
+        if hasattr(method, "check"):
+            method.check(network, **settings)
     if needs["levels"]:
         levels(network, np.zeros((8, 8, len(network.mean)), np.float32), 0)
     fresh = definition | {"pretrained": False, "weights": None, "normalisation": "pretraining"}

@@ -9,6 +9,8 @@ from segxai.job.log import InputError, reason
 
 ABOUT = {
     "title": "Classifier of timm", "cites": "doi:10.5281/zenodo.4414861", "task": "classify",
+    # How the names of plain vision transformers begin.
+    "transformers": ["vit_", "deit_", "deit3_", "flexivit_", "beit"],
     "settings": {
         "architecture": {
             "type": "string",

@@ -49,6 +49,14 @@ def problems(config: dict) -> Iterator[str]:
 
 def _selection_problems(config: dict, study: dict, path: str) -> Iterator[str]:
     """Sentences about explained images of which there are none, or none to tune on."""
+    for explainer in study["explainers"]:
+        networks = study["networks"]
+        if networks and not any(studies.suits(config, name, explainer) for name in networks):
+            kinds = about("explainers", config["explainers"][explainer]["method"])["suits"]
+            yield (
+                f"{path}.explainers got '{explainer}', which suits {' and '.join(kinds)} networks, "
+                f"but the study has {', '.join(networks)}: name such a network, or remove it."
+            )
     tuned = studies.tuned(config, study)
     for dataset in study["datasets"]:
         split = config["datasets"][dataset]["split"]

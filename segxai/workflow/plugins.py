@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parents[2]
 KINDS = {
     "datasets": (),
     "networks": ("task",),
-    "explainers": ("needs", "targets", "signed", "complete"),
+    "explainers": ("needs", "suits", "targets", "signed", "complete"),
     "segmenters": ("reads", "facts"),
     "views": ("reads",),
     "metrics": ("family", "direction", "range", "reads", "undefined"),
@@ -93,6 +93,13 @@ def load(kind: str, definition: dict) -> tuple[ModuleType, dict]:
 def network_task(definition: dict) -> str:
     """What a network does: ``classify`` or ``segment``."""
     return about("networks", definition["method"])["task"]
+
+
+def network_body(definition: dict) -> str:
+    """What a network is made of: ``transformer``, a plain ViT, or ``convolutional``."""
+    starts = about("networks", definition["method"]).get("transformers", [])
+    named = definition.get("architecture", "").startswith(tuple(starts))
+    return "transformer" if named else "convolutional"
 
 
 def schema(config: dict, root: Path = ROOT) -> dict:

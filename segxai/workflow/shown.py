@@ -88,7 +88,7 @@ def row_titles(config: dict, study: dict) -> dict[tuple[str, str], str]:
     said = names(config, study)
     return {
         (network, explainer): f"{said['network'][network]} {said['explainer'][explainer]}"
-        for network, explainer in studies.explained(study)
+        for network, explainer in studies.explained(config, study)
     }
 
 

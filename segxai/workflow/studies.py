@@ -8,7 +8,7 @@ the path between data set and seed.
 from itertools import chain, product
 from math import ceil
 
-from segxai.workflow.plugins import about, network_task
+from segxai.workflow.plugins import about, network_body, network_task
 
 # Taken where the number of images of a data set is unknown.
 UNKNOWN_COUNT = 640
@@ -73,14 +73,14 @@ def keys(config: dict, path: str) -> dict[str, str]:
 
 def map_cells(config: dict, study: dict) -> list[dict]:
     """Cells of a study's attributions."""
-    return _cells(config, study, ["/".join(row) for row in explained(study)])
+    return _cells(config, study, ["/".join(row) for row in explained(config, study)])
 
 
 def mask_cells(config: dict, study: dict) -> list[dict]:
     """Cells of a study's masks; network and explainer are empty where a mask depends on none."""
     cells = []
     for segmenter in stored(config, study):
-        of = explained(study) if "view" in reads(config, segmenter) else [()]
+        of = explained(config, study) if "view" in reads(config, segmenter) else [()]
         paths = [mask_path(config, segmenter, *names) for names in of]
         cells += _cells(config, study, paths)
     return cells
@@ -94,9 +94,26 @@ def _cells(config: dict, study: dict, paths: list[str]) -> list[dict]:
     ]
 
 
-def explained(study: dict) -> list[tuple[str, str]]:
-    """Each network of a study with each explainer."""
-    return list(product(study["networks"], study["explainers"]))
+def explained(config: dict, study: dict) -> list[tuple[str, str]]:
+    """Each network of a study with each explainer that suits it."""
+    pairs = product(study["networks"], study["explainers"])
+    return [pair for pair in pairs if suits(config, *pair)]
+
+
+def left_out(config: dict) -> list[str]:
+    """Sentences about explainers that a selected study does not run on one of its networks."""
+    return [
+        f"study {name}: {explainer} does not suit {network} and is left out there"
+        for name, study in selected(config).items()
+        for network, explainer in product(study["networks"], study["explainers"])
+        if not suits(config, network, explainer)
+    ]
+
+
+def suits(config: dict, network: str, explainer: str) -> bool:
+    """Whether an explainer is made for networks of this kind."""
+    known = about("explainers", config["explainers"][explainer]["method"])["suits"]
+    return network_body(config["networks"][network]) in known
 
 
 def stored(config: dict, study: dict) -> list[str]:
@@ -110,18 +127,18 @@ def stored(config: dict, study: dict) -> list[str]:
 def needs(config: dict, dataset: str, network: str) -> dict:
     """What the selected studies read of a network on a data set, beside its output.
 
-    ``layers``, as of Grad-CAM, by explainers that need activations; input sizes in px at which
-    ``keys`` are read, by segmenters or views; and whether ``levels`` are.
+    Definitions of the ``explainers`` of its outputs; input sizes in px at which ``keys`` are read,
+    by segmenters or views; and whether ``levels`` are.
     """
-    layers, sizes, levels = set(), set(), False
+    explainers, sizes, levels = {}, set(), False
     for study in selected(config).values():
         for cell in [*map_cells(config, study), *mask_cells(config, study)]:
             if (cell["dataset"], cell["network"]) != (dataset, network):
                 continue
-            explainer = config["explainers"].get(cell["explainer"])
+            if cell["explainer"]:
+                definition = config["explainers"][cell["explainer"]].items()
+                explainers[cell["explainer"]] = {k: v for k, v in definition if k != "title"}
             segmenter = config["segmenters"].get(cell["segmenter"])
-            if explainer and "activations" in about("explainers", explainer["method"])["needs"]:
-                layers.add(explainer.get("layer", "features"))
             read = reads(config, cell["segmenter"]) if segmenter else []
             if "keys" in read:
                 sizes.add(segmenter["input_size"])
@@ -129,7 +146,8 @@ def needs(config: dict, dataset: str, network: str) -> dict:
             view = config["views"].get(segmenter["view"]) if segmenter else None
             if view and "features" in about("views", view["method"])["reads"]:
                 sizes.add(config["networks"][network]["input_size"])
-    return {"layers": sorted(layers), "keys": sorted(sizes), "levels": levels}
+    chosen = [explainers[name] for name in sorted(explainers)]
+    return {"explainers": chosen, "keys": sorted(sizes), "levels": levels}
 
 
 def score_cells(config: dict, study_name: str, family: str) -> list[dict]:

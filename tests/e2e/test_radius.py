@@ -18,6 +18,7 @@ ABOUT = {
     "settings": {},
     "task": "classify",
     "needs": ["gradients"],
+    "suits": ["convolutional", "transformer"],
     "targets": ["label"],
     "signed": True,
     "complete": False,

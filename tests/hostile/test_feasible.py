@@ -63,6 +63,11 @@ IMPOSSIBLE = {
     ),
     "no network": (masks(networks=[]), "explainseg.networks", "name one"),
     "no explainer": (masks(explainers=[]), "explainseg.explainers", "name one"),
+    "no network for an explainer": (
+        masks(explainers=["gradcam"]),
+        "explainseg.explainers",
+        "name such a network",
+    ),
     "no network of maps": (maps(networks=[]), "segx", "no rows"),
     "no method": (NO_MASKS, "explainseg.examples", "name one"),
     "a dose as segmentation": (maps(segmentation="undamaged"), "segx.segmentation", "scores"),

@@ -17,6 +17,7 @@ SMALL = {
     **{"steps": 3, "noise_samples": 2, "max_steps": 12, "tolerance": 0.02, "samples": 5},
     **{"batch_size": 4, "layer": "features"},
 }
+VIT = {"img_size": 32, "patch_size": 8, "embed_dim": 24, "depth": 2, "num_heads": 3}
 EVERY = pytest.mark.parametrize("method", methods("explainers"))
 KINDS = [
     (method, kind)
@@ -36,10 +37,13 @@ def explain(method: str, network: Network, requests, **changed) -> list:
     return [*module.explain(network, requests, **settings)]
 
 
-def networks(kind: str) -> Network:
-    """Give a network with targets of a kind."""
-    module = timm_network("resnet10t", 4) if kind == "label" else unet(outputs=2)
-    return frozen(module)
+def networks(method: str, kind: str) -> Network:
+    """Give a network with targets of a kind that suits a method."""
+    if kind == "region":
+        return frozen(unet(outputs=2))
+    if "convolutional" in about("explainers", method)["suits"]:
+        return frozen(timm_network("resnet10t", 4))
+    return frozen(timm_network("vit_tiny_patch16_224", 4, arguments=VIT))
 
 
 def request(place: int, kind: str) -> Request:
@@ -77,7 +81,7 @@ def test_explain_takes_what_its_about_names(method):
 @EVERY_KIND
 def test_attributions_are_finite_and_as_large_as_the_input(method, kind):
     """One attribution per request, of one or all channels, not zero everywhere."""
-    found = explain(method, networks(kind), [request(place, kind) for place in range(4)])
+    found = explain(method, networks(method, kind), [request(place, kind) for place in range(4)])
     assert len(found) == 4
     for attribution in found:
         assert attribution.values.shape in {(3, 32, 32), (1, 32, 32)}
@@ -95,7 +99,7 @@ def test_company_changes_no_bit(method, kind):
 
     In how many shards a data set is explained is therefore of no matter.
     """
-    network = networks(kind)
+    network = networks(method, kind)
 
     def ask(order) -> dict:
         requests = (request(place, kind) for place in order)
@@ -111,7 +115,7 @@ def test_company_changes_no_bit(method, kind):
 @EVERY_KIND
 def test_batch_size_moves_maps_by_rounding(method, kind):
     """Batches of 1, 3 and 64 give the same maps, up to rounding near the kink of a ReLU."""
-    network = networks(kind)
+    network = networks(method, kind)
     answers = []
     for size in (3, 1, 64):
         asked = (request(place, kind) for place in range(3))

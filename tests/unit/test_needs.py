@@ -7,8 +7,13 @@ import pytest
 from scripts import check_network
 from segxai.job.log import InputError
 
-NOTHING = {"layers": [], "keys": [], "levels": False}
+NOTHING = {"explainers": [], "keys": [], "levels": False}
 VIT = {"img_size": 64, "patch_size": 8, "embed_dim": 48, "depth": 2, "num_heads": 3}
+
+
+def gradcam(layer: str) -> dict:
+    """Define Grad-CAM of a layer."""
+    return {"method": "grad_cam", "layer": layer, "batch_size": 1}
 
 
 def network(architecture: str = "resnet10t", **changes) -> dict:
@@ -33,9 +38,9 @@ def check(tmp_path, definition: dict, **needs) -> dict:
 @pytest.mark.parametrize(
     ("definition", "needs"),
     [
-        (network(), {"layers": ["convolution", "features"]}),
-        (network("unet"), {"layers": ["convolution", "features"]}),
-        (network("micranet"), {"levels": True, "layers": ["convolution"]}),
+        (network(), {"explainers": [gradcam("convolution"), gradcam("features")]}),
+        (network("unet"), {"explainers": [gradcam("convolution"), gradcam("features")]}),
+        (network("micranet"), {"levels": True, "explainers": [gradcam("convolution")]}),
         (network("vit_tiny_patch16_224", arguments=VIT), {"keys": [64, 128]}),
     ],
 )
@@ -66,8 +71,16 @@ def test_an_input_size_that_does_not_suit_is_refused(definition, remedy, tmp_pat
 @pytest.mark.parametrize(
     ("architecture", "needs", "problem"),
     [
-        ("vit_tiny_patch16_224", {"layers": ["features"]}, "explainers: grad_cam .* choose"),
-        ("mixer_s32_224", {"layers": ["convolution"]}, "explainers: grad_cam .* choose"),
+        (
+            "vit_tiny_patch16_224",
+            {"explainers": [gradcam("features")]},
+            "explainers: grad_cam .* choose",
+        ),
+        (
+            "mixer_s32_224",
+            {"explainers": [gradcam("convolution")]},
+            "explainers: grad_cam .* choose",
+        ),
         ("resnet10t", {"keys": [64]}, "key features .*ResNet.* choose a `vit_"),
         ("efficientnet_b0", {"keys": [64]}, "key features .* choose a `vit_"),
         ("mixer_s32_224", {"keys": [224]}, "key features .* choose a `vit_"),

@@ -17,6 +17,7 @@ ABOUT = {
             "kernel": {"type": "number", "description": "Width of the kernel"},
         },
         "needs": ["forward"],
+        "suits": ["convolutional"],
         "targets": ["label"],
         "signed": True,
         "complete": False,
@@ -53,7 +54,7 @@ def test_files_that_say_what_they_are_are_methods(checkout):
     [
         ("ABOUT = {'title': name()}\n", "ABOUT must be a literal"),
         ("ABOUT = {'title': 'Lime', 'cites': ''}\n", "ABOUT lacks 'settings'"),
-        (f"ABOUT = {dict(list(ABOUT['explainers'].items())[:4])}\n", "ABOUT lacks 'targets'"),
+        (f"ABOUT = {dict(list(ABOUT['explainers'].items())[:5])}\n", "ABOUT lacks 'targets'"),
     ],
 )
 def test_what_cannot_be_read_is_named(checkout, text, problem):

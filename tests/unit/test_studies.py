@@ -136,16 +136,22 @@ def test_selected_studies_and_their_data_sets(config):
 
 def test_needs_of_a_network(config):
     """What explainers, views and segmenters read of it, in all selected studies, by data set."""
-    nothing = {"layers": [], "keys": [], "levels": False}
+    nothing = {"explainers": [], "keys": [], "levels": False}
     needs = {
         cell: studies.needs(config, *cell)
         for cell in product(["lesions", "findings"], ["vit", "body", "unet"])
     }
-    assert needs["findings", "vit"] == nothing | {"layers": ["convolution"]}
-    assert needs["lesions", "vit"] == needs["findings", "unet"] == nothing
+    explained = {"ig": ["lesions", "findings"], "cam": ["findings"]}
+    for dataset in ("lesions", "findings"):
+        names = [name for name in sorted(explained) if dataset in explained[name]]
+        explainers = [{**config["explainers"][name]} for name in names]
+        for definition in explainers:
+            del definition["title"]
+        assert needs[dataset, "vit"] == nothing | {"explainers": explainers}
+    assert needs["findings", "unet"] == nothing
     assert needs["lesions", "body"] == nothing | {"keys": [64]}
     config["views"]["smoothed"]["method"] = "fused"
-    assert studies.needs(config, "lesions", "vit") == nothing | {"keys": [32]}
+    assert studies.needs(config, "lesions", "vit") == needs["lesions", "vit"] | {"keys": [32]}
     config["segmenters"]["tokens"] |= {"method": "micranet"}
     assert studies.needs(config, "lesions", "body") == nothing | {"levels": True}
 
@@ -348,3 +354,13 @@ def test_values_of_lists_are_multiplied():
         {"metric": "b", "view": "w"},
         {"metric": "c", "with": "d"},
     ]
+
+
+def test_an_explainer_is_run_on_networks_that_it_suits(config):
+    """A plain ViT has no feature maps: Grad-CAM is left out there, in words, and run elsewhere."""
+    config["networks"]["vit"]["architecture"] = "vit_tiny_patch16_224"
+    study = config["studies"]["maps"] | {"networks": ["vit", "unet"], "explainers": ["ig", "cam"]}
+    config["studies"]["maps"] = study
+    assert studies.explained(config, study) == [("vit", "ig"), ("unet", "ig"), ("unet", "cam")]
+    (sentence,) = [said for said in studies.left_out(config) if said.startswith("study maps")]
+    assert "cam" in sentence and "vit" in sentence
