@@ -105,6 +105,18 @@ def code(script, *kinds):
     )
 
 
+def check_code(script):
+    """Digest of a script, of the wildcard's network and of the explainers that it is used with."""
+
+    def of(wildcards):
+        explainers = studies.needs(config, *wildcards)["explainers"]
+        chosen = {explainer["method"] for explainer in explainers}
+        own = define("networks")(wildcards)["method"]
+        return digest(script, networks=own, explainers=sorted(chosen))
+
+    return of
+
+
 def read_code(script):
     """Digest of a script and of the reader of the wildcard's data set."""
     return lambda wildcards: digest(script, datasets=dataset("reader")(wildcards))

@@ -16,14 +16,7 @@ rule check_network:
         **of_dataset("channels"),
         network=define("networks"),
         needs=of_job(studies.needs),
-        code=lambda wildcards: digest(
-            "check_network",
-            networks=define("networks")(wildcards)["method"],
-            explainers=[
-                explainer["method"]
-                for explainer in studies.needs(config, *wildcards)["explainers"]
-            ],
-        ),
+        code=check_code("check_network"),
     script:
         "../scripts/check_network.py"
 

@@ -73,6 +73,7 @@ def test_channels_are_free(env):
 DIGESTS = {
     "digest": [],
     "code": [],
+    "check_code": ["networks", "explainers"],
     "read_code": ["datasets"],
     "segment_code": ["segmenters", "views"],
     "score_code": ["metrics", "views", "segmenters"],
