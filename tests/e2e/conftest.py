@@ -1,4 +1,4 @@
-"""Running the study as a user does: the demo once, and a reduced demo once, for all tests."""
+"""Running the study as a user does: the demo once, for all tests."""
 
 import contextlib
 import os
@@ -13,10 +13,6 @@ from pathlib import Path
 import pytest
 
 DEMO = "config/overlays/demo.yaml"
-OVERLAYS = (DEMO, "tests/e2e/reduced.yaml")
-# A table of each kind of scores and tests: what is reduced to them has no other parts.
-TABLES = ("explainseg_ablation", "explainseg_instances", "segx_alignment", "segu_certainty")
-TARGETS = [f"results/tables/{name}.csv" for name in TABLES]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -54,7 +50,7 @@ def run_study(checkout: Path) -> Callable[..., str]:
 
 @pytest.fixture(scope="session")
 def house(checkout, tmp_path_factory) -> Path:
-    """Return a copy of all files of the repository, from which `demo` and `reduced` are run."""
+    """Return a copy of all files of the repository, from which `demo` is run."""
     folder = tmp_path_factory.mktemp("house")
     listed = subprocess.run(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"],
@@ -87,14 +83,6 @@ def demo(run_study, house, traced, tmp_path_factory) -> Path:
         "SEGXAI_ROOT": str(house),
     }
     run_study(folder, DEMO, root=house, **variables)
-    return folder / "results"
-
-
-@pytest.fixture(scope="session")
-def reduced(run_study, house, tmp_path_factory) -> Path:
-    """Run the reduced demo to some of its tables and return its results."""
-    folder = tmp_path_factory.mktemp("reduced")
-    run_study(folder, *OVERLAYS, root=house, targets=TARGETS)
     return folder / "results"
 
 

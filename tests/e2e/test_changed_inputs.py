@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 
 from segxai.networks.network import build_network
 from segxai.workflow.plugins import resolve
-from tests.e2e.conftest import OVERLAYS, jobs
+from tests.e2e.conftest import DEMO, jobs
 from tests.planning import ROOT, snakemake
 from tests.workflow.test_config import read_config
 
@@ -49,16 +49,16 @@ def trained(run_study, tmp_path_factory):
     for number in range(24):
         write_image(folder / f"clinic/images/{number:02d}.png", number)
         write_image(folder / f"clinic/masks/{number:02d}.png", number)
-    definition = resolve(read_config(*OVERLAYS))["networks"][NETWORK]
+    definition = resolve(read_config(DEMO))["networks"][NETWORK]
     save_file(build_network(definition, 2, 3, 0).state_dict(), folder / "body.safetensors")
     (folder / "own.yaml").write_text(yaml.safe_dump(CONFIG), encoding="utf-8")
-    run_study(folder, *OVERLAYS, folder / "own.yaml", targets=TARGETS)
+    run_study(folder, DEMO, folder / "own.yaml", targets=TARGETS)
     return folder
 
 
 def planned(folder) -> dict:
     """Jobs that the same command would run now, by rule."""
-    files = [*(ROOT / name for name in OVERLAYS), folder / "own.yaml"]
+    files = [ROOT / DEMO, folder / "own.yaml"]
     plan = snakemake("-n", "--directory", folder, "--configfile", *files, "--", *TARGETS)
     assert plan.returncode == 0, plan.stdout
     assert "Traceback" not in plan.stdout

@@ -1,4 +1,4 @@
-"""The reduced demo again: elsewhere, byte for byte, and after an interruption."""
+"""The demo again: elsewhere, byte for byte, and after an interruption."""
 
 import shutil
 import subprocess
@@ -6,10 +6,16 @@ import subprocess
 import pandas as pd
 import pytest
 
-from tests.e2e.conftest import OVERLAYS, TARGETS, jobs
+from tests.e2e.conftest import DEMO, jobs
 
 pytestmark = pytest.mark.study
 
+# Of each study what its chain ends in: tables of maps, masks of the longest chain and their scores.
+TARGETS = [
+    "results/tables/segx_alignment.csv",
+    "results/tables/segu_certainty.csv",
+    "results/scores/overlap/phantom-lesions/vit-tiny-phantom/integrated-gradients/xai-ncut-crf/seed-1.csv",
+]
 SAME = ("*.npy", "*.csv", "*.safetensors", "*.md", "*.tex")
 # What differs by its nature: an attribution's cost, and the job that it is from.
 OWN = {"maps": ["seconds", "peak_bytes"], "targets": ["shard"]}
@@ -46,30 +52,29 @@ def locale(tmp_path_factory) -> dict[str, str]:
     return {"LOCPATH": str(folder), "LC_ALL": name}
 
 
-def test_results_depend_on_nothing_but_the_study(run_study, house, reduced, locale, tmp_path):
-    """Other cores, shards, folders, locale, zone, no home: the same maps, masks, weights, tables.
+def test_results_depend_on_nothing_but_the_study(run_study, house, demo, locale, tmp_path):
+    """Other threads, shards, folders, locale, zone, no home: the same maps, masks, weights, tables.
 
     Names of folders hold what Python, a shell and Snakemake read as their own.
     """
-    overlay = tmp_path / "one-shard.yaml"
-    overlay.write_text("shard_size: 64\n")
+    overlay = tmp_path / "shards.yaml"
+    overlay.write_text("shard_size: 64\nthreads: {train: 2, explain: 2, segment: 2}\n")
     checkout = shutil.copytree(house, tmp_path / "a {} in 'a place' #1 %s")
     folder = tmp_path / 'a "run" {x}'
     elsewhere = {"cwd": tmp_path, "TZ": "Pacific/Kiritimati", **locale}
     # Not even root can write there. Snakemake itself needs a cache.
     elsewhere |= {"HOME": "/dev/null", "XDG_CACHE_HOME": str(tmp_path / "cache")}
-    said = run_study(
-        folder, *OVERLAYS, overlay, cores=1, root=checkout, targets=TARGETS, **elsewhere
-    )
-    # One shard of each explainer instead of two.
-    assert jobs(said)["explain"] == 2
-    assert compare(reduced, folder / "results") > 60
+    said = run_study(folder, DEMO, overlay, root=checkout, targets=TARGETS, **elsewhere)
+    # Two shards of each explainer instead of one.
+    assert jobs(said)["explain"] == 6
+    assert compare(folder / "results", demo) > 40
 
 
-def test_interrupted_study_continues(run_study, house, reduced, tmp_path):
+def test_interrupted_study_continues(run_study, house, demo, tmp_path):
     """Stopped after one of two shards, the study makes the other and what follows, and no more."""
-    folder = shutil.copytree(reduced.parent, tmp_path / "interrupted")
-    results = folder / "results"
+    folder = shutil.copytree(demo.parent, tmp_path / "interrupted")
+    results, overlay = folder / "results", tmp_path / "shards.yaml"
+    overlay.write_text("shard_size: 64\n")
     cell = "phantom-findings/resnet-tiny-phantom/gradcam/seed-1"
     table, maps = results / "tables/segx_alignment.csv", results / f"maps/{cell}.npy"
     missing = [maps, maps.with_suffix(".csv"), table, results / f"scores/alignment/{cell}.csv"]
@@ -77,8 +82,8 @@ def test_interrupted_study_continues(run_study, house, reduced, tmp_path):
     for file in missing:
         file.unlink()
     study = {"root": house, "targets": [f"results/maps/{cell}/0.npy"]}
-    run_study(folder, *OVERLAYS, options=["--notemp"], **study)
-    said = run_study(folder, *OVERLAYS, **study | {"targets": TARGETS[2:3]})
+    run_study(folder, DEMO, overlay, options=["--notemp"], **study)
+    said = run_study(folder, DEMO, overlay, **study | {"targets": TARGETS[:1]})
     assert jobs(said) == {"explain": 1, "gather_maps": 1, "score_maps": 1, "make_table": 1}
     assert all(file.is_file() for file in missing)
     assert [file.read_bytes() for file in (table, maps)] == before

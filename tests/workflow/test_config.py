@@ -17,7 +17,7 @@ KVASIR = "config/overlays/kvasir-subset.yaml"
 OVERLAYS = [
     [],
     [DEMO],
-    [DEMO, "tests/e2e/reduced.yaml"],
+    [DEMO, "tests/survival/reduced.yaml"],
     [DEMO, "tests/cluster/small.yaml"],
     [KVASIR],
     [KVASIR, "config/overlays/samples.yaml"],
