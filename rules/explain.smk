@@ -110,6 +110,7 @@ rule explain:
     params:
         **NETWORK,
         explainer=define("explainers"),
+        selections=of_explainer,
         code=code("explain", "networks", "explainers"),
     script:
         "../scripts/explain.py"

@@ -45,6 +45,23 @@ def precision_check(wildcards):
     return "results/precision/{dataset}/{network}/{explainer}/seed-{seed}.json".format(**wildcards)
 
 
+def of_explainer(wildcards):
+    """Which images the selected studies explain by the wildcards' network and explainer."""
+    return studies.selections(config, *(wildcards[k] for k in ("dataset", "network", "explainer")))
+
+
+def asked_about(part, *names):
+    """Params of a job that asks the network what metrics read: which images, and how."""
+    return {
+        "selections": lambda wildcards: studies.selections(
+            studies.reading(config, part), *(wildcards[name] for name in names)
+        ),
+        "removals": lambda wildcards: studies.read_of_network(
+            config, part, *(wildcards[name] for name in names)
+        ),
+    }
+
+
 def shards(pattern):
     """Files of all shards of the wildcard's data set, in order."""
     return lambda wildcards: collect(
@@ -132,7 +149,30 @@ def compared(wildcards):
         files = pair("masks", stem, "segmentation", "segmentation_rows")
     if any(request["reference"] == "marker" for request in requested(wildcards)):
         files["markers"] = f"results/data/{wildcards.dataset}/markers.npy"
+    read = {part for request in requested(wildcards) for part in parts_read(request)}
+    own = f"{wildcards.dataset}/{wildcards.network}"
+    if "curves" in read:
+        stem = f"{own}/{wildcards.explainer}/seed-{wildcards.seed}"
+        files |= pair("curves", stem, "curves", "curve_rows")
+    if "responses" in read:
+        files |= pair("responses", f"{own}/seed-{wildcards.seed}", "falls", "fall_rows")
     return files
+
+
+def read_for_scores(part, *names):
+    """What the network was asked for a score file that reads it; nothing for other files."""
+
+    def of_job(wildcards):
+        read = {name for request in requested(wildcards) for name in parts_read(request)}
+        own = (wildcards[name] for name in names)
+        return studies.read_of_network(config, part, *own) if part in read else []
+
+    return of_job
+
+
+def parts_read(request):
+    """What the metric of a request reads."""
+    return about("metrics", request["metric"]["method"])["reads"]
 
 
 def scope_of(wildcards):

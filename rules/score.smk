@@ -1,6 +1,100 @@
 """Scores: results/scores/{family}/{dataset}, one tidy row per target or image and measure."""
 
 
+rule remove_pixels:
+    """What a network says while images lose their pixels in the order of the maps of one shard."""
+    input:
+        **TRAINED,
+        samples="results/data/{dataset}/samples.csv",
+        targets="results/targets/{dataset}/{network}/seed-{seed}.csv",
+        maps="results/maps/{dataset}/{network}/{explainer}/seed-{seed}.npy",
+        map_rows="results/maps/{dataset}/{network}/{explainer}/seed-{seed}.csv",
+    output:
+        curves=temp("results/curves/{dataset}/{network}/{explainer}/seed-{seed}/{shard}.npy"),
+        rows=temp("results/curves/{dataset}/{network}/{explainer}/seed-{seed}/{shard}.csv"),
+    log:
+        "logs/remove_pixels/{dataset}/{network}/{explainer}/seed-{seed}/{shard}.log",
+    benchmark:
+        "benchmarks/remove_pixels/{dataset}/{network}/{explainer}/seed-{seed}/{shard}.tsv"
+    conda:
+        env("torch")
+    threads: config["threads"]["explain"]
+    resources:
+        gpu=1,
+    params:
+        **NETWORK,
+        **asked_about("curves", "dataset", "network", "explainer"),
+        code=code("remove_pixels", "networks"),
+    script:
+        "../scripts/remove_pixels.py"
+
+
+rule gather_curves:
+    """The curves of all shards in one file, in the order of the targets."""
+    input:
+        arrays=shards("results/curves/{dataset}/{network}/{explainer}/seed-{seed}/{shard}.npy"),
+        tables=shards("results/curves/{dataset}/{network}/{explainer}/seed-{seed}/{shard}.csv"),
+    output:
+        array="results/curves/{dataset}/{network}/{explainer}/seed-{seed}.npy",
+        table="results/curves/{dataset}/{network}/{explainer}/seed-{seed}.csv",
+    log:
+        "logs/gather_curves/{dataset}/{network}/{explainer}/seed-{seed}.log",
+    benchmark:
+        "benchmarks/gather_curves/{dataset}/{network}/{explainer}/seed-{seed}.tsv"
+    conda:
+        env("data")
+    params:
+        code=digest("gather_shards"),
+    script:
+        "../scripts/gather_shards.py"
+
+
+rule remove_squares:
+    """How much the scores of one shard fall without sets of squares, the same for every map."""
+    input:
+        **TRAINED,
+        samples="results/data/{dataset}/samples.csv",
+        targets="results/targets/{dataset}/{network}/seed-{seed}.csv",
+    output:
+        falls=temp("results/responses/{dataset}/{network}/seed-{seed}/{shard}.npy"),
+        rows=temp("results/responses/{dataset}/{network}/seed-{seed}/{shard}.csv"),
+    log:
+        "logs/remove_squares/{dataset}/{network}/seed-{seed}/{shard}.log",
+    benchmark:
+        "benchmarks/remove_squares/{dataset}/{network}/seed-{seed}/{shard}.tsv"
+    conda:
+        env("torch")
+    threads: config["threads"]["explain"]
+    resources:
+        gpu=1,
+    params:
+        **NETWORK,
+        **asked_about("responses", "dataset", "network"),
+        code=code("remove_squares", "networks"),
+    script:
+        "../scripts/remove_squares.py"
+
+
+rule gather_responses:
+    """The responses of all shards in one file, in the order of the targets."""
+    input:
+        arrays=shards("results/responses/{dataset}/{network}/seed-{seed}/{shard}.npy"),
+        tables=shards("results/responses/{dataset}/{network}/seed-{seed}/{shard}.csv"),
+    output:
+        array="results/responses/{dataset}/{network}/seed-{seed}.npy",
+        table="results/responses/{dataset}/{network}/seed-{seed}.csv",
+    log:
+        "logs/gather_responses/{dataset}/{network}/seed-{seed}.log",
+    benchmark:
+        "benchmarks/gather_responses/{dataset}/{network}/seed-{seed}.tsv"
+    conda:
+        env("data")
+    params:
+        code=digest("gather_shards"),
+    script:
+        "../scripts/gather_shards.py"
+
+
 rule score_maps:
     """What one family of metrics measures of each explained target."""
     input:
@@ -27,6 +121,8 @@ rule score_maps:
         classes=dataset("classes"),
         scope=scope_of,
         labels=labels_of,
+        removals=read_for_scores("curves", "dataset", "network", "explainer"),
+        fills=read_for_scores("responses", "dataset", "network"),
         code=score_code("score_maps"),
     script:
         "../scripts/score_maps.py"

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import torch
 
+from segxai.datasets.selection import targets_of
 from segxai.explain.maps import COLUMNS, is_constant, pack
 from segxai.explain.stream import bound_explainer, target_requests
 from segxai.images.arrays import npy_rows, read_array
@@ -18,14 +19,13 @@ from segxai.networks.network import Network
 
 
 def main(
-    samples, images, statistics, weights, card, targets, network, explainer, channels, seed, shard,
-    threads, maps, rows,
+    samples, images, statistics, weights, card, targets, network, explainer, channels, selections,
+    seed, shard, threads, maps, rows,
     precision_check=None,
 ):  # fmt: skip
     device = torch_device(threads)
     table, pixels = read_rows(samples), read_array(images)
-    asked = read_rows(targets)
-    asked = asked[asked.shard == shard]
+    asked = targets_of(shard, read_rows(targets), table, selections)
     loaded = Network.load(weights, card, statistics, network, len(channels), device)
     if precision_check:
         loaded = replace(loaded, precision=read_facts(precision_check)["used"])

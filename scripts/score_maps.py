@@ -21,18 +21,20 @@ from segxai.metrics.scoring import (
     places,
     tidy,
 )
+from segxai.metrics.squares import Response, square_sets
 from segxai.segmenters.writing import mask_key
 
 
 def main(
     targets, samples, maps, rows, truth, outlines, requests, cell, seed, classes, scores, threads,
     scope="union", segmentation=None, segmentation_rows=None, markers=None, predictions=None,
-    labels=None,
+    labels=None, curves=None, curve_rows=None, removals=(), falls=None, fall_rows=None, fills=(),
 ):  # fmt: skip
     table = read_rows(targets)
     if labels is not None:
         table = table[table.label.isin(labels)]
     attributions = read_maps(maps, rows)
+    table = table[table.target_id.isin(attributions.table.target_id)]
     explained = places(table.target_id, attributions.table.target_id, rows)
     table = table.assign(constant=attributions.table.constant.to_numpy()[explained])
     truths = read_masks(truth, outlines, read_rows(samples))
@@ -42,6 +44,9 @@ def main(
         explained,
         segmentations(segmentation, segmentation_rows, table),
         probabilities(predictions, table, classes),
+        removal_curves(curves, curve_rows, table, removals),
+        square_responses(falls, fall_rows, table, fills, seed),
+        attributions.table.iloc[explained].to_dict("records"),
         strict=True,
     )
     items = (
@@ -51,16 +56,17 @@ def main(
             references=references(truths, marker, target, scope),
             segmentation=mask,
             seed=image_seed(seed, target.image_id),
-            confidence={"segmentation_confidence": confidence, **given},
+            known={"segmentation_confidence": confidence, "facts": facts, **given, **curve, **fall},
         )
-        for target, place, (mask, confidence), given in parts
+        for target, place, (mask, confidence), given, curve, fall, facts in parts
     )
     plan = Plan(requests)
     work = partial(measure_map, plan=plan)
     measured = list(map_images(work, items, len(table), threads, "maps scored"))
     result = tidy(table[KNOWN], measured, plan, seed=seed, **cell)
-    # A score without a view is of no map.
-    result = result.assign(constant=result.constant.where(result.view != ""))
+    # Other scores say nothing of a map's contrast.
+    of_map = (result.view != "") | result.metric.isin(plan.of_maps)
+    result = result.assign(constant=result.constant.where(of_map))
     write_table(scores, result)
     log_scores(result, len(table), "maps")
 
@@ -88,6 +94,35 @@ def segmentations(masks, rows, targets):
         if mask.ndim == 3:
             mask, confidence = mask[channel], f"confidence_{channel}"
         yield mask.astype(bool), table[confidence].iat[place] if confidence in table else np.nan
+
+
+def removal_curves(curves, rows, targets, removals):
+    """Yield the curves of each target by fill and steps."""
+    if curves is None:
+        yield from [{}] * len(targets)
+        return
+    stored = rows_by_target(curves, rows)
+    for name in targets.target_id:
+        parts = zip(removals, stored.get(name, ()), strict=name in stored)
+        known = ((r["fill"], r["steps"], r["scale"], c) for r, c in parts)
+        yield {"curves": {(f, k, scale): c[:, : k + 1] for f, k, scale, c in known}}
+
+
+def square_responses(falls, rows, targets, fills, seed):
+    """Yield how each target responds to the removal of squares, by fill."""
+    if falls is None:
+        yield from [{}] * len(targets)
+        return
+    stored = rows_by_target(falls, rows)
+    for name, image in zip(targets.target_id, targets.image_id, strict=True):
+        sets = square_sets(image_seed(seed, image))
+        parts = zip(fills, stored.get(name, ()), strict=name in stored)
+        yield {"responses": {fill["fill"]: Response(sets, part) for fill, part in parts}}
+
+
+def rows_by_target(array, rows):
+    """Rows of an array by target; other studies explain more targets than were asked about."""
+    return dict(zip(read_rows(rows).target_id, read_array(array), strict=True))
 
 
 def probabilities(predictions, targets, classes):

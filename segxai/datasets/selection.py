@@ -44,6 +44,17 @@ def _selected(
     return rows[choose_subset(some.image_id, strata, images, seed)]
 
 
+def targets_of(
+    shard: int, targets: pd.DataFrame, samples: pd.DataFrame, selections: Sequence[dict]
+) -> pd.DataFrame:
+    """Targets of one shard whose images are in some selections, see :func:`chosen_rows`.
+
+    Other studies may list more images, for other methods.
+    """
+    chosen = samples.image_id.iloc[chosen_rows(samples, selections)]
+    return targets[(targets.shard == shard) & targets.image_id.isin(chosen)]
+
+
 def count_outlines(
     samples: pd.DataFrame, split: str | None, selections: Sequence[dict] | None
 ) -> dict[str, int]:

@@ -1,8 +1,11 @@
 """What a metric is given: one map or mask, and what it is compared with."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+
+from segxai.metrics.squares import Response
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,15 @@ class Case:
         Index of the explained class.
     segmentation_confidence : float in 0…1
         The segmenter's own confidence in its mask; NaN where it has none.
+    attribution : ndarray of shape (h, w), float32, optional
+        The signed attribution, summed over channels, at the network's resolution.
+    curves : dict of (str, int, str) to ndarray of shape (2, steps + 1), optional
+        By fill, steps and scale: logit or probability of the target along deletion and insertion of
+        the pixels in the attribution's order.
+    responses : dict of str to segxai.metrics.squares.Response, optional
+        By fill: how much the target's logit falls without sets of squares.
+    facts : mapping, optional
+        Of the attribution: ``completeness_error, gradients, forwards, seconds, peak_bytes``.
     """
 
     view: np.ndarray | None = None
@@ -44,3 +56,7 @@ class Case:
     thresholds: np.ndarray | None = None
     label: int | None = None
     segmentation_confidence: float = np.nan
+    attribution: np.ndarray | None = None
+    curves: Mapping[tuple[str, int, str], np.ndarray] | None = None
+    responses: Mapping[str, Response] | None = None
+    facts: Mapping[str, float] | None = None

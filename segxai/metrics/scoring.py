@@ -51,6 +51,11 @@ class Plan:
         # Segmentations that are made of the truth.
         self.segmenters = _functions("segmenters", made, "segment")
         self.refining = {name for name, d in views.items() if _reads("views", d, "segmentation")}
+        self.of_maps = {
+            name
+            for name, definition in metrics.items()
+            if any(_reads("metrics", definition, part) for part in ("attribution", "curves"))
+        }
         self.of_absence = {n for n, d in metrics.items() if _reads("metrics", d, "absence")}
         self.requests = [
             Measured(
@@ -78,8 +83,9 @@ class Explained:
     segmentation : ndarray of shape (H, W), bool, optional
     seed : int
         Of the image.
-    confidence : dict
-        Of the cases: probabilities, thresholds, label, segmentation_confidence.
+    known : dict
+        Further fields of its cases: what the network says of the image, and how it responds to
+        changes of it.
     """
 
     stored: StoredMap
@@ -87,7 +93,7 @@ class Explained:
     references: Mapping[str, np.ndarray | None]
     segmentation: np.ndarray | None
     seed: int
-    confidence: Mapping[str, object]
+    known: Mapping[str, object]
 
 
 def measure_map(explained: Explained, plan: Plan) -> dict[Measured, float]:
@@ -124,7 +130,8 @@ def measure_map(explained: Explained, plan: Plan) -> dict[Measured, float]:
             reference = mask
         refined = asked.segmenter if asked.view in plan.refining else ""
         view = shown(asked.view, refined) if asked.view else {}
-        case = Case(mask=mask, reference=reference, **view, **explained.confidence)
+        own = explained.known | {"attribution": explained.stored.signed}
+        case = Case(mask=mask, reference=reference, **view, **own)
         return _measure(case, asked, plan)
 
     values = {}

@@ -14,6 +14,8 @@ from segxai.workflow.plugins import about, network_body, network_task
 UNKNOWN_COUNT = 640
 # Keys of what is measured.
 MEASURE = ["metric", "view", "reference"]
+# Settings of a metric that say how the network is asked.
+ASKED = ("fill", "steps", "scale")
 
 
 def selected(config: dict) -> dict[str, dict]:
@@ -205,6 +207,41 @@ def requests(config: dict, family: str, dataset: str, path: str) -> list[dict]:
     return chosen
 
 
+def read_of_network(
+    config: dict, part: str, dataset: str, network: str, explainer: str | None = None
+) -> list[dict]:
+    """What metrics of maps ask the network for: their `ASKED`, each once.
+
+    Parameters
+    ----------
+    part : str
+        ``curves``, which follow the map of one `explainer`, or ``responses``, which follow none.
+    """
+    asked = set()
+    for study in selected(reading(config, part)).values():
+        paths = (pair for pair in explained(config, study) if explainer in (None, pair[1]))
+        if dataset not in study["datasets"] or network not in {own for own, _ in paths}:
+            continue
+        for measure in chain.from_iterable(map(measures, study["scores"].values())):
+            metric = config["metrics"][measure["metric"]]
+            if part in about("metrics", metric["method"])["reads"]:
+                asked.add(tuple((key, metric[key]) for key in ASKED if key in metric))
+    return [dict(settings) for settings in sorted(asked)]
+
+
+def reading(config: dict, part: str) -> dict:
+    """The configuration with those selected studies alone whose metrics of maps read a part."""
+    names = [
+        name
+        for name, study in selected(config).items()
+        for family in study["scores"].values()
+        if family["of"] == "maps"
+        for measure in measures(family)
+        if part in about("metrics", config["metrics"][measure["metric"]]["method"])["reads"]
+    ]
+    return {**config, "run": [*dict.fromkeys(names)]}
+
+
 def untitled(definition: dict) -> dict:
     """A definition without what only tables and figures need: another title reruns no job."""
     return {name: value for name, value in definition.items() if name not in ("title", "role")}
@@ -335,14 +372,17 @@ def figures(config: dict) -> dict[str, dict]:
     return known
 
 
-def selections(config: dict, dataset: str, network: str | None = None) -> list[dict]:
+def selections(
+    config: dict, dataset: str, network: str | None = None, explainer: str | None = None
+) -> list[dict]:
     """Which images of a data set the selected studies explain, of one network or of all.
 
     A selection has ``split`` (None for all), ``images`` (a number, None for all) and ``seed``.
     """
     chosen = {}
     for study in selected(config).values():
-        if dataset in study["datasets"] and network in (None, *study["networks"]):
+        known = explainer in (None, *study["explainers"])
+        if known and dataset in study["datasets"] and network in (None, *study["networks"]):
             images = study["images"]
             images = images.get(dataset) if isinstance(images, dict) else images
             seed = config["datasets"][dataset]["split"]["seed"]

@@ -1,6 +1,6 @@
 """Every metric keeps what it promises; overlap against closed forms and a reference."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
@@ -12,14 +12,18 @@ from torchmetrics.functional.classification import binary_f1_score, binary_jacca
 from segxai.metrics.case import Case
 from segxai.metrics.overlap import dice, iou
 from segxai.metrics.scoring import Plan, measure_mask
+from segxai.metrics.squares import Response, square_sets
 from segxai.workflow.plugins import about, load, methods
 
 METRICS = methods("metrics")
 READ = {name: {*about("metrics", name)["reads"]} for name in METRICS}
 OF_MAPS = [name for name in METRICS if "view" in READ[name]]
+LOCATING = [name for name in OF_MAPS if "reference" in READ[name]]
 COMPARING = [name for name in METRICS if READ[name] & {"reference", "instances"}]
 
 FALSE_POSITIVES = ("false_positive", "false_positive_area")
+
+FACTS = ("completeness_error", "gradients", "forwards", "seconds", "peak_bytes")
 
 masks = arrays(bool, (3, 6, 5))
 
@@ -107,6 +111,10 @@ def random_case(seed: int) -> Case:
         thresholds=np.array([0.4, np.nan, 0.5]) if seed % 3 else np.full(3, np.nan),
         label=2,
         segmentation_confidence=rng.random(),
+        attribution=rng.normal(size=(16, 16)),
+        curves={("blur", 28, "probability"): rng.random((2, 29))},
+        responses={"blur": Response(square_sets(seed), rng.normal(size=100))},
+        facts=dict.fromkeys(FACTS, rng.random()),
     )
 
 
@@ -115,18 +123,25 @@ def test_a_metric_says_what_it_is(method):
     """Direction, range and what is read are of the known kinds; several values have names."""
     said = about("metrics", method)
     assert said["direction"] in ("higher", "lower", "none")
-    assert said["range"][0] < said["range"][1]
-    of_case = {"view", "mask", "reference", "instances", "probabilities", "segmentation"}
+    low, high = said["range"]
+    assert low is None or high is None or low < high
+    of_case = {field.name for field in fields(Case)} | {"segmentation"}
     assert READ[method] and READ[method] <= of_case | {"absence"}
     assert said["undefined"].endswith(".")
     assert list(measure(method, random_case(0))) == said.get("names", [method])
+
+
+def limits(method: str) -> tuple[float, float]:
+    """Range that a metric promises; None is open."""
+    low, high = about("metrics", method)["range"]
+    return -np.inf if low is None else low, np.inf if high is None else high
 
 
 @pytest.mark.parametrize("method", METRICS)
 @pytest.mark.parametrize("seed", range(6))
 def test_a_metric_stays_in_its_range(method, seed):
     """Every value of a random case is a defined float in the range that the metric promises."""
-    low, high = about("metrics", method)["range"]
+    low, high = limits(method)
     case = random_case(seed)
     for value in measure(method, case).values():
         assert type(value) is float
@@ -150,7 +165,7 @@ def test_only_the_shape_of_a_map_counts(method):
     assert measure(method, scaled) == pytest.approx(measure(method, case), rel=1e-12)
 
 
-@pytest.mark.parametrize("method", OF_MAPS)
+@pytest.mark.parametrize("method", LOCATING)
 def test_a_metric_of_maps_prefers_the_truth(method):
     """The truth as a map scores at least a random map, and this at least the inverse."""
     truth = np.zeros((40, 40), np.uint8)
@@ -161,7 +176,7 @@ def test_a_metric_of_maps_prefers_the_truth(method):
     )
     sign = {"higher": 1, "lower": -1}[about("metrics", method)["direction"]]
     assert sign * best >= sign * middle >= sign * worst
-    assert best == pytest.approx(about("metrics", method)["range"][1 if sign > 0 else 0])
+    assert best == pytest.approx(limits(method)[1 if sign > 0 else 0])
 
 
 def test_an_empty_reference_has_a_size():
