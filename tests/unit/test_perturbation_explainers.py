@@ -1,0 +1,108 @@
+"""Explainers that remove parts of the input, against closed forms and enumeration."""
+
+import pytest
+import torch
+
+from segxai.explain.stream import Attribution, Request
+from segxai.explain.target import Label
+from segxai.explainers import occlusion
+from segxai.job.log import InputError
+from segxai.networks.network import Network
+from tests.unit.toy_networks import CPU, Scored, frozen, generator, images, timm_network
+
+WEIGHTS = images(1, 40)[0]
+IMAGE = images(1, 41)[0]
+
+
+def additive(x: torch.Tensor) -> torch.Tensor:
+    """F(x) = w·x."""
+    return (x.double() * WEIGHTS).sum(dim=(1, 2, 3)).float()
+
+
+def explain(method, network: Network, inputs: torch.Tensor = IMAGE, **settings) -> Attribution:
+    """Explain one input by a method, with defaults for what is not set."""
+    known = {name: setting["default"] for name, setting in method.ABOUT["settings"].items()}
+    request = Request(inputs, Label(0), generator(1))
+    (found,) = method.explain(network, [request], **known | settings)
+    return found
+
+
+@pytest.mark.parametrize("fill", ["black", "mean"])
+def test_occlusion_of_single_pixels_is_exact_where_pixels_add_up(fill):
+    """For F(x) = w·x and windows of one pixel it is Σ over channels of w (x − b)."""
+    found = explain(occlusion, frozen(additive), window=1, stride=1, fill=fill)
+    expected = (WEIGHTS * (IMAGE - {"black": -2.0, "mean": 0.0}[fill])).sum(dim=0)
+    torch.testing.assert_close(found.values[0], expected, rtol=1e-3, atol=1e-4)
+    assert (found.gradients, found.forwards) == (0, 32 * 32 + 1)
+
+
+def test_occlusion_is_the_mean_over_the_windows_that_cover_a_pixel():
+    """Windows of 12 px at 0, 8, 16 and at the border, 20: the definition, pixel by pixel."""
+    found = explain(occlusion, frozen(additive), window=12, stride=8, fill="mean")
+    contributions = (WEIGHTS * IMAGE).sum(dim=0)
+    for row, column in [(0, 0), (9, 9), (17, 21), (31, 12), (31, 31)]:
+        covering = [
+            contributions[top : top + 12, left : left + 12].sum()
+            for top in (0, 8, 16, 20)
+            for left in (0, 8, 16, 20)
+            if top <= row < top + 12 and left <= column < left + 12
+        ]
+        expected = torch.stack(covering).mean().item()
+        assert found.values[0, row, column] == pytest.approx(expected, rel=1e-3, abs=1e-3)
+    assert found.forwards == 17
+
+
+def test_occlusion_of_224_px_takes_170_passes():
+    """Windows of 32 px every 16 px: 13 × 13, and the image."""
+    network = frozen(lambda x: x.mean(dim=(1, 2, 3)), 224)
+    assert explain(occlusion, network, images(1, 2, 224)[0]).forwards == 170
+
+
+def test_occlusion_leaves_tokens_out():
+    """A window of one patch: what the logit loses when the blocks are run without its token."""
+    arguments = {"img_size": 32, "patch_size": 8, "embed_dim": 24, "depth": 2, "num_heads": 3}
+    network = frozen(timm_network("vit_tiny_patch16_224", 4, arguments=arguments))
+    found = explain(occlusion, network, window=8, stride=8, fill="tokens")
+    tokens = found.values[0].view(4, 8, 4, 8)
+    assert torch.equal(tokens, tokens[:, :1, :, :1].expand(4, 8, 4, 8))
+    module = network.module
+    with torch.no_grad():
+        x = module._pos_embed(module.patch_embed(IMAGE[None]))
+        less = [torch.cat([x[:, :token], x[:, token + 1 :]], dim=1) for token in range(1, 17)]
+        whole, *removed = (
+            module.forward_head(module.norm(module.blocks(v)))[0, 0] for v in [x, *less]
+        )
+    expected = whole - torch.stack(removed)
+    assert expected.abs().max() > 1e-3
+    torch.testing.assert_close(tokens[:, 0, :, 0].flatten(), expected, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize(
+    ("settings", "remedy"),
+    [
+        ({"window": 8, "stride": 9}, "set `stride` to `window` or less"),
+        ({"window": 32}, "of 32 px; set a smaller `window`"),
+        ({"window": 8, "stride": 8, "fill": "tokens"}, "occlusion .* plain vision transformer"),
+    ],
+)
+def test_occlusion_refuses_what_it_cannot_do(settings, remedy):
+    """Pixels that are passed over, windows as large as the input, tokens of a CNN."""
+    with pytest.raises(InputError, match=remedy):
+        explain(occlusion, frozen(timm_network("resnet10t")), **settings)
+
+
+@pytest.mark.parametrize("method", [occlusion])
+@pytest.mark.parametrize("channels", [1, 4])
+def test_images_of_any_channels_and_constant_ones_are_explained(method, channels):
+    """Grey or four channels, at random or constant: finite maps, and none of a constant network."""
+    module = Scored(lambda x: x.mean(dim=(1, 2, 3)))
+    network = Network(module, "classify", 32, [0.4] * channels, [0.2] * channels, CPU)
+    settings = {"window": 16, "segments": 6, "passes": 20, "fill": "black"}
+    known = {name: value for name, value in settings.items() if name in method.ABOUT["settings"]}
+    random = torch.randn(channels, 32, 32, generator=generator(12))
+    black = network.black()[0]
+    for inputs in (random, torch.full_like(random, 1.5)):
+        found = explain(method, network, inputs, **known)
+        assert found.values.shape == (1, 32, 32)
+        assert found.values.isfinite().all() and found.values.any()
+    assert not explain(method, network, black, **known).values.any()
