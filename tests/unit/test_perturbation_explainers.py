@@ -1,11 +1,13 @@
 """Explainers that remove parts of the input, against closed forms and enumeration."""
 
+import numpy as np
 import pytest
 import torch
 
 from segxai.explain.stream import Attribution, Request
+from segxai.explain.superpixels import superpixels
 from segxai.explain.target import Label
-from segxai.explainers import occlusion
+from segxai.explainers import lime, occlusion
 from segxai.job.log import InputError
 from segxai.networks.network import Network
 from tests.unit.toy_networks import CPU, Scored, frozen, generator, images, timm_network
@@ -25,6 +27,21 @@ def explain(method, network: Network, inputs: torch.Tensor = IMAGE, **settings) 
     request = Request(inputs, Label(0), generator(1))
     (found,) = method.explain(network, [request], **known | settings)
     return found
+
+
+def superpixel_game(game, segments: int = 12) -> tuple[Network, torch.Tensor]:
+    """Give a network that plays a game of which superpixels of `IMAGE` are black, and their labels.
+
+    `game` maps what is kept (B, n) to values (B,).
+    """
+    labels = superpixels(frozen(additive), IMAGE, segments)
+    first = [int((labels.flatten() == label).nonzero()[0]) for label in labels.unique()]
+    return frozen(lambda x: game((x[:, 0].flatten(1)[:, first] != -2).float())), labels
+
+
+def per_superpixel(found: Attribution, labels: torch.Tensor) -> torch.Tensor:
+    """Sums (n,) of a map over superpixels."""
+    return torch.zeros(int(labels.max()) + 1).index_add(0, labels.flatten(), found.values.flatten())
 
 
 @pytest.mark.parametrize("fill", ["black", "mean"])
@@ -91,7 +108,49 @@ def test_occlusion_refuses_what_it_cannot_do(settings, remedy):
         explain(occlusion, frozen(timm_network("resnet10t")), **settings)
 
 
-@pytest.mark.parametrize("method", [occlusion])
+def test_lime_of_a_function_linear_in_superpixels_is_exact():
+    """Coefficients without a ridge, whatever the kernel; with one they are smaller."""
+    weights = torch.randn(30, generator=generator(3))
+    network, labels = superpixel_game(lambda kept: 5 + kept @ weights[: kept.shape[1]])
+    expected = weights[: int(labels.max()) + 1]
+    assert len(expected) > 5
+    found = explain(lime, network, segments=12, fill="black", ridge=0, passes=60)
+    torch.testing.assert_close(per_superpixel(found, labels), expected, atol=1e-4, rtol=0)
+    assert (found.gradients, found.forwards) == (0, 60)
+    ridged = explain(lime, network, segments=12, fill="black", passes=60)
+    assert per_superpixel(ridged, labels).norm() < 0.95 * expected.norm()
+
+
+def test_lime_is_ridge_regression_with_its_packages_weights():
+    """Normal equations whose intercept is not penalised, with weights of cosine distance.
+
+    Without ridge and weights they are those of least squares.
+    """
+    draw = np.random.default_rng(4)
+    x, y = draw.integers(0, 2, (80, 9)).astype(float), draw.normal(size=80)
+    x[0], x[1] = 1, 0
+    norms = np.linalg.norm(x, axis=1)
+    cosine = x.sum(axis=1) / np.maximum(norms, 1e-12) / 3
+    weights = np.sqrt(np.exp(-((1 - cosine) ** 2) / 0.25**2))
+    np.testing.assert_allclose(lime.kernel(x.mean(axis=1), 0.25), weights, rtol=1e-6)
+    design = np.column_stack([np.ones(80), x])
+    for ridge, used in [(1, weights), (0.1, weights), (0, np.ones(80))]:
+        penalty = np.diag([0.0] + [ridge] * 9)
+        normal = design.T @ (used[:, None] * design) + penalty
+        expected = np.linalg.solve(normal, design.T @ (used * y))[1:]
+        np.testing.assert_allclose(lime.weighted_ridge(x, y, used, ridge), expected, atol=1e-8)
+    least = np.linalg.lstsq(design, y, rcond=None)[0][1:]
+    np.testing.assert_allclose(lime.weighted_ridge(x, y, np.ones(80), 0), least, atol=1e-8)
+
+
+def test_lime_of_fewer_passes_than_superpixels_is_defined():
+    """Without a ridge the least norm is taken, not a division by nothing."""
+    network, _ = superpixel_game(lambda kept: kept.sum(dim=1))
+    found = explain(lime, network, segments=12, fill="black", ridge=0, passes=4)
+    assert found.values.isfinite().all() and found.values.abs().max() < 10
+
+
+@pytest.mark.parametrize("method", [occlusion, lime])
 @pytest.mark.parametrize("channels", [1, 4])
 def test_images_of_any_channels_and_constant_ones_are_explained(method, channels):
     """Grey or four channels, at random or constant: finite maps, and none of a constant network."""
