@@ -1,5 +1,7 @@
 """Explainers that remove parts of the input, against closed forms and enumeration."""
 
+from itertools import permutations
+
 import numpy as np
 import pytest
 import torch
@@ -7,7 +9,8 @@ import torch
 from segxai.explain.stream import Attribution, Request
 from segxai.explain.superpixels import superpixels
 from segxai.explain.target import Label
-from segxai.explainers import lime, occlusion
+from segxai.explainers import lime, occlusion, shapley
+from segxai.explainers.shapley import antithetic_orders, shapley_values
 from segxai.job.log import InputError
 from segxai.networks.network import Network
 from tests.unit.toy_networks import CPU, Scored, frozen, generator, images, timm_network
@@ -150,7 +153,96 @@ def test_lime_of_fewer_passes_than_superpixels_is_defined():
     assert found.values.isfinite().all() and found.values.abs().max() < 10
 
 
-@pytest.mark.parametrize("method", [occlusion, lime])
+def four_players(kept: torch.Tensor) -> torch.Tensor:
+    """Give a game of four: 0 and 1 are alike and need each other, 2 adds 3, 3 does nothing."""
+    a, b, c, _ = kept.double().T
+    return 1 + 10 * a * b + a + b + 3 * c + 2 * a * b * c
+
+
+def test_shapley_values_by_enumeration_of_all_orders():
+    """A game of four over all 24 orders: symmetry, dummy, efficiency, and the values by hand."""
+    orders = torch.tensor(list(permutations(range(4))))
+    phi, gain = shapley_values(orders, four_players)
+    # Of 2abc each of three has a third, of 10ab each of two the half.
+    expected = torch.tensor([6 + 2 / 3, 6 + 2 / 3, 3 + 2 / 3, 0], dtype=torch.float64)
+    torch.testing.assert_close(phi, expected)
+    assert gain == phi.sum() == pytest.approx(17)
+
+
+def test_an_order_and_its_reverse_are_exact_for_a_game_of_pairs():
+    """In an order and its reverse each player of a pair comes first once; dummies have nothing."""
+    orders = antithetic_orders(6, 1, generator(5))
+    pairs = torch.randn(6, 6, generator=generator(6), dtype=torch.float64).triu(1)
+    pairs[:, 4] = pairs[4] = 0
+
+    def game(kept):
+        kept = kept.double()
+        return torch.einsum("mi,ij,mj->m", kept, pairs, kept)
+
+    phi, gain = shapley_values(orders, game)
+    torch.testing.assert_close(phi, (pairs.sum(dim=0) + pairs.sum(dim=1)) / 2)
+    assert phi[4] == 0
+    assert gain == pytest.approx(pairs.sum().item())
+
+
+def test_orders_are_followed_by_their_reverse():
+    """As many pairs as asked, each a permutation of all players."""
+    orders = antithetic_orders(7, 3, generator(7))
+    assert (orders.sort(dim=1).values == torch.arange(7).expand(6, 7)).all()
+    assert torch.equal(orders[1::2], orders[::2].flip(1))
+    assert len({*map(tuple, orders.tolist())}) == 6
+
+
+@pytest.mark.parametrize("passes", [2, 40, 100])
+def test_shapley_values_sum_to_what_the_image_gains(passes):
+    """Exactly F(x) − F(fill) after any number of permutations; passes are counted as made."""
+    seen = []
+
+    def count(x):
+        seen.append(len(x))
+        return additive(x).tanh() + (x[:, 0, 5] * x[:, 1, 20]).mean(dim=1)
+
+    settings = {"segments": 12, "fill": "black", "passes": passes}
+    found = explain(shapley, frozen(count), batch_size=1, **settings)
+    assert found.completeness_error < 1e-5
+    assert found.forwards == sum(seen)
+    n = int(superpixels(frozen(additive), IMAGE, 12).max()) + 1
+    assert found.forwards <= max(passes, 2 * n)
+
+
+def test_shapley_values_of_superpixels_are_those_of_the_game():
+    """Image, superpixels and fill play the game: pairs are exact in an order and its reverse."""
+    network, labels = superpixel_game(lambda kept: 4 * kept[:, 0] * kept[:, 1] + kept[:, 2])
+    found = per_superpixel(explain(shapley, network, segments=12, fill="black"), labels)
+    expected = torch.zeros(len(found))
+    expected[:3] = torch.tensor([2.0, 2.0, 1.0])
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=0)
+
+
+def test_antithetic_orders_err_less_than_independent_ones():
+    """By a fifth and more at equal passes, on a game with interactions of many players."""
+    tensor = torch.randn(10, 10, generator=generator(8), dtype=torch.float64)
+
+    def game(kept):
+        pulled = kept.double() @ tensor
+        return (pulled.tanh() * kept).sum(dim=1)
+
+    exact, _ = shapley_values(antithetic_orders(10, 2000, generator(9)), game)
+
+    def error(antithetic: bool) -> float:
+        errors = []
+        for seed in range(20):
+            source = generator(seed)
+            orders = antithetic_orders(10, 4, source)
+            if not antithetic:
+                orders = torch.stack([torch.randperm(10, generator=source) for _ in range(8)])
+            errors.append((shapley_values(orders, game)[0] - exact).norm())
+        return float(np.mean(errors))
+
+    assert error(True) < 0.8 * error(False)
+
+
+@pytest.mark.parametrize("method", [occlusion, lime, shapley])
 @pytest.mark.parametrize("channels", [1, 4])
 def test_images_of_any_channels_and_constant_ones_are_explained(method, channels):
     """Grey or four channels, at random or constant: finite maps, and none of a constant network."""
