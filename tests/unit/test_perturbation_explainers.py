@@ -5,11 +5,12 @@ from itertools import permutations
 import numpy as np
 import pytest
 import torch
+from scipy.interpolate import BSpline
 
 from segxai.explain.stream import Attribution, Request
 from segxai.explain.superpixels import superpixels
 from segxai.explain.target import Label
-from segxai.explainers import lime, occlusion, shapley
+from segxai.explainers import lime, occlusion, rise, shapley
 from segxai.explainers.shapley import antithetic_orders, shapley_values
 from segxai.job.log import InputError
 from segxai.networks.network import Network
@@ -242,7 +243,34 @@ def test_antithetic_orders_err_less_than_independent_ones():
     assert error(True) < 0.8 * error(False)
 
 
-@pytest.mark.parametrize("method", [occlusion, lime, shapley])
+def test_rise_of_one_pixel_is_the_covariance_of_masks():
+    """For F(x) = x_j it is (1 − p) (x − b) times cubic B-splines of the distance from j, in cells.
+
+    Up to a constant, that is to say the mean, which is taken off: the map of an additive function
+    is the sum of those of its pixels.
+    """
+    place, p, cells = (13, 20), 0.3, 4
+    network = frozen(lambda x: x[:, 0, place[0], place[1]])
+    settings = {"passes": 4000, "cells": cells, "probability": p, "batch_size": 100}
+    found = explain(rise, network, fill="mean", **settings)
+    spline = BSpline.basis_element([-2, -1, 0, 1, 2], extrapolate=False)
+    rows, columns = (
+        np.nan_to_num(spline((np.arange(32) - centre) * cells / 32)) for centre in place
+    )
+    expected = (1 - p) * IMAGE[0, place[0], place[1]].item() * np.outer(rows, columns)
+    np.testing.assert_allclose(found.values[0], expected, atol=0.06 * np.abs(expected).max())
+    assert (found.gradients, found.forwards) == (0, 4000)
+
+
+def test_masks_of_rise_have_the_mean_that_is_asked():
+    """Everywhere p, also at the border, with values in 0…1."""
+    source = generator(11)
+    drawn = torch.stack([rise.mask(40, *rise.draw_cells(7, 0.25, source)) for _ in range(2000)])
+    assert drawn.min() >= 0 and drawn.max() <= 1 + 1e-6
+    np.testing.assert_allclose(drawn.mean(dim=0), 0.25, atol=0.04)
+
+
+@pytest.mark.parametrize("method", [occlusion, lime, shapley, rise])
 @pytest.mark.parametrize("channels", [1, 4])
 def test_images_of_any_channels_and_constant_ones_are_explained(method, channels):
     """Grey or four channels, at random or constant: finite maps, and none of a constant network."""
