@@ -16,6 +16,7 @@ from tests.unit.toy_networks import frozen, generator, images, timm_network, une
 SMALL = {
     **{"steps": 3, "noise_samples": 2, "max_steps": 12, "tolerance": 0.02, "samples": 5},
     **{"batch_size": 4, "layer": "features"},
+    **{"window": 12, "stride": 8, "segments": 4, "passes": 12},
 }
 VIT = {"img_size": 32, "patch_size": 8, "embed_dim": 24, "depth": 2, "num_heads": 3}
 EVERY = pytest.mark.parametrize("method", methods("explainers"))
