@@ -1,0 +1,79 @@
+"""Tables of finished runs in a page of Markdown, each with the run that it is from.
+
+    python -m segxai.exports.results_page docs/results.md runs
+
+The page marks the place of a table by ``<!-- table: RUN TABLE -->`` and ``<!-- end -->``. RUN is a
+folder of ``runs``, the ``--directory`` of a run, and TABLE a table in its ``results/tables``.
+"""
+
+import json
+import re
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pandas as pd
+
+from segxai.job.files import atomic_path, read_text
+from segxai.job.log import InputError
+
+START = "<!-- table:"
+PLACE = re.compile(rf"({START} (\S+) (\S+) -->\n)((?:(?!{START}).)*?)(<!-- end -->)", re.DOTALL)
+
+
+def fill(page: Path, runs: Path) -> list[str]:
+    """Put the tables of runs into a page; a table that no run has stays as it is.
+
+    Returns
+    -------
+    list of str
+        A sentence about each table that stayed.
+
+    Raises
+    ------
+    InputError
+        If there is no page, or a mark of a table in it has no end.
+    """
+    kept: list[str] = []
+
+    def replace(place: re.Match) -> str:
+        mark, run, name, earlier, end = place.groups()
+        try:
+            table = described(runs / run, name)
+        except FileNotFoundError as error:
+            kept.append(f"{error.filename}: no such file; '{run} {name}' keeps its earlier table.")
+            table = earlier
+        return f"{mark}{table}{end}"
+
+    text = read_text(page)
+    filled, places = PLACE.subn(replace, text)
+    if places != text.count(START):
+        raise InputError(
+            f"{page}: {places} of {text.count(START)} tables are marked as `{START} RUN TABLE -->` "
+            "with an `<!-- end -->` of their own; mark all of them so."
+        )
+    with atomic_path(page) as path:
+        path.write_text(filled, encoding="utf-8")
+    return kept
+
+
+def described(folder: Path, name: str) -> str:
+    """Print a table of a run, and above it what the run was."""
+    file = folder / f"results/tables/{name}.md"
+    # Columns are padded for readers of the file itself.
+    table = re.sub(" {2,}", " ", file.read_text(encoding="utf-8"))
+    run = json.loads((folder / "results/run.json").read_text(encoding="utf-8"))
+    summary = pd.read_csv(file.with_name("dataset_summary.csv"))
+    used = summary[(summary.row == "total") & (summary.metric == "images")].itertuples()
+    images = ", ".join(f"{row.dataset} {row.value:.0f}" for row in used)
+    day = datetime.fromtimestamp(file.stat().st_mtime, UTC).date().isoformat()
+    overlays = ", ".join(f"`{overlay}`" for overlay in run["overlays"]) or "none"
+    facts = f"overlays: {overlays}; images: {images}; revision {run['revision'] or 'unknown'}"
+    return f"Run `{folder.name}` of {day}; {facts}; {run['machine']}.\n\n{table}"
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit("\n".join(fill(*map(Path, sys.argv[1:]))) or None)
+    except InputError as error:
+        sys.exit(str(error))
