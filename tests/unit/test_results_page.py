@@ -8,7 +8,7 @@ import sys
 import pandas as pd
 import pytest
 
-from segxai.exports.results_page import fill
+from segxai.exports import results_page
 from segxai.job.log import InputError
 from segxai.workflow import provenance, results
 
@@ -39,6 +39,10 @@ def runs(tmp_path, monkeypatch):
     (folder / "tables").mkdir()
     (folder / "tables/scores.md").write_text(TABLE)
     os.utime(folder / "tables/scores.md", (86400, 86400))
+    (folder / "tables/scores.csv").write_text(
+        f"{','.join(results_page.COLUMNS)},statistic\n"
+        "toy,vit,ig,dice,,16,0.25,0.1255,0.5,mean\ntoy,vit,ig,dice,,16,0.75,0.5,1,auroc\n"
+    )
     summary = {"dataset": ["toy"], "row": ["total"], "metric": ["images"], "value": [16]}
     pd.DataFrame(summary).to_csv(folder / "tables/dataset_summary.csv", index=False)
     return tmp_path / "runs"
@@ -54,7 +58,7 @@ def page(tmp_path):
 
 def test_a_table_takes_its_place_with_the_name_of_its_run(page, runs):
     """The earlier table goes; overlays, images, day, revision and machine stand above the new."""
-    fill(page, runs)
+    results_page.fill(page, runs)
     start, _, rest = page.read_text().partition("<!-- table: first scores -->\n")
     new, _, rest = rest.partition("<!-- end -->")
     assert start == "# Results\n\nBefore.\n\n"
@@ -64,18 +68,27 @@ def test_a_table_takes_its_place_with_the_name_of_its_run(page, runs):
     assert [fact for fact in (*facts, provenance.hardware()) if fact not in new] == []
 
 
+def test_numbers_of_a_statistic(page, runs):
+    """All rows of the statistic and no other, without the columns that have no value."""
+    page.write_text(PAGE.replace("first scores", "first scores auroc"))
+    results_page.fill(page, runs)
+    rows = [line for line in page.read_text().splitlines() if line.startswith("|")]
+    assert rows[0] == "| dataset | network | explainer | metric | n | value | ci_low | ci_high |"
+    assert rows[2:] == ["| toy | vit | ig | dice | 16 | 0.750 | 0.500 | 1.000 |"]
+
+
 def test_a_table_without_a_run_stays(page, runs):
     """The earlier table stays, and one sentence names the file that is missing."""
-    (sentence,) = fill(page, runs)
+    (sentence,) = results_page.fill(page, runs)
     assert "Earlier table of a run that is gone." in page.read_text()
     assert "absent/results/tables/scores.md" in sentence and "keeps" in sentence
 
 
 def test_filling_twice_changes_nothing_more(page, runs):
     """A filled page is its own result."""
-    fill(page, runs)
+    results_page.fill(page, runs)
     first = page.read_text()
-    fill(page, runs)
+    results_page.fill(page, runs)
     assert page.read_text() == first
 
 
@@ -84,7 +97,7 @@ def test_a_mark_without_an_end_changes_nothing(page, runs):
     broken = PAGE.replace("<!-- end -->\n\nBetween", "Between")
     page.write_text(broken)
     with pytest.raises(InputError, match="1 of 2"):
-        fill(page, runs)
+        results_page.fill(page, runs)
     assert page.read_text() == broken
 
 
