@@ -33,7 +33,7 @@ include: "rules/bundle.smk"
 
 
 onstart:
-    results.write(config, Path("results"))
+    results.write(config, workflow.overwrite_configfiles, Path("results"))
     for sentence in studies.left_out(config):
         print(sentence, file=sys.stderr)
 

@@ -227,13 +227,29 @@ def study_with(wildcards):
     return STUDIES[made["study"]]
 
 
-def printed(wildcard, caption):
-    """How Snakemake's own report shows a table, its tests or a figure."""
+def unbraced(text):
+    """Text for Snakemake's report, to which braces are wildcards: no width parts them from it."""
+    return text.replace("{", "{\u200b")
+
+
+def printed(kind, caption):
+    """How Snakemake's own report shows a table, its tests or a figure, each under its study."""
+
+    def labels(wildcards):
+        if kind == "Figures":
+            text = Path(workflow.basedir, f"report/{caption}.rst").read_text(encoding="utf-8")
+            title = " ".join(text.split()).partition(". ")[0]
+            return {"figure": title, "name": wildcards.figure}
+        made = TABLES[wildcards.table]
+        number = f"Table {made['number']}: " if made["number"] else ""
+        none = " (none declared)" if kind == "Tests" and not made["tests"] else ""
+        return {"table": unbraced(number + made["title"]) + none, "name": wildcards.table}
+
     return {
         "caption": f"../report/{caption}.rst",
-        # Braces are wildcards to Snakemake's report unless a space without width follows.
-        "category": lambda wildcards: study_with(wildcards)["title"].replace("{", "{\u200b"),
-        "labels": {"shows": f"{{{wildcard}}}", "as": wildcard if wildcard == "figure" else caption},
+        "category": lambda wildcards: unbraced(study_with(wildcards)["title"]),
+        "subcategory": kind,
+        "labels": labels,
     }
 
 
@@ -241,7 +257,7 @@ def drawn(kind):
     """Files of a figure of a kind; none matches the pattern if no study declares such a figure."""
     names = "|".join(name for name, spec in FIGURES.items() if spec["kind"] == kind) or "none^"
     stem = f"results/figures/{{figure,{names}}}"
-    return {"png": report(f"{stem}.png", **printed("figure", kind)), "pdf": f"{stem}.pdf"}
+    return {"png": report(f"{stem}.png", **printed("Figures", kind)), "pdf": f"{stem}.pdf"}
 
 
 def of_job(make):

@@ -18,7 +18,12 @@ rule write_report:
             for suffix in ("html.j2", "css", "js")
         ],
     output:
-        page="results/report.html",
+        page=report(
+            "results/report.html",
+            caption="../report/page.rst",
+            category="Page",
+            labels={"page": "Tables, figures, images and cost"},
+        ),
     log:
         "logs/write_report.log",
     benchmark:

@@ -7,10 +7,10 @@ rule make_table:
         unpack(of_job(studies.table_files)),
         published=PUBLISHED,
     output:
-        csv=report("results/tables/{table}.csv", **printed("table", "table")),
+        csv=report("results/tables/{table}.csv", **printed("Tables", "table")),
         md="results/tables/{table}.md",
         tex="results/tables/{table}.tex",
-        tests=report("results/tables/{table}_tests.csv", **printed("table", "tests")),
+        tests=report("results/tables/{table}_tests.csv", **printed("Tests", "tests")),
     log:
         "logs/make_table/{table}.log",
     benchmark:
@@ -41,6 +41,7 @@ rule make_dataset_summary:
             "results/tables/dataset_summary.csv",
             caption="../report/dataset_summary.rst",
             category="Data",
+            labels={"table": "Data sets", "name": "dataset_summary"},
         ),
         md="results/tables/dataset_summary.md",
         tex="results/tables/dataset_summary.tex",
@@ -73,7 +74,10 @@ rule check_claims:
         known_networks=local(f"{workflow.basedir}/config/published/networks.csv"),
     output:
         verdicts=report(
-            "results/tables/claims.csv", caption="../report/claims.rst", category="Published"
+            "results/tables/claims.csv",
+            caption="../report/claims.rst",
+            category="Published",
+            labels={"table": "Published numbers, one by one", "name": "claims"},
         ),
     log:
         "logs/check_claims.log",

@@ -8,8 +8,8 @@ from pathlib import Path
 from segxai.exports.crate import CONFIG, archive_folder, describe, read_jobs
 from segxai.job.files import atomic_path, read_facts
 from segxai.job.log import InputError, log, run
-from segxai.page.provenance import commit
 from segxai.workflow.digest import ROOT
+from segxai.workflow.provenance import commit
 from segxai.workflow.results import without_folders
 
 STUDY = {

@@ -7,7 +7,7 @@ from segxai.job.files import atomic_path, read_rows
 from segxai.job.log import log, run
 from segxai.page.gallery import browse, figure
 from segxai.page.page import costs, published, render
-from segxai.page.provenance import commit, hardware, read_benchmarks, versions
+from segxai.page.provenance import read_benchmarks, versions
 from segxai.page.tables import (
     all_numbers,
     arrange,
@@ -17,6 +17,7 @@ from segxai.page.tables import (
     within_rows,
 )
 from segxai.stats.dataset_summary import arrange as arrange_summary
+from segxai.workflow.provenance import commit, hardware
 
 
 def main(tables, tests, claims, summary, arrays, examples, figures, captions, texts, spec, page):

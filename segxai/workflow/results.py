@@ -1,10 +1,15 @@
-"""The layout of a results folder: the configuration that made it, and folders of other layouts."""
+"""The layout of a results folder: the run that made it, and folders of other layouts."""
 
+import json
 from pathlib import Path
+
+from segxai.workflow.digest import ROOT
+from segxai.workflow.provenance import commit, hardware
 
 # Raised when files under results/ change their meaning.
 LAYOUT = 2
 CONFIG = "config.yaml"
+RUN = "run.json"
 # Folders whose files another layout would read as something else.
 DERIVED = ("data", "models", "targets", "maps", "masks", "scores", "tables")
 
@@ -27,12 +32,25 @@ def problem(folder: Path) -> str | None:
     )
 
 
-def write(config: dict, folder: Path) -> None:
-    """Write the resolved configuration of a run, which is also the mark of its layout."""
+def write(config: dict, overlays: list[Path], folder: Path) -> None:
+    """Write what a run is: its resolved configuration, the mark of its layout, and ``run.json``.
+
+    The latter holds the overlays of the command line, the version of the source and the machine.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    temporary = folder / f".{CONFIG}.new"
-    temporary.write_text(text(config), encoding="utf-8")
-    temporary.replace(folder / CONFIG)
+    facts = {
+        # Folders outside the checkout name people.
+        "overlays": [
+            file.relative_to(ROOT).as_posix() if file.is_relative_to(ROOT) else file.name
+            for file in overlays
+        ],
+        "revision": commit(),
+        "machine": hardware(),
+    }
+    for name, written in ((CONFIG, text(config)), (RUN, json.dumps(facts, indent=2) + "\n")):
+        temporary = folder / f".{name}.new"
+        temporary.write_text(written, encoding="utf-8")
+        temporary.replace(folder / name)
 
 
 def text(config: dict) -> str:

@@ -248,6 +248,7 @@ TESTS = mapping(VALUE | {
 }, required=["kind", "metric"])
 TABLE = mapping({
     "title": key(PRINTED, "Heading"),
+    "caption": optional(PRINTED, "", "What the table shows, below it in the page"),
     "number": optional(PRINTED, None, "Number of the paper's table"),
     "scores": key(TEXTS, "Families of scores"),
     "rows": key(listed(one_of(*KEYS), minItems=1), "Keys that make a row"),

@@ -207,9 +207,15 @@ def used(config: dict) -> dict[str, list[str]]:
     return {section: list(dict.fromkeys(shown)) for section, shown in of_section.items()}
 
 
+def declared_table(config: dict, table: str) -> dict:
+    """Declaration of a table without its caption: a reworded caption changes the page alone."""
+    spec = studies.tables(config)[table]
+    return {key: value for key, value in spec.items() if key != "caption"}
+
+
 def table_facts(config: dict, table: str) -> dict:
     """What a table says, by the names of its rule's params."""
-    spec = studies.tables(config)[table]
+    spec = declared_table(config, table)
     study = config["studies"][spec["study"]]
     return {
         "spec": spec,
@@ -267,7 +273,7 @@ def figure_facts(config: dict, figure: str) -> dict:
         ],
     }
     if spec["table"]:
-        facts["declared"] = studies.tables(config)[spec["table"]]
+        facts["declared"] = declared_table(config, spec["table"])
     if spec["kind"] in ("mask_examples", "map_examples"):
         facts["methods"] = methods(config, study)
         facts["rank"] = study["examples"]["rank"]

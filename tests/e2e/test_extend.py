@@ -70,7 +70,7 @@ def follow(title: str, house: Path, folder: Path) -> tuple[Path, str]:
     other = {name for name, digest in before.items() if after.get(name) != digest}
     target = arguments[-1].removeprefix("results/").removesuffix(".csv")
     table = {f"{target}{end}" for end in (".csv", ".md", ".tex", "_tests.csv")}
-    assert other <= {"config.yaml", *table}
+    assert other <= {"config.yaml", "run.json", *table}
     return folder / "results", done.stdout
 
 

@@ -6,11 +6,12 @@ import json
 import re
 import runpy
 from html.parser import HTMLParser
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
-from jinja2 import UndefinedError
+from jinja2 import StrictUndefined, Template, UndefinedError
 from PIL import Image
 
 from segxai.figures.examples import write_examples
@@ -217,7 +218,7 @@ def test_titles_keep_every_character(checkout, tmp_path):
 
 
 def test_page_holds_every_number(html):
-    """Every printed cell, both studies, the figure's caption and the claim stand on the page."""
+    """Every printed cell, both studies, the captions and the claim stand on the page."""
     text = " ".join(" ".join(Reader(html).text).split())
     for name in SPEC["tables"]:
         for _, rows in shown(name)["groups"]:
@@ -226,8 +227,18 @@ def test_page_holds_every_number(html):
                 assert all(cell["value"] in text for cell in cells)
     for words in ("Table 1: Variants", "Masks, Maps", "Method B leads with", "1 reproduced"):
         assert words in text
+    assert SPEC["tables"]["variants"]["caption"] in text
     assert "Training of the networks" in text
     assert "1 further published numbers" in text
+
+
+def test_snakemakes_report_has_the_captions_of_the_page(checkout):
+    """The description of a table there begins with its caption, of whichever study it is."""
+    template = (checkout / "report/table.rst").read_text(encoding="utf-8")
+    declared = {"maps": {"tables": {}}, "masks": {"tables": SPEC["tables"]}}
+    job = SimpleNamespace(config={"studies": declared}, wildcards=SimpleNamespace(table="variants"))
+    text = Template(template, undefined=StrictUndefined).render(snakemake=job).strip()
+    assert text.startswith(f"{SPEC['tables']['variants']['caption']}\n\n")
 
 
 def test_page_is_reproducible(tmp_path, checkout, html):

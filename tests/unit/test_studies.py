@@ -5,7 +5,7 @@ from itertools import product
 
 import pytest
 
-from segxai.workflow import studies
+from segxai.workflow import shown, studies
 from segxai.workflow.plugins import resolve
 
 TABLE = {"title": "A table", "splits": ["all"], "values": [{"metric": ["iou", "dice"]}]}
@@ -269,6 +269,19 @@ def test_files_of_a_table(config):
         f"results/predictions/findings/vit/seed-{n}.csv" for n in (1, 2)
     ]
     assert files["samples"] == ["results/data/findings/samples.csv"]
+
+
+def test_another_caption_changes_the_page_alone(config):
+    """No table is made anew, and no figure of a table, because its caption is reworded."""
+    figure = {"kind": "responses", "table": "overlap", "mark": "overlap"}
+    config["studies"]["masks"]["figures"]["doses"] = figure | dict.fromkeys(
+        ("segmenters", "tables")
+    )
+    before = shown.table_facts(config, "overlap"), shown.figure_facts(config, "doses")
+    config["studies"]["masks"]["tables"]["overlap"]["caption"] = "Reworded."
+    assert (shown.table_facts(config, "overlap"), shown.figure_facts(config, "doses")) == before
+    page = shown.page(config | {"statistics": {}})
+    assert page["tables"]["overlap"]["caption"] == "Reworded."
 
 
 def test_figures_follow_their_tables(config):

@@ -47,6 +47,7 @@ SPEC = {
         "variants": {
             "study": "masks",
             "title": "Variants",
+            "caption": "Empty masks score 0.",
             "number": "1",
             "unit": "percent",
             "predictions": [],
@@ -55,6 +56,7 @@ SPEC = {
         "alignment": {
             "study": "maps",
             "title": "Alignment",
+            "caption": "",
             "number": None,
             "unit": "fraction",
             "predictions": [],
