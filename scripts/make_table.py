@@ -15,6 +15,7 @@ from segxai.stats.tables import (
     summarise_predictions,
     table_rows,
     with_doses,
+    with_ranks,
 )
 
 
@@ -28,7 +29,7 @@ def main(
         for name, known in samples.items()
     }
     spec = spec | {"table": table}
-    rows = table_rows(read_scores(scores), images, spec)
+    rows = with_ranks(table_rows(read_scores(scores), images, spec), spec)
     parts = [summarise(rows, spec, statistics)]
     if predictions:
         groups = {name: known.set_index("image_id").group for name, known in samples.items()}

@@ -76,7 +76,9 @@ def square_falls(network: Network, request: Request, kind: str, seed: int) -> np
         F(x) − F(x without the set).
     """
     kept = ~square_sets(seed)
-    kept = torch.from_numpy(np.concatenate([np.ones_like(kept[:1]), kept])).to(request.inputs.device)
+    kept = torch.from_numpy(np.concatenate([np.ones_like(kept[:1]), kept])).to(
+        request.inputs.device
+    )
     squares = torch.from_numpy(square_of(request.inputs.shape[-2:])).to(request.inputs.device)
     values = kept_scores(network, request, kind, (own[squares] for own in kept), BATCH)
     return (values[0] - values[1:]).float().cpu().numpy()

@@ -17,6 +17,8 @@ from segxai.workflow.studies import MEASURE, made_of, other
 OBSERVATION = ["image_id", "target_id", "seed"]
 # Beside each score: whether the map that it is of, or is cut from, is constant; NaN without a map.
 CONSTANT = "constant map of "
+# Beside a score: its rank among the methods that are compared, see segxai.stats.ranks.
+RANK = "rank of "
 AREAS = {"auroc": auroc, "aurc": aurc, "augrc": augrc}
 MARKER = {"metric": "reference_fraction", "reference": "marker"}
 # The observations that each `where` keeps.
@@ -84,11 +86,12 @@ def cell(frame: pd.DataFrame, value: dict, statistics: dict) -> dict[str, float]
     frame
         As of :func:`observations`.
     value
-        metric, view and reference of the scores; statistic ``mean`` (the default), ``error_rate``,
-        or one of `AREAS`; ``where``, one of `SUBSETS`; ``minus``, what is subtracted of each
-        observation, or whose area is subtracted on the same resamples; for areas also ``with``, a
-        confidence whose ranks are averaged with this one's among all predictions of the row, and
-        ``against``, the subset that a good confidence ranks low (incorrect predictions).
+        metric, view and reference of the scores; statistic ``mean`` (the default), ``rank``, the
+        mean of ranks among methods, ``error_rate``, or one of `AREAS`; ``where``, one of `SUBSETS`;
+        ``minus``, what is subtracted of each observation, or whose area is subtracted on the same
+        resamples; for areas also ``with``, a confidence whose ranks are averaged with this one's
+        among all predictions of the row, and ``against``, the subset that a good confidence ranks
+        low (incorrect predictions).
     statistics
         resamples, confidence and seed of the intervals.
 
@@ -101,6 +104,8 @@ def cell(frame: pd.DataFrame, value: dict, statistics: dict) -> dict[str, float]
     """
     frame = frame[SUBSETS[value.get("where", "all")](frame)]
     constant = np.full(len(frame), False)
+    if value.get("statistic") == "rank":
+        value = value | {"metric": RANK + value["metric"], "statistic": "mean"}
     for measure in made_of(value):
         constant |= column(frame, measure | {"metric": CONSTANT + measure["metric"]}) > 0
     return _statistic(frame, value, statistics) | {"n_constant": int(constant.sum())}

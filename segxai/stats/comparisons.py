@@ -8,7 +8,8 @@ import pandas as pd
 
 from segxai.stats.bootstrap import bootstrap_mean
 from segxai.stats.cells import SUBSETS, column
-from segxai.stats.tables import KEYS, Rows
+from segxai.stats.ranks import friedman, rank_rows
+from segxai.stats.tables import KEYS, Rows, alike
 from segxai.stats.tests import holm, mann_whitney, paired_tests
 from segxai.workflow.studies import values
 
@@ -31,8 +32,10 @@ def compare(rows: Rows, spec: dict, segmenters: dict[str, dict], statistics: dic
     spec
         The declared table. ``wilcoxon`` tests are paired by image, or by image and target, scores
         averaged over seeds: of two views of each row, of all pairs of rows or of the first row
-        with each other one; of segmenters of some ``roles`` only. ``mann_whitney`` compares the
-        correct with the incorrect predictions of each row.
+        with each other one, or of the best row of those that are alike but for their last key with
+        the others; of segmenters of some ``roles`` only. ``mann_whitney`` compares the correct with
+        the incorrect predictions of each row. ``friedman`` is of all rows that are alike at once,
+        ranked target by target.
     segmenters
         Definitions, with their role.
     statistics
@@ -43,7 +46,8 @@ def compare(rows: Rows, spec: dict, segmenters: dict[str, dict], statistics: dic
     DataFrame
         `COLUMNS`. mean_difference is first − second in the table's unit, over n observations that
         both have, with its bootstrap interval; effect is the probability that a correct prediction
-        has the higher score, of n correct and n_second incorrect ones, undefined scores left out.
+        has the higher score, of n correct and n_second incorrect ones, undefined scores left out;
+        of ``friedman`` tests it is Kendall's W of n targets that rank n_second methods.
     """
     tests, results = spec.get("tests"), []
     if not tests:
@@ -57,12 +61,19 @@ def compare(rows: Rows, spec: dict, segmenters: dict[str, dict], statistics: dic
     for dataset in dict.fromkeys(keys["dataset"] for keys, _ in rows):
         own = [row for row in rows if row[0]["dataset"] == dataset]
         for value in values({"values": [measure]}):
-            if tests["kind"] == "wilcoxon":
-                pairs = _pairs(own, value, views, tests.get("pairs"))
-                family = _wilcoxon(pairs, scale, statistics)
+            alone = value | {"view": views[0]}
+            direction = spec.get("directions", {}).get(value["metric"])
+            if tests["kind"] == "friedman":
+                families = [_friedman(some, alone, direction) for some in alike(own, spec)]
+            elif tests["kind"] == "mann_whitney":
+                families = [_mann_whitney(own, alone)]
+            elif tests.get("pairs") == "best":
+                pairs = [_from_best(some, alone, direction) for some in alike(own, spec)]
+                families = [_wilcoxon(some, scale, statistics) for some in pairs]
             else:
-                family = _mann_whitney(own, value | {"view": views[0]})
-            results.append(family.assign(dataset=dataset, **value))
+                pairs = _pairs(own, value, views, tests.get("pairs"))
+                families = [_wilcoxon(pairs, scale, statistics)]
+            results += [family.assign(dataset=dataset, **value) for family in families]
     return pd.concat(results)[COLUMNS] if results else pd.DataFrame(columns=COLUMNS)
 
 
@@ -78,6 +89,27 @@ def _pairs(
         return sides
     alone = [side for (side,) in sides]
     return combinations(alone, 2) if pairs == "all" else [(alone[0], side) for side in alone[1:]]
+
+
+def _from_best(rows: Rows, value: dict, direction: str) -> list[tuple[Side, Side]]:
+    """The best row by its mean, with each other one."""
+    sides = [(keys | {"view": value["view"]}, _per_target(frame, value)) for keys, frame in rows]
+    means = np.array([scores.mean() for _, scores in sides])
+    if np.isnan(means).all():
+        return []
+    best = sides[np.nanargmax(means) if direction == "higher" else np.nanargmin(means)]
+    return [(best, side) for side in sides if side is not best]
+
+
+def _friedman(rows: Rows, value: dict, direction: str) -> pd.DataFrame:
+    """One test of all rows that are alike; it is named by what they share."""
+    scores = pd.concat([_per_target(frame, value) for _, frame in rows], axis=1)
+    ranks = rank_rows(scores, direction).to_numpy()
+    w, p = friedman(ranks)
+    shared = {key: name for key, name in rows[0][0].items() if all(r[0][key] == name for r in rows)}
+    n = int((~np.isnan(ranks).any(axis=1)).sum())
+    about = {"n": n, "n_second": len(rows), "effect": w, "p": p}
+    return _adjusted([_sides(shared | {"view": value["view"]}, {}) | about])
 
 
 def _per_target(frame: pd.DataFrame, value: dict) -> pd.Series:

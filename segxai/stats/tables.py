@@ -5,12 +5,8 @@ from collections.abc import Iterator
 import pandas as pd
 
 from segxai.job.log import InputError
-from segxai.stats.cells import (
-    cell,
-    image_means,
-    level,
-    observations,
-)
+from segxai.stats.cells import RANK, cell, column, image_means, level, observations
+from segxai.stats.ranks import rank_rows
 from segxai.stats.recognition import recognise
 from segxai.workflow.shown import CELL, describe
 from segxai.workflow.studies import MEASURE, made_of, values
@@ -67,6 +63,34 @@ def table_rows(scores: pd.DataFrame, images: dict[str, set], spec: dict) -> Rows
         return [orders[key].index(row[0][key]) for key in ["dataset", *spec["rows"]]]
 
     return sorted(rows, key=place)
+
+
+def with_ranks(rows: Rows, spec: dict) -> Rows:
+    """Add the ranks that a table asks for, beside the scores that are ranked.
+
+    Methods are ranked within each data set and within equal values of all keys of ``rows`` but the
+    last, target by target: by explainer, for instance, within a network. ``directions`` of `spec`
+    says which scores are better.
+    """
+    asked = [value for value in values(spec) if value.get("statistic") == "rank"]
+    for own in alike(rows, spec) if asked else []:
+        for value in asked:
+            scores = [pd.Series(column(frame, value), frame.index) for _, frame in own]
+            scores = pd.concat(scores, axis=1, keys=range(len(own)))
+            ranks = rank_rows(scores, spec["directions"][value["metric"]])
+            key = tuple(value.get(name, "") for name in MEASURE)
+            for place, (_, frame) in enumerate(own):
+                frame[RANK + key[0], *key[1:]] = ranks[place]
+    return rows
+
+
+def alike(rows: Rows, spec: dict) -> list[Rows]:
+    """Rows that differ in nothing but the last key of the table's ``rows``, together."""
+    together: dict[tuple, Rows] = {}
+    for row in rows:
+        key = tuple(row[0][name] for name in ["dataset", *spec["rows"][:-1]])
+        together.setdefault(key, []).append(row)
+    return [*together.values()]
 
 
 def summarise(rows: Rows, spec: dict, statistics: dict) -> pd.DataFrame:

@@ -211,7 +211,7 @@ def _value_problems(config: dict, spec: dict, study: dict, path: str) -> Iterato
         for part in studies.made_of(value):
             yield from _unmeasured(part, measured, f"{path}.values", spec["scores"])
         asked = {value.get("where"), value.get("against")} - {None}
-        areas = value.get("statistic", "mean") != "mean"
+        areas = value.get("statistic", "mean") not in ("mean", "rank")
         if spec["rows"] == ["segmenter"] and (areas or asked):
             yield (
                 f"{path}.values asks for correct and incorrect predictions, but its rows are "

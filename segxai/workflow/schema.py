@@ -224,7 +224,7 @@ ROLES_OF = mapping({"roles": ROLE_LIST, "first": TEXT, "last": TEXT}, required=[
 CHOSEN = {"anyOf": [NAMES, ROLES_OF, {"type": "null"}]}
 WHERE = one_of("correct", "incorrect", "marked", "unmarked")
 CELL = mapping(VALUE | {
-    "statistic": several(one_of("mean", "auroc", "aurc", "augrc", "error_rate")),
+    "statistic": several(one_of("mean", "rank", "auroc", "aurc", "augrc", "error_rate")),
     "where": several(WHERE),
     "with": TEXT,
     "minus": {"anyOf": [TEXT, mapping(VALUE, required=[])]},
@@ -242,9 +242,9 @@ SCORES = mapping({
                    "`metric`, `view` and `reference` of each score; lists are multiplied"),
 })
 TESTS = mapping(VALUE | {
-    "kind": one_of("wilcoxon", "mann_whitney"),
+    "kind": one_of("wilcoxon", "mann_whitney", "friedman"),
     "roles": ROLE_LIST,
-    "pairs": one_of("all", "first"),
+    "pairs": one_of("all", "first", "best"),
 }, required=["kind", "metric"])
 TABLE = mapping({
     "title": key(PRINTED, "Heading"),

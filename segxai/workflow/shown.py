@@ -4,6 +4,8 @@ As in :mod:`segxai.workflow.studies`, all functions read a resolved configuratio
 the first seed.
 """
 
+from itertools import chain
+
 from segxai.workflow import studies
 from segxai.workflow.plugins import about
 
@@ -11,7 +13,7 @@ from segxai.workflow.plugins import about
 PICTURED = ("variant", "baseline")
 # Whether more is better, of numbers that no metric file describes.
 DIRECTIONS = {"auroc": "higher", "aurc": "lower", "augrc": "lower", "error_rate": "lower"}
-DIRECTIONS |= {"accuracy": "higher", "f1": "higher"}
+DIRECTIONS |= {"accuracy": "higher", "f1": "higher", "rank": "lower"}
 # What tells the cells of a row apart.
 CELL = [*studies.MEASURE, "statistic", "where", "with", "minus", "against"]
 
@@ -217,6 +219,8 @@ def table_facts(config: dict, table: str) -> dict:
     """What a table says, by the names of its rule's params."""
     spec = declared_table(config, table)
     study = config["studies"][spec["study"]]
+    if ranks(spec):
+        spec["directions"] = directions(config, study)
     return {
         "spec": spec,
         "titles": titles(config, study["datasets"]),
@@ -224,6 +228,23 @@ def table_facts(config: dict, table: str) -> dict:
         "segmenters": {name: config["segmenters"][name] for name in spec["segmenters"]},
         "selections": studies.own_selections(config, spec["study"], spec["datasets"]),
     }
+
+
+def ranks(spec: dict) -> bool:
+    """Whether a table asks which of two scores is the better one."""
+    tests = spec["tests"] or {}
+    ranked = (value.get("statistic") == "rank" for value in studies.values(spec))
+    return any(ranked) or tests.get("kind") == "friedman" or tests.get("pairs") == "best"
+
+
+def directions(config: dict, study: dict) -> dict[str, str]:
+    """Which scores of a study are better, by metric, and by value of a metric that has several."""
+    known = {}
+    for measure in chain.from_iterable(map(studies.measures, study["scores"].values())):
+        said = about("metrics", config["metrics"][measure["metric"]]["method"])
+        names = said.get("names", [measure["metric"]])
+        known |= dict.fromkeys(names, said["direction"])
+    return known
 
 
 def figure_files(config: dict, figure: str) -> dict[str, str | list[str]]:
