@@ -40,7 +40,7 @@ from segxai.networks.weights import read_state_dict
 
 BATCH = 16
 FILL = "blur"
-OURS, LADDER = 200, [200, 400, 800, 1600]  # passes of Shapley values, ours and Captum's
+OURS, LADDER = 200, [200, 400, 800]  # passes of Shapley values, ours and Captum's
 FEWER_PASSES, SPEED = 4, 0.8  # limits, of Captum's over ours
 
 
@@ -177,8 +177,8 @@ def main() -> None:
     parser.add_argument("--weights", type=Path, help="safetensors of tf_efficientnet_lite0")
     parser.add_argument("--images", type=Path, help="folder of images")
     parser.add_argument("--count", type=int, default=2, help="of images")
-    parser.add_argument("--size", type=int, default=128, help="side of the input, px")
-    parser.add_argument("--reference", type=int, default=6000, help="passes of the reference")
+    parser.add_argument("--size", type=int, default=96, help="side of the input, px")
+    parser.add_argument("--reference", type=int, default=3000, help="passes of the reference")
     parser.add_argument("--seeds", type=int, default=2, help="draws of each Shapley estimate")
     asked = parser.parse_args()
     network = network_of(asked.weights, asked.size)

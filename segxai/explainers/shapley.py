@@ -1,6 +1,7 @@
 """Shapley values of superpixels, by antithetic permutations."""
 
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 
 import torch
 
@@ -38,7 +39,7 @@ def explain(
 ) -> Iterator[Attribution]:
     r"""Attribute targets to superpixels by their mean contribution in random orders.
 
-    .. math:: \phi_s = \frac1K \sum_k F(x_{P_k(s) \cup s}) - F(x_{P_k(s)})
+    .. math:: \phi_s = \frac1K \sum_k \left( F(x_{P_k(s) \cup s}) - F(x_{P_k(s)}) \right)
 
     with P_k(s) the superpixels before s in permutation k. Every second permutation is the reverse
     of the one before (antithetic: Mitchell et al., JMLR 2022, arXiv:2104.12199). The whole image
@@ -61,12 +62,10 @@ def explain(
     for request in requests:
         labels = superpixels(network, request.inputs, segments)
         n = int(labels.max()) + 1
-
-        def game(kept: torch.Tensor, request=request, labels=labels) -> torch.Tensor:
-            return coalition_scores(network, request, labels, kept, fill, batch_size)
-
         pairs = max((passes - 2) // max(2 * (n - 1), 1), 1)
         orders = antithetic_orders(n, pairs, request.generator)
+        settings = {"fill": fill, "batch_size": batch_size}
+        game = partial(coalition_scores, network, request, labels, **settings)
         phi, gain = shapley_values(orders, game)
         forwards = 2 + len(orders) * (n - 1)
         yield Attribution(spread(phi, labels), gain, gradients=0, forwards=forwards)
