@@ -68,7 +68,10 @@ rule tables:
     """Every table of the selected studies, the data summary and the verdicts."""
     input:
         studies.check_files(config),
-        collect("results/tables/{table}.csv", table=[*TABLES, "dataset_summary", "claims"]),
+        collect(
+            "results/tables/{table}.csv",
+            table=[*TABLES, *GUIDELINES, "dataset_summary", "claims"],
+        ),
 
 
 rule figures:

@@ -43,6 +43,7 @@ STUDIES = studies.selected(config)
 DATASETS = studies.datasets(config)
 TABLES = studies.tables(config)
 FIGURES = studies.figures(config)
+GUIDELINES = studies.guidelines(config)
 # Files of the checkout are here even if results lie in a bucket.
 PUBLISHED = [
     local(f"{workflow.basedir}/config/published/{study['paper']}.csv")

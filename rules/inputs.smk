@@ -223,7 +223,8 @@ def score_code(script):
 
 def study_with(wildcards):
     """The study that a figure or a table is declared by."""
-    made = FIGURES[wildcards.figure] if "figure" in wildcards.keys() else TABLES[wildcards.table]
+    known = FIGURES if "figure" in wildcards.keys() else {**TABLES, **GUIDELINES}
+    made = known[wildcards.get("figure") or wildcards.table]
     return STUDIES[made["study"]]
 
 
@@ -240,7 +241,7 @@ def printed(kind, caption):
             text = Path(workflow.basedir, f"report/{caption}.rst").read_text(encoding="utf-8")
             title = " ".join(text.split()).partition(". ")[0]
             return {"figure": title, "name": wildcards.figure}
-        made = TABLES[wildcards.table]
+        made = {**TABLES, **GUIDELINES}[wildcards.table]
         number = f"Table {made['number']}: " if made["number"] else ""
         none = " (none declared)" if kind == "Tests" and not made["tests"] else ""
         return {"table": unbraced(number + made["title"]) + none, "name": wildcards.table}

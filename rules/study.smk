@@ -27,6 +27,31 @@ rule make_table:
         "../scripts/make_table.py"
 
 
+rule recommend_explainers:
+    """Which explainers the scores of a study recommend, by goal and budget."""
+    input:
+        unpack(of_job(studies.guideline_files)),
+    output:
+        csv=report("results/tables/{table}.csv", **printed("Tables", "guidelines")),
+        regret="results/tables/{table}_regret.csv",
+        md="results/tables/{table}.md",
+        tex="results/tables/{table}.tex",
+    log:
+        "logs/recommend_explainers/{table}.log",
+    benchmark:
+        "benchmarks/recommend_explainers/{table}.tsv"
+    wildcard_constraints:
+        table="|".join(GUIDELINES) or "none^",
+    conda:
+        env("report")
+    params:
+        **params_of(shown.guideline_facts, "spec", "titles", "names", "selections"),
+        statistics=config["statistics"],
+        code=digest("recommend_explainers"),
+    script:
+        "../scripts/recommend_explainers.py"
+
+
 rule make_dataset_summary:
     """Images, groups, classes, subsets, mask areas and rejected files of every data set."""
     input:

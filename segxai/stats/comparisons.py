@@ -82,7 +82,7 @@ def _pairs(
 ) -> Iterable[tuple[Side, Side]]:
     """The two sides of each test of a family."""
     sides = [
-        [(keys | {"view": view}, _per_target(frame, value | {"view": view})) for view in views]
+        [(keys | {"view": view}, per_target(frame, value | {"view": view})) for view in views]
         for keys, frame in rows
     ]
     if len(views) == 2:
@@ -93,7 +93,7 @@ def _pairs(
 
 def _from_best(rows: Rows, value: dict, direction: str) -> list[tuple[Side, Side]]:
     """The best row by its mean, with each other one."""
-    sides = [(keys | {"view": value["view"]}, _per_target(frame, value)) for keys, frame in rows]
+    sides = [(keys | {"view": value["view"]}, per_target(frame, value)) for keys, frame in rows]
     means = np.array([scores.mean() for _, scores in sides])
     if np.isnan(means).all():
         return []
@@ -103,7 +103,7 @@ def _from_best(rows: Rows, value: dict, direction: str) -> list[tuple[Side, Side
 
 def _friedman(rows: Rows, value: dict, direction: str) -> pd.DataFrame:
     """One test of all rows that are alike; it is named by what they share."""
-    scores = pd.concat([_per_target(frame, value) for _, frame in rows], axis=1)
+    scores = pd.concat([per_target(frame, value) for _, frame in rows], axis=1)
     ranks = rank_rows(scores, direction).to_numpy()
     w, p = friedman(ranks)
     shared = {key: name for key, name in rows[0][0].items() if all(r[0][key] == name for r in rows)}
@@ -112,7 +112,7 @@ def _friedman(rows: Rows, value: dict, direction: str) -> pd.DataFrame:
     return _adjusted([_sides(shared | {"view": value["view"]}, {}) | about])
 
 
-def _per_target(frame: pd.DataFrame, value: dict) -> pd.Series:
+def per_target(frame: pd.DataFrame, value: dict) -> pd.Series:
     """Scores averaged over the seeds of an image, or of a target of an image."""
     names = [name for name in ("image_id", "target_id", "group") if name in frame.index.names]
     scores = pd.Series(column(frame, value), frame.index)

@@ -264,6 +264,17 @@ TABLE = mapping({
                             "What is said of each network's predictions, such as accuracy"),
     "tests": optional(TESTS, None, "Tests of rows against each other"),
 })
+GUIDELINES = mapping({
+    "title": key(PRINTED, "Heading"),
+    "caption": optional(TEXT, "", "What is to be known to read it"),
+    "scores": key(TEXTS, "Families of scores, with `cost` and `completeness` among their metrics"),
+    "goals": key(named(MEASURE, ""), "What explainers are judged by, by the name of the goal"),
+    "controls": key(NAMES, "Explainers that see no network, or no class: the best of them is to be "
+                    "beaten"),
+    "usual": key(TEXT, "Explainer that is always taken, for comparison"),
+    "budgets": key(listed(COUNT, minItems=1), "Forward passes an image; a gradient counts twice"),
+    "completeness": optional(POSITIVE, 0.1, "Largest mean completeness error"),
+})
 EXAMPLES = mapping({
     "count": key(COUNT, "Images in the report's browser"),
     "scores": key(TEXTS, "Families of scores beside them"),
@@ -300,6 +311,7 @@ STUDY = mapping({
     "headline": optional(TEXT, None, "The study's own segmenter"),
     "scores": key(named(SCORES, "", WORD), "Families of scores, by name"),
     "tables": key(named(TABLE, "", WORD), "Tables, by name"),
+    "guidelines": optional(named(GUIDELINES, "", WORD), {}, "Which explainers are recommended"),
     "examples": optional(EXAMPLES, None, "Images shown one by one"),
     "figures": optional(named(FIGURE, "", WORD), {}, "Figures, by name"),
 })

@@ -230,6 +230,19 @@ def table_facts(config: dict, table: str) -> dict:
     }
 
 
+def guideline_facts(config: dict, guideline: str) -> dict:
+    """What guidelines say, by the names of their rule's params."""
+    declared = studies.guidelines(config)[guideline]
+    spec = {key: value for key, value in declared.items() if key != "caption"}
+    study = config["studies"][spec["study"]]
+    return {
+        "spec": spec | {"directions": directions(config, study)},
+        "titles": titles(config, study["datasets"]),
+        "names": names(config, study),
+        "selections": studies.own_selections(config, spec["study"], spec["datasets"]),
+    }
+
+
 def ranks(spec: dict) -> bool:
     """Whether a table asks which of two scores is the better one."""
     tests = spec["tests"] or {}

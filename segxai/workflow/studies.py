@@ -320,6 +320,30 @@ def tables(config: dict) -> dict[str, dict]:
     return known
 
 
+def guidelines(config: dict) -> dict[str, dict]:
+    """Guidelines of the selected studies by name, with what makes rows of them.
+
+    Each has the name of its ``study``, its ``datasets``, and no segmenters or values of its own.
+    """
+    return {
+        name: {**spec, "study": study_name, "datasets": study["datasets"]}
+        | {"rows": ["network", "explainer"], "segmenters": [], "values": [], "number": None}
+        for study_name, study in selected(config).items()
+        for name, spec in study["guidelines"].items()
+        if study["datasets"]
+    }
+
+
+def guideline_files(config: dict, guideline: str) -> dict[str, list[str]]:
+    """Files that guidelines are made of: ``scores`` and ``samples``."""
+    spec = guidelines(config)[guideline]
+    cells = (score_cells(config, spec["study"], family) for family in spec["scores"])
+    return {
+        "scores": _files("{file}", cells),
+        "samples": [f"results/data/{dataset}/samples.csv" for dataset in spec["datasets"]],
+    }
+
+
 def choose(config: dict, chosen: list | dict | None, names: list[str]) -> list[str]:
     """Segmenters that a table or figure chooses among some: names, roles, or all."""
     if not isinstance(chosen, dict):
