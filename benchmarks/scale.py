@@ -76,11 +76,11 @@ def plan(overlay: dict) -> dict[str, float]:
         file.write_text(yaml.safe_dump(overlay), encoding="utf-8")
         command = [sys.executable, "-m", "snakemake", "-n", "--quiet", "rules"]
         command += ["--configfile", str(file), "--directory", folder]
-        with Path(folder, "said.txt").open("w+", encoding="utf-8") as said:
-            process = subprocess.Popen(command, cwd=ROOT, stdout=said, stderr=said)
+        with Path(folder, "output.txt").open("w+", encoding="utf-8") as output:
+            process = subprocess.Popen(command, cwd=ROOT, stdout=output, stderr=output)
             _, status, used = os.wait4(process.pid, 0)
-            said.seek(0)
-            text = said.read()
+            output.seek(0)
+            text = output.read()
     if status:
         raise RuntimeError(text[-4000:])
     jobs = int(re.search(r"^total +(\d+)$", text, re.M)[1])

@@ -152,8 +152,8 @@ def masks_in(path: Path, shape: tuple[int, int]) -> dict[Path, np.ndarray]:
     """Masks among the files of a folder: see :func:`masks_of`. A file is a mask."""
     if not path.is_dir():
         return {path: load_mask(path)}
-    found = {file: find_mask(file) for file in image_files(path)}
-    masks = {file: mask for file, mask in found.items() if mask is not None}
+    readings = {file: find_mask(file) for file in image_files(path)}
+    masks = {file: mask for file, mask in readings.items() if mask is not None}
     return {file: mask for file, mask in masks.items() if same_frame(mask, shape)} or masks
 
 

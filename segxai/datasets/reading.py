@@ -18,7 +18,7 @@ def read_records(reader: str, folder: Path, options: dict | None = None) -> list
     """List the images of the data set that `reader` finds in `folder`, in its published order.
 
     `options` are the reader's settings, as its `ABOUT` describes them. What every reader is spared:
-    names of images and groups are compared as people read them (:func:`told_apart`), and so are
+    names of images and groups are compared as people read them (:func:`distinct`), and so are
     those of files with what lies on disk (:func:`located`).
     """
     module, settings = load_reader(reader, options or {})
@@ -27,7 +27,7 @@ def read_records(reader: str, folder: Path, options: dict | None = None) -> list
     records = list(module.read(folder, **settings))
     require_text(records, reader)
     require_inside(records, folder)
-    return located(told_apart(records))
+    return located(distinct(records))
 
 
 def generate(reader: str, folder: Path, source: dict) -> None:
@@ -67,7 +67,7 @@ def require_text(records: Iterable[Record], reader: str) -> None:
                 )
 
 
-def told_apart(records: Iterable[Record]) -> list[Record]:
+def distinct(records: Iterable[Record]) -> list[Record]:
     """Give records whose names differ, and whose groups are one wherever their names look the same.
 
     A patient called "P1" in one line and "p1 " in the next is one patient, called as in the first.

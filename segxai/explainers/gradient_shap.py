@@ -80,7 +80,7 @@ def explain(
             image = _Image(request, starts, samples)
             opened.append(image)
             pairs = draw_pairs(len(background), samples, request.generator)
-            for chosen, position in zip(*(each.tolist() for each in pairs), strict=True):
+            for chosen, position in zip(*(values.tolist() for values in pairs), strict=True):
                 yield image, chosen, position
 
     waiting = points()

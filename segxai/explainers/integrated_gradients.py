@@ -163,7 +163,7 @@ def _probe(network: Network, images: list[_Image], batch_size: int) -> None:
     if not images:
         return
     inputs = [image.probes() for image in images]
-    sizes = [len(each) for each in inputs]
+    sizes = [len(rows) for rows in inputs]
     targets = [image.target for image, size in zip(images, sizes, strict=True) for _ in range(size)]
     values = scores(network, torch.cat(inputs), targets, batch_size)
     for image, own in zip(images, values.split(sizes), strict=True):

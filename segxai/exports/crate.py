@@ -63,7 +63,7 @@ def read_jobs(steps: dict[str, dict], benchmarks: Path) -> list[Job]:
             if match := re.fullmatch(pattern, name):
                 end = file.stat().st_mtime
                 outputs = [
-                    re.sub(WILDCARD, lambda found, match=match: match[found[1]], output)
+                    re.sub(WILDCARD, lambda wildcard, match=match: match[wildcard[1]], output)
                     for output in step["output"]
                 ]
                 start = end - pd.read_csv(file, sep="\t").s[0]

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from segxai.job.log import InputError, progress
 from segxai.networks.augment import augment
-from segxai.networks.training import Patches, fit
+from segxai.networks.training import LabelledImages, fit
 from segxai.stats.classification import best_thresholds, multiclass_scores, multilabel_scores
 
 LOSSES = {
@@ -48,8 +48,8 @@ def freeze(model: nn.Module, unfreeze_blocks: int | None) -> None:
 
 def train_classifier(
     model: nn.Module,
-    training: Patches,
-    validation: Patches,
+    training: LabelledImages,
+    validation: LabelledImages,
     normalise: Callable[[torch.Tensor], torch.Tensor],
     unfreeze_blocks: int | None,
     settings: dict,
@@ -66,7 +66,7 @@ def train_classifier(
     model
         Changed in place; ends in the best epoch's state.
     training, validation
-        Patches of both subsets.
+        Labelled images of both subsets.
     normalise
         Map from intensities in 0…1 to the model's input.
     settings
@@ -142,15 +142,15 @@ def _augmented_epochs(training, normalise, settings, generator) -> Iterator:
 def _cached_epochs(model, training, normalise, settings, generator) -> Iterator:
     """Endless epochs of features of cached augmented views, one view an epoch in turn."""
     views, draws = settings["cached_views"], settings["augmentation"]
-    cache = []
+    view_features = []
     for _ in progress(range(views), views, "augmented views through the frozen body"):
         parts = []
         for x, y in training.batches(settings["batch_size"]):
             x = normalise(augment(x, x.shape[1], generator=generator, **draws))
             parts.append((last_features(model, x), y))
-        cache.append([torch.cat(part) for part in zip(*parts, strict=True)])
+        view_features.append([torch.cat(part) for part in zip(*parts, strict=True)])
     while True:
-        for features, labels in cache:
+        for features, labels in view_features:
             order = torch.randperm(len(labels), generator=generator).to(labels.device)
             yield ((features[rows], labels[rows]) for rows in order.split(settings["batch_size"]))
 

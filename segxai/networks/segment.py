@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from segxai.metrics.overlap import dice
 from segxai.networks.augment import augment
-from segxai.networks.training import Patches, fit
+from segxai.networks.training import LabelledImages, fit
 
 
 def segmentation_loss(
@@ -40,8 +40,8 @@ def segmentation_loss(
 
 def train_segmenter(
     network: nn.Module,
-    training: Patches,
-    validation: Patches,
+    training: LabelledImages,
+    validation: LabelledImages,
     normalise: Callable[[torch.Tensor], torch.Tensor],
     settings: dict,
     seed: int,

@@ -15,7 +15,7 @@ from segxai.networks.inputs import intensities
 OPTIMISERS = {"adam": torch.optim.Adam, "sgd": torch.optim.SGD, "adamw": torch.optim.AdamW}
 
 
-class Patches:
+class LabelledImages:
     """Labelled patches, or whole images, read batch by batch.
 
     Parameters

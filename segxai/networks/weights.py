@@ -157,7 +157,7 @@ def _unwrap(state: object, path: Path) -> dict[str, torch.Tensor]:
     """Find the network's own tensors inside a checkpoint and give them timm's names."""
     for _ in CONTAINERS:  # a dictionary may hold itself
         inner = (state.get(key) for key in CONTAINERS) if isinstance(state, dict) else ()
-        state = next((each for each in inner if isinstance(each, dict)), state)
+        state = next((entry for entry in inner if isinstance(entry, dict)), state)
     items = state.items() if isinstance(state, dict) else ()
     tensors = {
         key: value

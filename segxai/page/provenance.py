@@ -11,14 +11,14 @@ PACKAGES = ["numpy", "scipy", "pandas", "scikit-image", "pydensecrf2", "torch", 
 
 def versions() -> dict[str, str]:
     """Versions of Python and of those packages that this environment has."""
-    found = {"Python": platform.python_version()}
+    installed = {"Python": platform.python_version()}
     for name in PACKAGES:
         try:
-            found[name] = version(name)
+            installed[name] = version(name)
         except PackageNotFoundError:
             # With conda a job's environment holds only what its stage needs.
             continue
-    return found
+    return installed
 
 
 def read_benchmarks(folder: Path) -> pd.DataFrame:

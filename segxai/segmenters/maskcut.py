@@ -75,11 +75,11 @@ def cut_objects(features: np.ndarray, tau: float, max_objects: int) -> Iterator[
     one before, or tiny, is dropped: its mask is empty. Parameters and errors as of
     :func:`segxai.segmenters.tokens.cut_tokens`.
     """
-    found = np.zeros(features.shape[:2], bool)
+    covered = np.zeros(features.shape[:2], bool)
     previous = None
     for _ in range(max_objects):
         try:
-            rest = np.where(found[..., None], 0, features)
+            rest = np.where(covered[..., None], 0, features)
             mask, eigengap = cut_tokens(rest, tau, avoid_corners=True)
         except NoPartition:
             if previous is None:
@@ -87,8 +87,8 @@ def cut_objects(features: np.ndarray, tau: float, max_objects: int) -> Iterator[
             return
         if previous is not None and (iou(mask, previous) > MAX_OVERLAP or mask.mean() <= MIN_AREA):
             mask = np.zeros_like(mask)
-        yield Cut(mask & ~found, eigengap)
-        found |= mask
+        yield Cut(mask & ~covered, eigengap)
+        covered |= mask
         previous = mask
 
 

@@ -46,8 +46,8 @@ def claims(
         if pd.isna(claim.n):
             return "not comparable", "not part of this run"
         note = notes.get((claim.study, claim.dataset), "")
-        said, why = _verdict(claim, obstacle)
-        return said, "; ".join(filter(None, [why, note]))
+        outcome, why = _verdict(claim, obstacle)
+        return outcome, "; ".join(filter(None, [why, note]))
 
     keys = published.columns.drop("value")
     return _judged(result, verdict)[[*keys, "published", "ours", *OURS, "verdict", "reason"]]

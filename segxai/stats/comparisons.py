@@ -121,8 +121,8 @@ def _per_target(frame: pd.DataFrame, value: dict) -> pd.Series:
 
 def _wilcoxon(pairs: Iterable[tuple[Side, Side]], scale: float, statistics: dict) -> pd.DataFrame:
     results = []
-    for (first, one), (second, other) in pairs:
-        both = scale * pd.concat([one, other], axis=1, keys=["first", "second"])
+    for (first, first_scores), (second, second_scores) in pairs:
+        both = scale * pd.concat([first_scores, second_scores], axis=1, keys=["first", "second"])
         difference = both["first"] - both["second"]
         groups = difference.index.get_level_values("group")
         _, low, high = bootstrap_mean(difference.to_numpy(), groups, **statistics)

@@ -164,8 +164,8 @@ def reasons(rejected: pd.DataFrame) -> dict[str, int]:
         problem = re.sub(r"\S+\.[A-Za-z]\w*", "…", problem.partition(";")[0])
         return f"{part}: {re.sub(r'[0-9]+([.,][0-9]+)*', '#', problem)}"
 
-    said = [generalise(*row) for row in rejected[["file", "reason"]].itertuples(index=False)]
-    return pd.Series(said, dtype=object).value_counts().to_dict()
+    kinds = [generalise(*row) for row in rejected[["file", "reason"]].itertuples(index=False)]
+    return pd.Series(kinds, dtype=object).value_counts().to_dict()
 
 
 def arrange(table: pd.DataFrame, titles: dict[str, str]) -> dict:
@@ -185,9 +185,9 @@ def arrange(table: pd.DataFrame, titles: dict[str, str]) -> dict:
         number, and those of others that name one; classes, rejected (by reason) and terms (licence
         and citation), each a list of records of text. Lines that say nothing are left out.
     """
-    found = {(r["dataset"], r["row"], r["metric"]): r for r in table.to_dict("records")}
+    numbers = {(r["dataset"], r["row"], r["metric"]): r for r in table.to_dict("records")}
     lines = {
-        name: [_cell(found.get((dataset, *key))) for dataset in titles]
+        name: [_cell(numbers.get((dataset, *key))) for dataset in titles]
         for key, name in LINES.items()
     }
     return {
@@ -195,27 +195,27 @@ def arrange(table: pd.DataFrame, titles: dict[str, str]) -> dict:
         "lines": {name: cells for name, cells in lines.items() if any(cells)},
         "classes": _by_class(table.assign(dataset=table.dataset.map(titles))),
         "rejected": [
-            {"Data set": titles[dataset], "Reason": row, "Files": f"{one['value']:,.0f}"}
-            for (dataset, row, metric), one in found.items()
+            {"Data set": titles[dataset], "Reason": row, "Files": f"{number['value']:,.0f}"}
+            for (dataset, row, metric), number in numbers.items()
             if metric == "rejected files" and row != "total"
         ],
         "terms": [
             {"Data set": title}
-            | {row.capitalize(): found[dataset, row, "text"]["text"] for row in TERMS}
+            | {row.capitalize(): numbers[dataset, row, "text"]["text"] for row in TERMS}
             for dataset, title in titles.items()
         ],
     }
 
 
-def _cell(found: dict | None) -> list[str]:
+def _cell(number: dict | None) -> list[str]:
     """Print a number with those of others beside it; nothing where none is known."""
-    if found is None:
+    if number is None:
         return []
-    printed = {"percent": "{:.2f} %", "count": "{:,.0f}"}[found["unit"]]
-    ours = "–" if np.isnan(found["value"]) else printed.format(found["value"])
-    others = {"paper": found["published"], "official": found["official"]}
-    said = [f"{name} {value:,.0f}" for name, value in others.items() if np.isfinite(value)]
-    return [ours, *said] if said or ours != "–" else []
+    printed = {"percent": "{:.2f} %", "count": "{:,.0f}"}[number["unit"]]
+    ours = "–" if np.isnan(number["value"]) else printed.format(number["value"])
+    others = {"paper": number["published"], "official": number["official"]}
+    counted = [f"{name} {value:,.0f}" for name, value in others.items() if np.isfinite(value)]
+    return [ours, *counted] if counted or ours != "–" else []
 
 
 def _by_class(table: pd.DataFrame) -> list[dict[str, str]]:

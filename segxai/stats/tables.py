@@ -181,7 +181,9 @@ def pair(published: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
 
 def with_doses(table: pd.DataFrame, segmenters: dict[str, dict]) -> pd.DataFrame:
     """Add how the segmentation of each row was damaged, where it was: `DOSE`."""
-    doses = {name: one for name, one in segmenters.items() if one["role"] == "dose"}
+    doses = {
+        name: definition for name, definition in segmenters.items() if definition["role"] == "dose"
+    }
     if not table.segmenter.isin(list(doses)).any():
         return table
     settings = {key: table.segmenter.map({n: d[key] for n, d in doses.items()}) for key in DOSE}

@@ -290,8 +290,8 @@ def _measured(config: dict, study: dict) -> list[str]:
     """Names of the values that a study's scores hold; a metric may give several."""
     names = {}
     for measure in chain(*map(measures, study["scores"].values())):
-        said = about("metrics", config["metrics"][measure["metric"]]["method"])
-        names |= dict.fromkeys(said.get("names", [measure["metric"]]))
+        facts = about("metrics", config["metrics"][measure["metric"]]["method"])
+        names |= dict.fromkeys(facts.get("names", [measure["metric"]]))
     return list(names)
 
 

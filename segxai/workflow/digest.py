@@ -12,7 +12,7 @@ from functools import cache, cached_property
 from pathlib import Path
 
 from segxai.workflow import kept
-from segxai.workflow.sources import LOGIC, SAID, Module, Part, Use
+from segxai.workflow.sources import LOGIC, MESSAGE, Module, Part, Use
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -100,7 +100,7 @@ class Sources:
         stats = [(path, path.stat()) for path in [*paths, *Path(__file__).parent.glob("*.py")]]
         self.stamp = _hash(str([(str(path), s.st_mtime_ns, s.st_size) for path, s in stats]))
         self._modules: dict[str, Module] = {}
-        self._said: dict[tuple[Part, Use], bool] = {}
+        self._messages: dict[tuple[Part, Use], bool] = {}
         self._prints: dict[tuple[Part, bool], str] = {}
 
     @cached_property
@@ -142,20 +142,20 @@ class Sources:
             inner = self.module(f"{inner.name}.{step}")
         return inner
 
-    def is_said(self, part: Part, use: Use) -> bool:
+    def is_message(self, part: Part, use: Use) -> bool:
         """Whether a use within a part is only to say something, there or where it is handed on."""
-        if use in (SAID, LOGIC):
-            return use == SAID
-        if (part, use) not in self._said:
-            self._said[part, use] = self._is_handed_to_speech(part, use)
-        return self._said[part, use]
+        if use in (MESSAGE, LOGIC):
+            return use == MESSAGE
+        if (part, use) not in self._messages:
+            self._messages[part, use] = self._becomes_message(part, use)
+        return self._messages[part, use]
 
-    def _is_handed_to_speech(self, part: Part, use: Use) -> bool:
+    def _becomes_message(self, part: Part, use: Use) -> bool:
         """Follow a value from variable to variable until logic uses it."""
         seen, pending = set(), [(part, use)]
         while pending:
             part, use = pending.pop()
-            if use in (SAID, LOGIC):
+            if use in (MESSAGE, LOGIC):
                 if use == LOGIC:
                     return False
                 continue
@@ -178,24 +178,24 @@ class Sources:
     def fingerprint(self, part: Part, mute: bool) -> str:
         """Hash a part without what it says, and if `mute` without any string."""
         if (part, mute) not in self._prints:
-            said = {node for node, use in part.uses.items() if self.is_said(part, use)}
+            messages = {node for node, use in part.uses.items() if self.is_message(part, use)}
             meanings = part.module.imports | part.imports
             # Two imports of one name would otherwise look the same.
             names = sorted(f"{name}={meanings[name]}" for name in part.named if name in meanings)
-            text = _dump(part.node, said, mute)
+            text = _dump(part.node, messages, mute)
             self._prints[part, mute] = _hash(" ".join([part.module.name, *names, text]))
         return self._prints[part, mute]
 
 
-def _dump(node: object, said: set[ast.AST], mute: bool) -> str:
+def _dump(node: object, messages: set[ast.AST], mute: bool) -> str:
     """Write a syntax tree as text, without what is said, and if `mute` without any string."""
     if isinstance(node, list):
-        return f"[{','.join(filter(None, (_dump(inner, said, mute) for inner in node)))}]"
+        return f"[{','.join(filter(None, (_dump(inner, messages, mute) for inner in node)))}]"
     if not isinstance(node, ast.AST):
         return repr(node)
-    if node in said or (mute and isinstance(getattr(node, "value", None), str)):
+    if node in messages or (mute and isinstance(getattr(node, "value", None), str)):
         return ""
-    fields = [_dump(getattr(node, name, None), said, mute) for name in node._fields]
+    fields = [_dump(getattr(node, name, None), messages, mute) for name in node._fields]
     return f"{type(node).__name__}({','.join(fields)})"
 
 
@@ -228,16 +228,16 @@ class Walk:
                 if part.always:
                     self.reach(part)
 
-    def reach(self, found: Module | Part, said: bool = False) -> None:
+    def reach(self, definition: Module | Part, message: bool = False) -> None:
         """Reach a part and all that it names, or a whole module."""
-        if isinstance(found, Module):
-            self.load(found.name)
-            for part in found.parts:
+        if isinstance(definition, Module):
+            self.load(definition.name)
+            for part in definition.parts:
                 self.reach(part)
-        elif self.parts.get(found, True) and self.parts.get(found) != said:
-            self.parts[found] = said
-            for name in [found.module.name, *found.loads]:
+        elif self.parts.get(definition, True) and self.parts.get(definition) != message:
+            self.parts[definition] = message
+            for name in [definition.module.name, *definition.loads]:
                 self.load(name)
-            for name, use in (pair for pairs in found.named.values() for pair in pairs):
-                if other := self.sources.find(found.module, name, found.imports):
-                    self.reach(other, said or self.sources.is_said(found, use))
+            for name, use in (pair for pairs in definition.named.values() for pair in pairs):
+                if other := self.sources.find(definition.module, name, definition.imports):
+                    self.reach(other, message or self.sources.is_message(definition, use))

@@ -254,8 +254,8 @@ def _unmeasured(value: dict, measured: set, path: str, families: list[str]) -> I
     """A sentence, if some families of scores do not hold a value."""
     key = tuple(value.get(name, "") for name in studies.MEASURE)
     if key not in measured:
-        said = " ".join(filter(None, key))
-        yield f"{path} names {said}, which {', '.join(families)} do not measure: add it there."
+        score = " ".join(filter(None, key))
+        yield f"{path} names {score}, which {', '.join(families)} do not measure: add it there."
 
 
 def _figure_problems(config: dict, study: dict, path: str) -> Iterator[str]:

@@ -45,13 +45,13 @@ def _of_kind(kind: str, root: Path) -> list[str]:
     """Tables of a kind: the keys of its entries, then the settings of each method."""
     which, shared, lines = "reader" if kind == "datasets" else "method", {}, []
     for method in methods(kind, root):
-        said = about(kind, method, root)
+        facts = about(kind, method, root)
         known = entry_schema(kind, "<name>", {which: method}, root)["properties"]
-        shared = {name: known[name] for name in known if name not in said["settings"]} | shared
-        cited = f" ({said['cites']})" if said["cites"] else ""
-        lines += [f"\n### `{method}`: {said['title']}{cited}\n"]
-        made = {f"source.{name}": part for name, part in said.get("source", {}).items()}
-        own = said["settings"] | made
+        shared = {name: known[name] for name in known if name not in facts["settings"]} | shared
+        cited = f" ({facts['cites']})" if facts["cites"] else ""
+        lines += [f"\n### `{method}`: {facts['title']}{cited}\n"]
+        made = {f"source.{name}": part for name, part in facts.get("source", {}).items()}
+        own = facts["settings"] | made
         lines += _table(own) if own else ["No settings."]
     if kind in ("views", "metrics"):
         shared["title"] = shared["title"] | {"default": "that of its method"}

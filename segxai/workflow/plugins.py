@@ -49,13 +49,13 @@ def about(kind: str, method: str, root: Path = ROOT) -> dict:
     if node is None:
         raise ValueError(f"{file}: has no ABOUT; choose one of {', '.join(methods(kind, root))}.")
     try:
-        said = ast.literal_eval(node)
+        facts = ast.literal_eval(node)
     except ValueError:
         raise ValueError(f"{file}: ABOUT must be a literal, without names or calls.") from None
     for name in ("title", "cites", "settings", *KINDS[kind]):
-        if name not in said:
+        if name not in facts:
             raise ValueError(f"{file}: ABOUT lacks '{name}'; add it.")
-    return said
+    return facts
 
 
 @cache
@@ -143,30 +143,30 @@ def entry_schema(kind: str, name: str, entry: object, root: Path = ROOT) -> dict
     if chosen not in known:
         named = {which: key({"enum": known}, f"File in segxai/{kind}")}
         return {"type": "object", "properties": named, "required": [which]}
-    said = about(kind, chosen, root)
+    facts = about(kind, chosen, root)
     method = {which: optional({"enum": known}, default, f"File in segxai/{kind}")}
     if kind == "datasets":
         # A download, or what a generator makes.
         source = optional(parts.DOWNLOAD, {}, parts.DOWNLOAD["description"])
-        if "source" in said:
-            source = mapping(said["source"], "What the generator makes")
-        options = optional(mapping(said["settings"]), {}, "Settings of the reader")
+        if "source" in facts:
+            source = mapping(facts["source"], "What the generator makes")
+        options = optional(mapping(facts["settings"]), {}, "Settings of the reader")
         return mapping(method | parts.DATASET | {"options": options, "source": source})
-    title = said["title"] if kind in ("views", "metrics") else name
+    title = facts["title"] if kind in ("views", "metrics") else name
     printed = {"title": optional(parts.PRINTED, title, "Name in tables and figures")}
-    return mapping(printed | method | _common(kind, said) | said["settings"])
+    return mapping(printed | method | _common(kind, facts) | facts["settings"])
 
 
-def _common(kind: str, said: dict) -> dict:
+def _common(kind: str, facts: dict) -> dict:
     """Keys that all methods of a kind have, or those that read the same."""
     if kind == "networks":
-        return parts.NETWORK | ({"scope": parts.SCOPE} if said["task"] == "segment" else {})
+        return parts.NETWORK | ({"scope": parts.SCOPE} if facts["task"] == "segment" else {})
     if kind == "explainers":
         return {"precision": parts.PRECISION}
     if kind != "segmenters":
         return {}
     # What is refined is refined by the view that it was cut from.
-    read = [name for name in said["reads"] if not (name == "view" and "mask" in said["reads"])]
+    read = [name for name in facts["reads"] if not (name == "view" and "mask" in facts["reads"])]
     names = [name for part in read for name in parts.READ_BY.get(part, [])]
     return {"role": parts.ROLE} | {name: parts.SEGMENTER[name] for name in names}
 

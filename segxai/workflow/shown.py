@@ -87,9 +87,9 @@ def row_title(keys: dict, rows: list[str], names: dict[str, dict[str, str]]) -> 
 
 def row_titles(config: dict, study: dict) -> dict[tuple[str, str], str]:
     """Printed name of each network of a study with each explainer."""
-    said = names(config, study)
+    titles = names(config, study)
     return {
-        (network, explainer): f"{said['network'][network]} {said['explainer'][explainer]}"
+        (network, explainer): f"{titles['network'][network]} {titles['explainer'][explainer]}"
         for network, explainer in studies.explained(config, study)
     }
 
@@ -201,8 +201,8 @@ def used(config: dict) -> dict[str, list[str]]:
         "studies": chosen,
         "datasets": studies.datasets(config),
         "networks": [name for study in chosen.values() for _, name in trained(config, study)],
-        "explainers": [name for said in own for name in said["explainer"]],
-        "segmenters": [name for said in own for name in said["segmenter"]],
+        "explainers": [name for titles in own for name in titles["explainer"]],
+        "segmenters": [name for titles in own for name in titles["segmenter"]],
         "views": [measure["view"] for measure in measured if "view" in measure],
         "metrics": [measure["metric"] for measure in measured],
     }

@@ -11,12 +11,12 @@ from importlib.util import resolve_name
 from pathlib import Path
 
 LOGGERS = {"log", "logging", "warnings"}
-SPEECH = {"debug", "info", "warning", "error", "exception", "critical", "log", "warn"}
+LOG_CALLS = {"debug", "info", "warning", "error", "exception", "critical", "log", "warn"}
 # Calls that only make text or numbers of what they get.
 PURE = {"str", "repr", "len", "sorted", "map", "list", "min", "max", "sum", "type"}
 PURE |= {"get", "join", "format", "strip", "rstrip", "removesuffix", "split", "lower", "replace"}
 # What a method's ABOUT only tells people, or the configuration.
-TOLD = {"title", "cites", "settings", "undefined"}
+PROSE = {"title", "cites", "settings", "undefined"}
 # Decorators that leave nothing behind outside of what they decorate.
 HARMLESS = {"dataclass", "cache", "lru_cache", "contextmanager", "no_grad", "inference_mode"}
 FUNCTION = ast.FunctionDef | ast.AsyncFunctionDef
@@ -26,7 +26,7 @@ IMPORT = ast.Import | ast.ImportFrom
 # How an expression is used: said, by logic, or as a place (its position or name) of what is called;
 # of a variable of the same part, the name of what is called is empty.
 Use = str | tuple[str, str]
-SAID, LOGIC = "said", "logic"
+MESSAGE, LOGIC = "message", "logic"
 
 
 class Part:
@@ -116,14 +116,14 @@ class Module:
             for alias in node.names:
                 name = alias.name if alias.asname else alias.name.split(".")[0]
                 imports[alias.asname or name] = name
-            found = [alias.name for alias in node.names]
+            imported = [alias.name for alias in node.names]
         else:
             base = resolve_name("." * node.level + (node.module or ""), self.package or None)
             members = {alias.name: f"{base}.{alias.name}" for alias in node.names}
             imports |= {alias.asname or alias.name: members[alias.name] for alias in node.names}
-            found = [base, *(name for name in members.values() if name in self.modules)]
-            found += [members["*"]] if "*" in members else []
-        loads += [name for name in found if name.split(".")[0] == "segxai"]
+            imported = [base, *(name for name in members.values() if name in self.modules)]
+            imported += [members["*"]] if "*" in members else []
+        loads += [name for name in imported if name.split(".")[0] == "segxai"]
 
 
 def _strip(tree: ast.Module) -> None:
@@ -142,7 +142,7 @@ def _strip(tree: ast.Module) -> None:
             node.annotation = ast.Constant(None)
         elif isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "ABOUT":
             pairs = zip(node.value.keys, node.value.values, strict=True)
-            kept = [pair for pair in pairs if getattr(pair[0], "value", None) not in TOLD]
+            kept = [pair for pair in pairs if getattr(pair[0], "value", None) not in PROSE]
             node.value = ast.Dict([name for name, _ in kept], [value for _, value in kept])
 
 
@@ -189,14 +189,14 @@ def _chain(node: ast.AST) -> str:
 def _uses(node: ast.AST, local: bool) -> dict[ast.expr, Use]:
     """Expressions directly in a node that are said or handed on."""
     if isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call):
-        return {value: SAID for value in _arguments(node.exc).values() if _is_inert(value)}
+        return {value: MESSAGE for value in _arguments(node.exc).values() if _is_inert(value)}
     if isinstance(node, ast.Call):
         chain, arguments = _chain(node.func), _arguments(node)
         owner, _, name = chain.rpartition(".")
-        if name == "InputError" or (owner in LOGGERS and name in SPEECH):
-            return {value: SAID for value in arguments.values() if _is_inert(value)}
+        if name == "InputError" or (owner in LOGGERS and name in LOG_CALLS):
+            return {value: MESSAGE for value in arguments.values() if _is_inert(value)}
         if chain == "tqdm":
-            return {arguments["desc"]: SAID} if "desc" in arguments else {}
+            return {arguments["desc"]: MESSAGE} if "desc" in arguments else {}
         if not chain or any(isinstance(value, ast.Starred) for value in node.args):
             return {}
         return {value: (chain, place) for place, value in arguments.items() if _is_pure(value)}

@@ -278,9 +278,9 @@ def measured(config: dict, study: dict, families: list[str]) -> set[tuple[str, s
     """`MEASURE` of all that some families of a study hold; a metric may give several values."""
     held = set()
     for measure in chain.from_iterable(measures(study["scores"][name]) for name in families):
-        said = about("metrics", config["metrics"][measure["metric"]]["method"])
+        facts = about("metrics", config["metrics"][measure["metric"]]["method"])
         others = [measure.get(key, "") for key in MEASURE[1:]]
-        held |= {(name, *others) for name in said.get("names", [measure["metric"]])}
+        held |= {(name, *others) for name in facts.get("names", [measure["metric"]])}
     return held
 
 

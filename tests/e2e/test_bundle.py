@@ -18,8 +18,8 @@ pytestmark = pytest.mark.study
 @pytest.fixture(scope="module")
 def bundle(demo, run_study, house):
     """The demo's archive, which is one job more; the demo itself has nothing to do."""
-    said = run_study(demo.parent, DEMO, root=house, targets=["bundle"])
-    assert re.findall(r"^(\w+) +(\d+)$", said, re.M) == [("bundle", "1"), ("total", "1")]
+    output = run_study(demo.parent, DEMO, root=house, targets=["bundle"])
+    assert re.findall(r"^(\w+) +(\d+)$", output, re.M) == [("bundle", "1"), ("total", "1")]
     return demo / "exports/bundle.zip"
 
 

@@ -218,8 +218,8 @@ def test_figures_and_report_exist(demo):
 
 def test_a_finished_study_has_nothing_to_do(demo, run_study, house):
     """A second call redoes no job."""
-    said = run_study(demo.parent, DEMO, root=house)
-    assert "Nothing to be done" in said
+    output = run_study(demo.parent, DEMO, root=house)
+    assert "Nothing to be done" in output
 
 
 def test_results_of_another_layout_are_refused(run_study, tmp_path):
@@ -227,8 +227,8 @@ def test_results_of_another_layout_are_refused(run_study, tmp_path):
     old = tmp_path / "results/models/phantom-lesions/vit-tiny-phantom/seed-1/weights.safetensors"
     old.parent.mkdir(parents=True)
     old.touch()
-    said = run_study(tmp_path, DEMO, fails=True)
-    sentences = [line for line in said.splitlines() if "another layout" in line]
+    output = run_study(tmp_path, DEMO, fails=True)
+    sentences = [line for line in output.splitlines() if "another layout" in line]
     assert len(sentences) == 1
-    assert "Traceback" not in said
+    assert "Traceback" not in output
     assert [path for path in (tmp_path / "results").rglob("*") if path.is_file()] == [old]

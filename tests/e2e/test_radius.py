@@ -130,10 +130,10 @@ def test_another_equation_plans_its_explainer_alone(plan, house):
     after = before.replace("maps.relu()", "maps")
     assert after != before
     with changed(house, {file: after}):
-        said = plan()
-    assert set(re.findall(r"explainer=([\w-]+)", said)) == {"gradcam"}
+        output = plan()
+    assert set(re.findall(r"explainer=([\w-]+)", output)) == {"gradcam"}
     # Alignment, certainty, doses and shortcut, and what people read of them.
     own = {"explain": 1, "gather_maps": 1, "score_maps": 4, "make_table": 4}
     shown = ["choose_examples", "draw_map_examples", "draw_risk_coverage", "draw_responses"]
     rest = {"check_claims": 1, "write_report": 1, **dict.fromkeys(shown, 1)}
-    assert jobs(said) == own | rest
+    assert jobs(output) == own | rest

@@ -33,9 +33,9 @@ def results(run_study, house, demo, tmp_path_factory):
     folder = shutil.copytree(demo.parent, tmp_path_factory.mktemp("regions") / "study")
     overlay = folder / "all-studies.yaml"
     overlay.write_text(ALL_STUDIES)
-    said = run_study(folder, DEMO, overlay, root=house, targets=TARGETS)
+    output = run_study(folder, DEMO, overlay, root=house, targets=TARGETS)
     # The networks that the demo has trained are explained as they are.
-    assert jobs(said)["train_network"] == 0
+    assert jobs(output)["train_network"] == 0
     return folder / "results"
 
 

@@ -17,8 +17,8 @@ def test_a_second_run_in_the_same_folder_refuses(checkout, run_study, tmp_path):
     while not (locks := [*tmp_path.glob(".snakemake/locks/*")]) and first.poll() is None:
         time.sleep(0.05)
     assert locks
-    said = run_study(tmp_path, DEMO, targets=[TARGET], fails=True)
-    assert "cannot be locked" in said
-    assert "--unlock" in said
+    output = run_study(tmp_path, DEMO, targets=[TARGET], fails=True)
+    assert "cannot be locked" in output
+    assert "--unlock" in output
     assert first.wait() == 0
     assert (tmp_path / TARGET).is_file()

@@ -119,8 +119,12 @@ def test_full_disk_of_the_log_too(tmp_path, capfd):
     with mounted(tmp_path / "disk", "size=64k") as disk:
         log = disk / "job.log"
         fail(partial(array, disk), tmp_path, log)
-    said = capfd.readouterr().err
-    assert re.search(FULL, said) and "Traceback" not in said and "Logging error" not in said
+    terminal = capfd.readouterr().err
+    assert (
+        re.search(FULL, terminal)
+        and "Traceback" not in terminal
+        and "Logging error" not in terminal
+    )
 
 
 @pytest.mark.parametrize("write", WRITERS, ids=lambda write: write.__name__)

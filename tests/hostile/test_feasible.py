@@ -236,8 +236,8 @@ def demo(change) -> dict:
 @pytest.mark.parametrize(("change", "key", "remedy"), IMPOSSIBLE.values(), ids=IMPOSSIBLE)
 def test_what_cannot_be_is_said_while_the_configuration_is_read(change, key, remedy):
     """Each is one sentence that names the key and a remedy, before any job."""
-    require_sentence(said := problem_of(demo(change)) or "nothing")
-    assert said.startswith("Config key") and key in said and remedy in said, said
+    require_sentence(sentence := problem_of(demo(change)) or "nothing")
+    assert sentence.startswith("Config key") and key in sentence and remedy in sentence, sentence
 
 
 @pytest.mark.parametrize("change", POSSIBLE.values(), ids=POSSIBLE)

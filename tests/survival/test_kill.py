@@ -46,16 +46,16 @@ def run(checkout: Path, folder: Path, *arguments: str) -> str:
 
 def kill_after(seconds: float, checkout: Path, folder: Path) -> bool:
     """Start it, kill it and all of its jobs at an instant; return whether it was still running."""
-    with (folder / "said.log").open("a") as said:
+    with (folder / "study.log").open("a") as log_file:
         process = subprocess.Popen(
             snakemake(checkout, folder),
             cwd=checkout,
-            stdout=said,
-            stderr=said,
+            stdout=log_file,
+            stderr=log_file,
             start_new_session=True,
         )
         try:
-            assert process.wait(seconds) == 0, (folder / "said.log").read_text()[-4000:]
+            assert process.wait(seconds) == 0, (folder / "study.log").read_text()[-4000:]
             return False
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)

@@ -147,8 +147,8 @@ def test_what_is_gone_is_used_as_it_was_with_a_word(folder, caplog):
     before = fetch(folder)
     folder.rename(folder.with_name("elsewhere"))
     assert plan(folder) == before
-    (said,) = caplog.messages
-    assert str(folder) in said and "cannot be read" in said
+    (message,) = caplog.messages
+    assert str(folder) in message and "cannot be read" in message
     folder.write_bytes(b"an archive")
     assert plan(folder) == before
     Path(RECEIPT).unlink()

@@ -105,8 +105,8 @@ def test_total_is_said_before_the_first_byte(server, tmp_path, caplog):
     server.fail("/uuid-1/file-0.dcm", {"status": 404})
     with pytest.raises(InputError):
         fetch(server, tmp_path)
-    said, *later = [record.message for record in caplog.records if "files" in record.message]
-    assert "4 series, 6 files, 1.8 MB in all; 5 files, 1.5 MB are still" in said
+    total, *later = [record.message for record in caplog.records if "files" in record.message]
+    assert "4 series, 6 files, 1.8 MB in all; 5 files, 1.5 MB are still" in total
     assert later == []
 
 
@@ -263,7 +263,9 @@ def test_every_whole_size_of_parts_is_tried(size, part):
     """Whatever whole number of MiB an upload was cut by is among those tried, and all fit."""
     n_parts = -(-size // (part * MIB))
     sizes = part_sizes(size, n_parts)
-    assert all(-(-size // each) == n_parts for each in sizes) and len(set(sizes)) == len(sizes)
+    assert all(-(-size // part_bytes) == n_parts for part_bytes in sizes) and len(
+        set(sizes)
+    ) == len(sizes)
     assert n_parts == 1 or part * MIB in sizes
     assert sizes
 

@@ -344,9 +344,9 @@ def test_official_sides_are_kept_and_patients_stay_together(tables):
     records, sides = select_records(
         list(by_name(tables, {"abnormalities": "both"}).values()), None, split
     )
-    found = {record.image_id: side for record, side in zip(records, sides, strict=True)}
+    side_of = {record.image_id: side for record, side in zip(records, sides, strict=True)}
     assert Counter(sides.tolist()) == {"train": 4, "validation": 1, "test": 3}
-    assert {name for name, side in found.items() if side == "test"} == {
+    assert {name for name, side in side_of.items() if side == "test"} == {
         "Mass-Test_P_00003_LEFT_CC",
         "Calc-Training_P_00003_LEFT_CC",
         "Calc-Test_P_00006_LEFT_CC",

@@ -80,7 +80,7 @@ def test_boxes_become_masks_by_class(chestx):
     records = read_records("chestx_det10", chestx)
     expected = np.zeros((10, 20, 40), bool)
     expected[[CLASSES.index("Effusion"), CLASSES.index("Mass")], 3:6, 2:10] = True
-    drawn = [draw(each, records[0], (20, 40)) for each in records[0].findings]
+    drawn = [draw(finding, records[0], (20, 40)) for finding in records[0].findings]
     np.testing.assert_array_equal(drawn, expected[[7, 3, 7]])
     shape, masks = load_pair(records[0], 20, CLASSES).shape, dense(records[0], 20)
     assert masks.shape == (10, 20, 20) and masks.dtype == np.uint8 and shape == (20, 40)
@@ -219,7 +219,7 @@ def real_lists(shared, tmp_path_factory):
 def test_counts_are_the_papers(real_lists):
     """Table 2 of the paper, box by box; images by class, and 764 of 3,543 without finding."""
     records = read_records("chestx_det10", real_lists)
-    boxes = Counter(each.label for record in records for each in record.findings)
+    boxes = Counter(finding.label for record in records for finding in record.findings)
     images = Counter(label for record in records for label in record.labels)
     assert [boxes[name] for name in CLASSES] == BOXES
     assert [images[name] for name in CLASSES] == IMAGES

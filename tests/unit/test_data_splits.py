@@ -88,9 +88,9 @@ def test_what_one_label_cannot_give_another_does():
 
 def test_seeds_differ_and_repeat():
     """A seed gives the same split again; two seeds overlap no more than chance lets them."""
-    one, again, two = (split_by_group(NAMES, ["x"] * 200, 100, seed) for seed in (1, 1, 2))
-    np.testing.assert_array_equal(one, again)
-    assert 60 < (one == two).sum() < 140
+    alone, again, two = (split_by_group(NAMES, ["x"] * 200, 100, seed) for seed in (1, 1, 2))
+    np.testing.assert_array_equal(alone, again)
+    assert 60 < (alone == two).sum() < 140
 
 
 def test_known_split():

@@ -286,14 +286,14 @@ def reworded(text: str) -> str:
     tree = ast.parse(text)
     for node in ast.walk(tree):
         if isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call):
-            said = node.exc
+            call = node.exc
         elif isinstance(node, ast.Call) and re.match(
             r"(log|warnings)\.|InputError$", name_of(node)
         ):
-            said = node
+            call = node
         else:
             continue
-        for part in (inner for value in said.args for inner in ast.walk(value)):
+        for part in (inner for value in call.args for inner in ast.walk(value)):
             if isinstance(part, ast.Constant) and isinstance(part.value, str):
                 part.value = f"other words for {part.value}"
     return ast.unparse(tree)
@@ -346,11 +346,11 @@ def test_planning_reads_unchanged_files_once(checkout, tmp_path):
         "from pathlib import Path\nfrom segxai.workflow.digest import digest\n"
         f"print(digest('explain', Path({str(root)!r})))\n"
     )
-    said = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-S", "-c", program],
         cwd=tmp_path,
         check=True,
         capture_output=True,
         text=True,
     )
-    assert said.stdout.strip() == before["explain"]
+    assert process.stdout.strip() == before["explain"]

@@ -130,9 +130,9 @@ def test_a_segmenters_predictions_are_its_regions(study):
     assert list(predictions)[:3] == ["image_id", "split", "class"]
     assert predictions["class"].unique().tolist() == ["region-0"]
     assert ((predictions.mask_fraction > 0) == predictions.predicted).all()
-    found = predictions[predictions.predicted == 1]
-    assert len(found) >= 8
-    assert found.confidence.between(0, 1, inclusive="neither").all()
+    regions = predictions[predictions.predicted == 1]
+    assert len(regions) >= 8
+    assert regions.confidence.between(0, 1, inclusive="neither").all()
 
 
 @pytest.mark.parametrize("method", methods("explainers"))
@@ -142,11 +142,11 @@ def test_regions_are_explained_the_same_in_any_shards(study, method):
         pytest.skip("explains no regions")
     whole, parts = explained(study, method, 1), explained(study, method, 3)
     assert whole[0].read_bytes() == parts[0].read_bytes()
-    one, three = (read_maps(*files).table for files in (whole, parts))
+    single, three = (read_maps(*files).table for files in (whole, parts))
     varying = ["seconds", "peak_bytes"]
-    pd.testing.assert_frame_equal(one.drop(columns=varying), three.drop(columns=varying))
-    assert one.target_id.tolist() == read_rows(study / "targets-1.csv").target_id.tolist()
-    assert (one.peak_bytes > 1e6).all()
+    pd.testing.assert_frame_equal(single.drop(columns=varying), three.drop(columns=varying))
+    assert single.target_id.tolist() == read_rows(study / "targets-1.csv").target_id.tolist()
+    assert (single.peak_bytes > 1e6).all()
 
 
 @pytest.mark.parametrize("method", ["integrated_gradients", "gradient_shap"])

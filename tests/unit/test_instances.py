@@ -31,14 +31,14 @@ def looped_aji(prediction, target) -> float:
     used = set()
     for number in numbers[1]:
         true = target == number
-        best, found = 0.0, None
+        best, partner = 0.0, None
         for other in numbers[0]:
             share = (true & (prediction == other)).sum() / (true | (prediction == other)).sum()
             if share > best:
-                best, found = share, other
-        above += (true & (prediction == found)).sum() if found else 0
-        below += (true | (prediction == found)).sum() if found else true.sum()
-        used.add(found)
+                best, partner = share, other
+        above += (true & (prediction == partner)).sum() if partner else 0
+        below += (true | (prediction == partner)).sum() if partner else true.sum()
+        used.add(partner)
     below += sum((prediction == other).sum() for other in numbers[0] if other not in used)
     return above / below if below else np.nan
 
@@ -213,7 +213,7 @@ def test_objects_are_prepared_and_what_is_guessed_is_said(study):
     """Numbers are kept as they are; without them a mask's components stand in, and are marked."""
     ids = np.load(study / "instances.npy")
     assert ids.dtype == np.uint16
-    assert [np.unique(each).tolist() for each in ids] == [[0, 7, 40_000], [0, 1], [0]]
+    assert [np.unique(image_ids).tolist() for image_ids in ids] == [[0, 7, 40_000], [0, 1], [0]]
     facts = read_rows(study / "instances.csv")
     assert facts.objects.tolist() == [2, 1, 0]
     assert facts.annotated.tolist() == [1, 0, 0]

@@ -41,10 +41,10 @@ def test_a_failing_job_ends_with_its_sentence_and_a_non_zero_exit(tmp_path, erro
     fake = SimpleNamespace(log=[tmp_path / "job.log"], rule="explain", wildcards=["kvasir-seg"])
     with pytest.raises(SystemExit) as exit_status, job(fake):
         raise error
-    said = (tmp_path / "job.log").read_text()
+    text = (tmp_path / "job.log").read_text()
     assert exit_status.value.code == 1
-    assert ("Traceback" in said) == traceback
-    assert last in said.splitlines()[-1]
+    assert ("Traceback" in text) == traceback
+    assert last in text.splitlines()[-1]
 
 
 def test_the_terminal_shows_progress_warnings_and_one_line_at_the_end(tmp_path, capsys):

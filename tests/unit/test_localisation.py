@@ -147,8 +147,8 @@ def test_auitc_is_the_loop_over_thresholds(saliency, reference, within, axis, n)
     expected = naive_auitc(saliency, reference, axis, n, everywhere)
     assert auitc(saliency, reference, axis, n) == pytest.approx(expected, abs=1e-12, nan_ok=True)
     expected = naive_auitc(saliency, reference, axis, n, within)
-    found = auitc(saliency, reference, axis, n, within)
-    assert found == pytest.approx(expected, abs=1e-12, nan_ok=True)
+    area = auitc(saliency, reference, axis, n, within)
+    assert area == pytest.approx(expected, abs=1e-12, nan_ok=True)
 
 
 @pytest.mark.parametrize("s", [0.3, 0.5, 1.0])

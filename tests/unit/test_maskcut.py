@@ -79,8 +79,8 @@ def test_two_objects_with_noise():
     labels = np.zeros((12, 17), int)
     labels[2:5, 2:7], labels[7:10, 9:14] = 1, 2
     first, second = maskcut(planted(labels, noise=0.03), max_objects=2)
-    found = {tuple(np.unique(labels[mask])) for mask in (first, second)}
-    assert found == {(1,), (2,)}
+    objects = {tuple(np.unique(labels[mask])) for mask in (first, second)}
+    assert objects == {(1,), (2,)}
     assert (first | second).sum() == (labels > 0).sum()
 
 

@@ -86,8 +86,8 @@ def measure(method: str, case: Case, **settings) -> dict[str, float]:
 
 def defined(method: str) -> dict:
     """Definition of a metric with its default settings."""
-    said = about("metrics", method)["settings"]
-    return {"method": method} | {name: key["default"] for name, key in said.items()}
+    facts = about("metrics", method)["settings"]
+    return {"method": method} | {name: key["default"] for name, key in facts.items()}
 
 
 def scored(method: str, case: Case, reference: str) -> list[float]:
@@ -121,14 +121,14 @@ def random_case(seed: int) -> Case:
 @pytest.mark.parametrize("method", METRICS)
 def test_a_metric_says_what_it_is(method):
     """Direction, range and what is read are of the known kinds; several values have names."""
-    said = about("metrics", method)
-    assert said["direction"] in ("higher", "lower", "none")
-    low, high = said["range"]
+    facts = about("metrics", method)
+    assert facts["direction"] in ("higher", "lower", "none")
+    low, high = facts["range"]
     assert low is None or high is None or low < high
     of_case = {field.name for field in fields(Case)} | {"segmentation"}
     assert READ[method] and READ[method] <= of_case | {"absence"}
-    assert said["undefined"].endswith(".")
-    assert list(measure(method, random_case(0))) == said.get("names", [method])
+    assert facts["undefined"].endswith(".")
+    assert list(measure(method, random_case(0))) == facts.get("names", [method])
 
 
 def limits(method: str) -> tuple[float, float]:
@@ -222,8 +222,8 @@ def test_false_positives_of_known_masks():
     marked[0, :6] = 1
     for mask, expected in ((marked, [1, 0.01]), (empty, [0, 0])):
         case = Case(mask=mask, reference=empty)
-        found = [scored(name, case, "truth")[0] for name in FALSE_POSITIVES]
-        assert found == expected
+        scores = [scored(name, case, "truth")[0] for name in FALSE_POSITIVES]
+        assert scores == expected
 
 
 def test_confidences_of_one_label():

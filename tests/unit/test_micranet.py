@@ -14,7 +14,7 @@ from segxai.networks.inputs import normalise
 from segxai.networks.micranet import MicraNet
 from segxai.networks.network import build_network
 from segxai.networks.saving import save_weights
-from segxai.networks.training import Patches
+from segxai.networks.training import LabelledImages
 from segxai.networks.weights import read_state_dict
 
 SIDES = (32, 32, 16, 16, 8, 8, 4, 4)
@@ -156,7 +156,8 @@ def test_training_learns_a_colour():
     pixels = pixels.astype(np.uint8)
     device = torch.device("cpu")
     training, validation = (
-        Patches(pixels[part], labels[part], 16, device) for part in (slice(64), slice(64, 96))
+        LabelledImages(pixels[part], labels[part], 16, device)
+        for part in (slice(64), slice(64, 96))
     )
     model = build()
     to_input = partial(normalise, mean=[0.4] * 3, std=[0.2] * 3)

@@ -23,7 +23,7 @@ from segxai.networks.classify import (
 from segxai.networks.inputs import channel_statistics, intensities, normalise
 from segxai.networks.network import Network, build_network
 from segxai.networks.saving import save_weights
-from segxai.networks.training import Patches, fit
+from segxai.networks.training import LabelledImages, fit
 from segxai.networks.weights import load_backbone, read_state_dict
 from tests.unit.toy_networks import CPU, FRESH, timm_network
 
@@ -157,14 +157,14 @@ def test_more_blocks_than_there_are_is_refused():
         freeze(tiny(), 3)
 
 
-def coloured_patches(n: int, seed: int) -> Patches:
-    """Patches that are reddish (class 1) or greenish (class 0), with noise."""
+def coloured_patches(n: int, seed: int) -> LabelledImages:
+    """LabelledImages that are reddish (class 1) or greenish (class 0), with noise."""
     rng = np.random.default_rng(seed)
     labels = np.arange(n) % 2
     pixels = rng.integers(60, 120, (n, 32, 32, 3))
     pixels[labels == 1, ..., 0] += 60
     pixels[labels == 0, ..., 1] += 60
-    return Patches(pixels.astype(np.uint8), labels, 32, torch.device("cpu"))
+    return LabelledImages(pixels.astype(np.uint8), labels, 32, torch.device("cpu"))
 
 
 @pytest.mark.parametrize(("blocks", "views"), [(None, None), (0, None), (0, 3)])
@@ -282,7 +282,7 @@ def test_classes_that_share_an_image_are_learnt(loss):
     pixels = rng.integers(60, 120, (160, 32, 32, 3))
     pixels[..., :2] += 60 * labels[:, None, None]
     patches = [
-        Patches(pixels[part].astype(np.uint8), labels[part], 32, torch.device("cpu"))
+        LabelledImages(pixels[part].astype(np.uint8), labels[part], 32, torch.device("cpu"))
         for part in (slice(0, 96), slice(96, 160))
     ]
     to_input = partial(normalise, mean=[0.4] * 3, std=[0.2] * 3)

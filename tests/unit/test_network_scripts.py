@@ -163,8 +163,8 @@ def test_maps_without_contrast_are_counted(script, data, caplog):
     with caplog.at_level("WARNING", "segxai"):
         maps = explain(script, data)
     assert maps.table.constant.tolist() == [1, 1, 1]
-    (said,) = [record.getMessage() for record in caplog.records]
-    assert said.startswith("3 of 3 maps are constant")
+    (message,) = [record.getMessage() for record in caplog.records]
+    assert message.startswith("3 of 3 maps are constant")
 
 
 def test_predictions_of_sigmoids(script, data):

@@ -39,7 +39,7 @@ def test_nodes_are_even_in_the_logarithm_above_the_knee(steps, copies, knee):
 def test_a_level_fills_the_gaps_of_all_below(steps, copies, knee, level):
     """All levels together are as many nodes, evenly spaced in u, as a level of that depth."""
     together = np.concatenate(
-        [path_nodes(steps, copies, knee, each).positions for each in range(level + 1)]
+        [path_nodes(steps, copies, knee, finer).positions for finer in range(level + 1)]
     )
     u = np.sort(np.log1p(together / knee) / np.log1p(1 / knee))
     assert len(u) == steps * copies * 2**level

@@ -30,15 +30,15 @@ def test_every_reader_has_a_fixture():
 @pytest.mark.parametrize("reader", READERS)
 def test_settings_are_the_parameters(reader):
     """`ABOUT` describes exactly what `read` and `generate` take, with the same defaults."""
-    module, said = load("datasets", {"method": reader})[0], about("datasets", reader)
+    module, facts = load("datasets", {"method": reader})[0], about("datasets", reader)
     functions = {"settings": module.read}
-    functions |= {"source": module.generate} if "source" in said else {}
-    assert hasattr(module, "generate") == ("source" in said)
+    functions |= {"source": module.generate} if "source" in facts else {}
+    assert hasattr(module, "generate") == ("source" in facts)
     for key, function in functions.items():
         parameters = dict(list(inspect.signature(function).parameters.items())[1:])
-        assert list(parameters) == list(said[key])
+        assert list(parameters) == list(facts[key])
         for name, parameter in parameters.items():
-            described = said[key][name]
+            described = facts[key][name]
             assert described["description"]
             assert described.get("default", inspect.Parameter.empty) == parameter.default
 

@@ -37,7 +37,7 @@ def request(metric, view="", reference="", segmenter="unet", **changes) -> dict:
 def dose(name, kind, radius, *measured) -> list[dict]:
     """Requests with a degraded truth in the segmentation's place."""
     definition = {"method": "degraded_truth", "kind": kind, "radius": radius}
-    return [request(*one, segmenter=name, segmenter_definition=definition) for one in measured]
+    return [request(*parts, segmenter=name, segmenter_definition=definition) for parts in measured]
 
 
 @pytest.fixture
@@ -182,7 +182,7 @@ def test_scores_of_correct_and_incorrect_labels(script, data):
     scores = score_maps(script, data, requests, **segmentation(data))
     assert list(scores) == COLUMNS
     # In the order of targets × requests, with all keys.
-    assert scores.metric.tolist() == [one["metric"]["name"] for one in requests] * len(TARGETS)
+    assert scores.metric.tolist() == [asked["metric"]["name"] for asked in requests] * len(TARGETS)
     assert scores.loc[0, KNOWN].tolist() == ["i2:a", "i2", "w", "test", 1, 0]
     assert scores.constant.isna().equals(scores["view"].isna())
     keys = ["dataset", "network", "explainer", "segmenter", "seed"]
@@ -228,7 +228,7 @@ def test_doses_of_the_true_mask(script, data):
         ("dice", "", "findings"),
     ]
     doses = [("none", "erode", 0), ("eroded", "erode", 12), ("gone", "shift", 400)]
-    requests = [one for name, *damage in doses for one in dose(name, *damage, *measured)]
+    requests = [parts for name, *damage in doses for parts in dose(name, *damage, *measured)]
     scores = score_maps(script, data, requests)
     scores = scores.fillna({"view": ""})
     of_lesion = scores[scores.image_id == "i2"]

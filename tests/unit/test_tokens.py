@@ -113,10 +113,10 @@ def test_probabilities_are_a_segmenters_at_the_size_of_the_image():
     """Logits are resized bilinearly before the sigmoid, one map for each output channel."""
     module = torch.nn.Conv2d(3, 2, 1).requires_grad_(False)
     network = Network(module, "segment", 16, [0.0] * 3, [1.0] * 3, CPU)
-    found = network_inputs.probabilities(network, IMAGE)
+    probability = network_inputs.probabilities(network, IMAGE)
     logits = module(network.inputs(IMAGE[None]))
     full = F.interpolate(logits, (48, 48), mode="bilinear", align_corners=False)
-    np.testing.assert_allclose(found, full.sigmoid()[0].numpy())
+    np.testing.assert_allclose(probability, full.sigmoid()[0].numpy())
 
 
 @pytest.mark.parametrize(
@@ -131,8 +131,8 @@ def test_published_networks_have_keys_at_published_sizes(architecture, side, gri
     """DINO's networks give one key per patch at the sizes of TokenCut and MaskCut."""
     # One block has the shapes of twelve; the weights are random, since timm's hub may be away.
     network = timm.create_model(architecture, num_classes=0, dynamic_img_size=True, depth=1).eval()
-    found = key_features(network, torch.rand(1, 3, side, side))
-    assert found.shape == (1, grid, grid, width)
+    keys = key_features(network, torch.rand(1, 3, side, side))
+    assert keys.shape == (1, grid, grid, width)
     assert network.pretrained_cfg["mean"] == (0.485, 0.456, 0.406)
 
 
@@ -140,10 +140,10 @@ def test_fused_attention_does_not_hide_the_keys():
     """Keys are the same whether the attention is computed by one fused kernel or step by step."""
     network = timm.create_model(VIT["architecture"], num_classes=0, **VIT["arguments"]).eval()
     image = torch.rand(1, 3, 32, 32)
-    found = {}
+    keys = {}
     for fused in (True, False):
         for block in network.blocks:
             block.attn.fused_attn = fused
-        found[fused] = key_features(network, image)
-    torch.testing.assert_close(found[True], found[False])
-    assert found[True].std() > 0
+        keys[fused] = key_features(network, image)
+    torch.testing.assert_close(keys[True], keys[False])
+    assert keys[True].std() > 0

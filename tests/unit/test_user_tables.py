@@ -118,7 +118,7 @@ def test_no_patient_is_on_two_sides(rows, validation, test, seed):
     ]
     split = {"validation": validation, "test": test, "seed": seed}
     try:
-        kept, sides = select_records(reading.told_apart(records), None, split)
+        kept, sides = select_records(reading.distinct(records), None, split)
     except InputError:
         return
     by_patient = {patient: set() for patient, _ in rows}
@@ -126,8 +126,8 @@ def test_no_patient_is_on_two_sides(rows, validation, test, seed):
     for (patient, _), record, side in zip(rows, kept, sides, strict=True):
         by_patient[patient].add(str(side))
         groups[patient].add(record.group)
-    assert {len(found) for found in by_patient.values()} == {1}
-    assert {len(found) for found in groups.values()} == {1}
+    assert {len(values) for values in by_patient.values()} == {1}
+    assert {len(values) for values in groups.values()} == {1}
 
 
 def save(path: Path) -> None:

@@ -157,8 +157,8 @@ def with_dependencies(names: set[str]) -> set[str]:
             if requirement.name in LEFT_OUT:
                 continue
             if requirement.marker is None or requirement.marker.evaluate({"extra": extra}):
-                wanted = {(requirement.name, one) for one in ["", *requirement.extras]}
-                pending |= {one for one in wanted if one[0] not in needed or one[1]}
+                wanted = {(requirement.name, option) for option in ["", *requirement.extras]}
+                pending |= {pair for pair in wanted if pair[0] not in needed or pair[1]}
     return needed
 
 
