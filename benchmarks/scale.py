@@ -1,11 +1,11 @@
-"""How planning grows: jobs, seconds and memory of `snakemake -n` for ever larger studies.
+"""Growth of planning: jobs, seconds and memory of `snakemake -n` for larger and larger studies.
 
     .venv/bin/python benchmarks/scale.py [datasets ...]
 
-The first row is the full study of config/config.yaml. Each other row takes so many copies of the
-built-in phantoms (1, 2 and 4 unless said), and of networks, explainers, segmenters and seeds as
-many as `SIZE` says, that of the study of docs/scale.md. The last row is what a line through the two
-largest ones says of 100 data sets. Seconds are those of the processor.
+The first row is the full study of config/config.yaml. Each other row takes a number of copies of
+the built-in phantoms (default 1, 2 and 4), and the numbers of networks, explainers, segmenters and
+seeds in `SIZE`, as in docs/scale.md. The last row extrapolates the two largest ones linearly to 100
+data sets. Seconds are processor time.
 """
 
 import os

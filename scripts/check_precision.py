@@ -1,4 +1,4 @@
-"""Whether reduced precision keeps the attributions of the first targets."""
+"""Check whether reduced precision keeps the attributions of the first targets."""
 
 from dataclasses import replace
 from math import nan

@@ -1,4 +1,4 @@
-"""The one list of what is explained: each predicted label or region of the chosen images."""
+"""List of all targets: each predicted label or region of the chosen images."""
 
 import numpy as np
 

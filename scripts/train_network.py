@@ -55,7 +55,7 @@ def main(
 
 
 def labelled(pixels, samples, windows, classes, loss, split, size, device) -> LabelledImages:
-    """Give the windows of a split with their classes: an index, or 0 and 1 for each class."""
+    """Windows of a split with their classes: an index, or 0 and 1 for each class."""
     windows = windows[windows.split == split]
     rows = pd.Index(samples.image_id).get_indexer(windows.image_id)
     height, width = windows.height.iloc[0], windows.width.iloc[0]
@@ -79,9 +79,9 @@ def labelled(pixels, samples, windows, classes, loss, split, size, device) -> La
 
 
 def outlined(pixels, samples, masks, per_class, split, size, device) -> LabelledImages:
-    """Give the images of a split with their masks: of all findings, or one for each class.
+    """Images of a split with their masks: of all findings, or one for each class.
 
-    An unknown outline is not an empty mask: nothing can be learnt from it.
+    An unknown outline is not an empty mask: such images are left out.
     """
     rows = np.flatnonzero((samples.split == split) & samples.mask_pixels.notna())
 

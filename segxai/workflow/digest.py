@@ -1,4 +1,4 @@
-"""What a job reaches of the sources, as a digest: the standard library only.
+"""Digest of the source code that a job reaches (standard library only).
 
 Snakemake reruns a job when its params change but not when a module that its script imports does,
 so each rule carries a digest as a param. It follows the script, the methods that the job's
@@ -21,8 +21,8 @@ def digest(script: str, root: Path = ROOT, **plugins: str | Iterable[str]) -> st
     """Hash the logic behind a job.
 
     Comments, docstrings, annotations of functions, layout, and texts of errors, warnings and log
-    lines do not change it; nor does a definition that the job does not reach. A use that cannot be
-    seen by reading (a star import, a module handed on as a value) counts the whole module.
+    lines do not change it; nor does a definition that the job does not reach. Where the use is not
+    evident from the text (a star import, a module passed as a value), the whole module counts.
 
     Parameters
     ----------
@@ -69,7 +69,7 @@ def source_files(script: str, root: Path = ROOT, **plugins: str | Iterable[str])
 
 @cache
 def read_sources(root: Path) -> "Sources":
-    """The scripts and segxai's modules of a checkout, which are read when they are reached."""
+    """The scripts and segxai's modules of a checkout, read when reached."""
     return Sources(root)
 
 
@@ -84,10 +84,10 @@ def _hash(text: str) -> str:
 
 
 class Sources:
-    """The files of a checkout by module, and what their names mean.
+    """The files of a checkout by module, and the definitions of their names.
 
-    A script is its own module. `digests` are those of an earlier run by script and methods, if no
-    file has changed since, as `stamp` says.
+    A script is its own module. `digests` are those of an earlier run by script and methods, if
+    `stamp` shows that no file has changed since.
     """
 
     def __init__(self, root: Path):
@@ -96,7 +96,7 @@ class Sources:
         names = [parts[1:] if parts[0] == "scripts" else parts for parts in names]
         names = [".".join(parts[: len(parts) - (parts[-1] == "__init__")]) for parts in names]
         self.files = dict(zip(names, paths, strict=True))
-        # Another version of the reader reads otherwise.
+        # Another version of this code may give other digests.
         stats = [(path, path.stat()) for path in [*paths, *Path(__file__).parent.glob("*.py")]]
         self.stamp = _hash(str([(str(path), s.st_mtime_ns, s.st_size) for path, s in stats]))
         self._modules: dict[str, Module] = {}
@@ -105,7 +105,7 @@ class Sources:
 
     @cached_property
     def digests(self) -> dict[str, str]:
-        """Digests that are known."""
+        """Known digests."""
         stored = kept.read("digests")
         return stored["digests"] if stored.get("stamp") == self.stamp else {}
 
@@ -123,9 +123,9 @@ class Sources:
         return self._modules[name]
 
     def find(self, module: Module, name: str, imports: dict[str, str]) -> Module | Part | None:
-        """Find the part that a dotted name means in a module, or the module that it means.
+        """Find the part, or the module, that a dotted name in a module refers to.
 
-        None for a name of another package, or of nothing at the top level.
+        None for a name of another package, or without a top-level definition.
         """
         first, *rest = name.split(".")
         if first not in imports and first in module.by_name:
@@ -137,13 +137,13 @@ class Sources:
         inner = self.module(path[0])
         for place, step in enumerate(path[1:], 1):
             if f"{inner.name}.{step}" not in self.files or step in inner.by_name:
-                # Where a module does not define a name in sight, all of it counts.
+                # If a module does not define a name visibly, all of it counts.
                 return self.find(inner, ".".join(path[place:]), {}) or inner
             inner = self.module(f"{inner.name}.{step}")
         return inner
 
     def is_message(self, part: Part, use: Use) -> bool:
-        """Whether a use within a part is only to say something, there or where it is handed on."""
+        """Whether a use is only for messages, within its part or where the value is passed on."""
         if use in (MESSAGE, LOGIC):
             return use == MESSAGE
         if (part, use) not in self._messages:
@@ -176,7 +176,7 @@ class Sources:
         return True
 
     def fingerprint(self, part: Part, mute: bool) -> str:
-        """Hash a part without what it says, and if `mute` without any string."""
+        """Hash a part without its messages, and if `mute` without any string."""
         if (part, mute) not in self._prints:
             messages = {node for node, use in part.uses.items() if self.is_message(part, use)}
             meanings = part.module.imports | part.imports
@@ -188,7 +188,7 @@ class Sources:
 
 
 def _dump(node: object, messages: set[ast.AST], mute: bool) -> str:
-    """Write a syntax tree as text, without what is said, and if `mute` without any string."""
+    """Write a syntax tree as text, without messages, and if `mute` without any string."""
     if isinstance(node, list):
         return f"[{','.join(filter(None, (_dump(inner, messages, mute) for inner in node)))}]"
     if not isinstance(node, ast.AST):
@@ -202,8 +202,8 @@ def _dump(node: object, messages: set[ast.AST], mute: bool) -> str:
 class Walk:
     """Follows names from definition to definition.
 
-    Of the reached `parts`, those are True that are reached by what is said alone; `modules` are the
-    names of those that are imported.
+    Of the reached `parts`, those that only messages reach are True; `modules` are the names of the
+    imported modules.
     """
 
     def __init__(self, sources: Sources, names: list[str]):
@@ -216,7 +216,7 @@ class Walk:
             self.reach(sources.module(name))
 
     def load(self, name: str) -> None:
-        """Import a module: its packages, what it imports, and what it does when imported."""
+        """Import a module: its packages, its imports, and its statements that act on import."""
         if name.endswith(".*"):
             self.reach(self.sources.module(name.removesuffix(".*")))
         elif name not in self.modules:
@@ -229,7 +229,7 @@ class Walk:
                     self.reach(part)
 
     def reach(self, definition: Module | Part, message: bool = False) -> None:
-        """Reach a part and all that it names, or a whole module."""
+        """Reach a part and all names in it, or a whole module."""
         if isinstance(definition, Module):
             self.load(definition.name)
             for part in definition.parts:

@@ -1,7 +1,7 @@
-"""What figures and the page show of the selected studies: examples, methods and their names.
+"""Content of figures and page for the selected studies: examples, methods and their names.
 
-As in :mod:`segxai.workflow.studies`, all functions read a resolved configuration. Pictures are of
-the first seed.
+As in :mod:`segxai.workflow.studies`, all functions read a resolved configuration. Pictures show the
+first seed.
 """
 
 from itertools import chain
@@ -11,10 +11,10 @@ from segxai.workflow.plugins import about
 
 # Roles of the segmenters whose masks are shown image by image.
 PICTURED = ("variant", "baseline")
-# Whether more is better, of numbers that no metric file describes.
+# Direction (more or less is better) of numbers without a metric file.
 DIRECTIONS = {"auroc": "higher", "aurc": "lower", "augrc": "lower", "error_rate": "lower"}
 DIRECTIONS |= {"accuracy": "higher", "f1": "higher", "rank": "lower"}
-# What tells the cells of a row apart.
+# Keys that distinguish the cells of a row.
 CELL = [*studies.MEASURE, "statistic", "where", "with", "minus", "against"]
 
 
@@ -71,7 +71,7 @@ def value_titles(spec: dict) -> dict[tuple[str, ...], str]:
 
 
 def _untitled(value: dict) -> str:
-    """Name a value that has no title by what tells it from others."""
+    """Name of a value without a title, from the keys that distinguish it."""
     cell = describe(value) | {"where": value.get("where", "")}
     if cell["statistic"] == "mean":
         cell["statistic"] = ""
@@ -81,7 +81,7 @@ def _untitled(value: dict) -> str:
 
 
 def row_title(keys: dict, rows: list[str], names: dict[str, dict[str, str]]) -> str:
-    """Name a row by the printed names of the keys that tell rows apart."""
+    """Name of a row: the printed names of the keys that distinguish rows."""
     return " ".join(names.get(key, {}).get(keys[key], keys[key]) for key in rows if keys[key])
 
 
@@ -95,7 +95,7 @@ def row_titles(config: dict, study: dict) -> dict[tuple[str, str], str]:
 
 
 def pictured(config: dict, study: dict, dataset: str) -> tuple[list[dict], list[dict]]:
-    """Cells of the maps and of the masks that a study's examples of a data set show."""
+    """Cells of the maps and masks in a study's examples of a data set."""
     own = ({**config, "seeds": config["seeds"][:1]}, {**study, "datasets": [dataset]})
     maps, masks = studies.map_cells(*own), studies.mask_cells(*own)
     if examples_of(study) == "maps":
@@ -105,7 +105,7 @@ def pictured(config: dict, study: dict, dataset: str) -> tuple[list[dict], list[
 
 
 def examples_of(study: dict) -> str:
-    """Whether a study's examples are of ``masks`` (images) or of ``maps`` (targets)."""
+    """Kind of a study's examples: ``masks`` (images) or ``maps`` (targets)."""
     return study["scores"][study["examples"]["scores"][0]]["of"]
 
 
@@ -126,13 +126,13 @@ def paths(config: dict, study: dict, segmenters: list[str]) -> list[str]:
 
 
 def headline(config: dict, study: dict) -> str:
-    """Path of the method that a study's examples are ranked by, or the first one."""
+    """Path of the method that ranks a study's examples, or the first path."""
     own = paths(config, study, [study["headline"]])
     return next(iter([*own, *methods(config, study)]))
 
 
 def example_facts(config: dict, name: str, dataset: str) -> dict:
-    """What a study's examples of a data set are chosen and drawn by."""
+    """Facts by which a study's examples of a data set are chosen and drawn."""
     study = config["studies"][name]
     maps, masks = pictured(config, study, dataset)
     return {
@@ -145,7 +145,7 @@ def example_facts(config: dict, name: str, dataset: str) -> dict:
 
 
 def examples(config: dict, name: str, dataset: str) -> dict[str, list[str]]:
-    """Files of a study that its examples of a data set are made of, by kind."""
+    """Input files of a study's examples of a data set, by kind."""
     study, seed = config["studies"][name], config["seeds"][0]
     facts = example_facts(config, name, dataset)
     files = {
@@ -177,7 +177,7 @@ def example_files(config: dict, *names: str) -> dict[str, list[str]]:
 
 
 def trained(config: dict, study: dict) -> list[tuple[str, str]]:
-    """Data set and network of everything that a study trains, each once."""
+    """Data set and network of each training of a study."""
     own = [config["segmenters"][name]["network"] for name in studies.stored(config, study)]
     chosen = dict.fromkeys([*study["networks"], *filter(None, own)])
     trained = [name for name in chosen if config["networks"][name]["training"]]
@@ -185,9 +185,9 @@ def trained(config: dict, study: dict) -> list[tuple[str, str]]:
 
 
 def used(config: dict) -> dict[str, list[str]]:
-    """Names of what the selected studies show by its title, by section of the configuration.
+    """Names of the entries whose titles the selected studies show, by configuration section.
 
-    A network that only a segmenter reads, as published, has no row of its own.
+    A published network that only a segmenter reads does not have a row.
     """
     chosen = studies.selected(config)
     own = [names(config, study) for study in chosen.values()]
@@ -216,7 +216,7 @@ def declared_table(config: dict, table: str) -> dict:
 
 
 def table_facts(config: dict, table: str) -> dict:
-    """What a table says, by the names of its rule's params."""
+    """Facts about a table, by the names of its rule's params."""
     spec = declared_table(config, table)
     study = config["studies"][spec["study"]]
     if ranks(spec):
@@ -248,7 +248,7 @@ def directions(config: dict, study: dict) -> dict[str, str]:
 
 
 def figure_files(config: dict, figure: str) -> dict[str, str | list[str]]:
-    """Files that a figure is made of, by the names that its rule gives them."""
+    """Input files of a figure, by the names in its rule."""
     spec = studies.figures(config)[figure]
     name, kind = spec["study"], spec["kind"]
     study = config["studies"][name]
@@ -269,7 +269,7 @@ def figure_files(config: dict, figure: str) -> dict[str, str | list[str]]:
 
 
 def figure_facts(config: dict, figure: str) -> dict:
-    """What a figure says, by the names of its rule's params: those that its kind has."""
+    """Facts about a figure, by the names of its rule's params, as far as its kind has them."""
     spec = studies.figures(config)[figure]
     study = config["studies"][spec["study"]]
     rows = row_titles(config, study)
@@ -302,7 +302,7 @@ def figure_facts(config: dict, figure: str) -> dict:
         facts["rank_title"] = config["metrics"][facts["rank"]["metric"]]["title"]
         facts["shown"] = paths(config, study, spec["segmenters"])
     if spec["kind"] == "map_examples":
-        # Maps are of the first network, and so are called by their explainers alone.
+        # Maps show the first network, so their names are those of explainers.
         first = {"/".join(row): row[1] for row in rows if row[0] == study["networks"][0]}
         facts["shown"] = list(first)
         for path, explainer in first.items():
@@ -311,9 +311,9 @@ def figure_facts(config: dict, figure: str) -> dict:
 
 
 def page(config: dict) -> dict:
-    """Everything that the page says of the run: see ``scripts/write_report.py``."""
+    """All facts on the page about the run: see ``scripts/write_report.py``."""
     known, tables = {}, studies.tables(config)
-    # Of metrics and views, those that are used: another entry changes no page.
+    # Only the used metrics and views: another entry must not change the page.
     printed = {
         kind: {name: config[f"{kind}s"][name]["title"] for name in used(config)[f"{kind}s"]}
         for kind in ("metric", "view")

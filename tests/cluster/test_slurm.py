@@ -21,7 +21,7 @@ from tests.cluster.slurm import Slurm, problem, running_slurm
 
 OVERLAYS = ["config/overlays/demo.yaml", "tests/cluster/small.yaml"]
 TARGETS = ["results/tables/explainseg_ablation.csv", "results/tables/segx_alignment.csv"]
-# Seconds that Snakemake waits before it asks after its jobs; the profile's 40 suit long ones.
+# Seconds between Snakemake's checks of its jobs; the profile's 40 suit long ones.
 HASTE = ["--slurm-init-seconds-before-status-checks", "5", "--seconds-between-status-checks", "5"]
 
 

@@ -51,7 +51,7 @@ def test_bundle_holds_the_run(bundle, demo):
 
 
 def listed(value) -> list:
-    """A property's values, of which one is not in a list."""
+    """Values of a property; a single value is not a list."""
     return value if isinstance(value, list) else [value]
 
 

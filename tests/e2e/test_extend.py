@@ -46,9 +46,9 @@ def applied(title: str, house: Path):
 
 
 def follow(title: str, house: Path, folder: Path) -> tuple[Path, str]:
-    """Type a recipe and its command; give the results and what was said.
+    """Apply a recipe and run its command; return the results and the output.
 
-    Nothing that was there has changed afterwards but the table that is asked for.
+    Existing files must not change, except the requested table.
     """
     before = digests(folder / "results")
     with applied(title, house) as recipe:
@@ -219,7 +219,7 @@ def test_a_metric_is_added(house, continued):
     targets = pd.read_csv(results / f"targets/{LESIONS}/seed-1.csv")
     assert scores.target_id.tolist() == targets.target_id.tolist()
     lesions = [truth[places[row]] if row in places.index else 0 * truth[0] for row in targets.row]
-    # Where there is no lesion, there is nothing to be precise about.
+    # Without a lesion, precision is undefined.
     plain = [
         np.nan if not lesion.any() else lesion[mask].mean() if mask.any() else 0
         for mask, lesion in zip(masks, lesions, strict=True)

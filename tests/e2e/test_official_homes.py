@@ -1,4 +1,4 @@
-"""NuInsSeg and CBIS-DDSM from servers that speak as their official homes do, to arrays."""
+"""NuInsSeg and CBIS-DDSM, from imitations of their official servers to arrays."""
 
 import hashlib
 import io

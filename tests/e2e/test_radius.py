@@ -11,7 +11,7 @@ from tests.e2e.conftest import DEMO, changed, jobs
 
 pytestmark = pytest.mark.study
 
-# What each new file says of itself, by the names that methods of its kind must have.
+# ABOUT of each new file, by the keys that its kind requires.
 ABOUT = {
     "title": "New",
     "cites": "",
@@ -44,7 +44,7 @@ datasets:
 
 @pytest.fixture
 def plan(run_study, house, demo):
-    """Return a function that plans the finished demo again and says what would be done."""
+    """Return a function that plans the finished demo again and returns the plan."""
     options = ["-n", "--quiet", "host"]
     return lambda *overlays: run_study(demo.parent, DEMO, *overlays, root=house, options=options)
 

@@ -58,7 +58,7 @@ def test_regions_have_maps(results, explainer):
 
 @pytest.mark.parametrize("explainer", EXPLAINERS)
 def test_relevance_lies_on_what_is_explained(results, explainer):
-    """More relevance lies on the segmenter's own mask than the mask has of the image."""
+    """The share of relevance on the segmenter's own mask exceeds the area of the mask."""
     table = pd.read_csv(results / "tables/regions_localisation.csv")
     rows = table[(table.explainer == explainer) & (table.reference == "segmentation")]
     mass = rows[rows.metric == "relevance_mass"]

@@ -10,7 +10,7 @@ TARGET = "results/raw/phantom-lesions.json"
 
 
 def test_a_second_run_in_the_same_folder_refuses(checkout, run_study, tmp_path):
-    """While one run is at work another says that the folder is locked, and the first finishes."""
+    """While one run is active, another reports the locked folder, and the first finishes."""
     command = [sys.executable, "-m", "snakemake", "--cores", "1", "--directory", str(tmp_path)]
     command += ["--configfile", str(checkout / DEMO), "--", TARGET]
     first = subprocess.Popen(command, cwd=checkout, stderr=subprocess.DEVNULL)

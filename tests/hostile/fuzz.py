@@ -218,7 +218,7 @@ def fuzz(
 
 
 def attempt(read: Callable, path: Path) -> str:
-    """Read a file, and say whether it was read or refused."""
+    """Read a file; return whether it was read or refused."""
     started = time.monotonic()
     try:
         read(path)
@@ -235,7 +235,7 @@ def attempt(read: Callable, path: Path) -> str:
 
 
 def main(seconds: float, start: int = 1000) -> None:
-    """Fuzz every target for its share of the time, from a seed on, and tell what came of it."""
+    """Fuzz every target for its share of the time, from a seed on, and print the outcomes."""
     warnings.simplefilter("ignore")
     with tempfile.TemporaryDirectory() as folder:
         names = list(targets(Path(folder)))

@@ -202,7 +202,7 @@ def test_wrong_values_are_named_with_their_key(path):
         assert re.search(r"^Config keys? ", sentence), sentence
         assert last in sentence or path.split("/")[-2] in sentence, (value, sentence)
         assert re.search(
-            r"must|is missing|is unknown|has only|needs|not|set|give|name|there is", sentence
+            r"must|is missing|is unknown|has only|needs|not|set|give|name|there is|remove", sentence
         )
 
 
@@ -308,7 +308,7 @@ def test_two_files_of_one_name_are_refused():
 PLAIN = {"scores": ["overlap"], "rows": ["segmenter"], "splits": ["all"]}
 IOU = {"metric": "iou", "reference": "truth"}
 AGAIN = {"of": "maps", "measure": [{"metric": "iou_at", "view": "again", "reference": "truth"}]}
-# A change, and the keys of which readers would see one title.
+# A change, and the keys whose titles would look the same.
 TITLES = {
     "variants": (
         {
@@ -439,22 +439,22 @@ TITLES = {
     ),
     "a title with a code": (
         {"segmenters": {"maskcut": {"title": "a\x1b[31m"}}},
-        ["segmenters.maskcut.title", "no text"],
+        ["segmenters.maskcut.title", "not text"],
     ),
 }
 
 
 @pytest.mark.parametrize("how", TITLES)
 def test_two_things_of_one_printed_name_are_refused(how):
-    """What readers of a run see by its title is told apart, case and blanks aside."""
+    """Titles that look the same, case and blanks aside, are refused."""
     change, keys = TITLES[how]
     require_sentence(sentence := problem_of(merge(copy.deepcopy(study()), copy.deepcopy(change))))
     assert all(key in sentence for key in keys), sentence
     assert re.search("change one of the two|give a title", sentence)
 
 
-def test_titles_of_what_has_no_row_may_be_the_same():
-    """DINO's body inside TokenCut, an explainer of no study: nobody sees their titles in a row."""
+def test_titles_without_a_row_may_be_equal():
+    """DINO's body inside TokenCut, and an unused explainer: their titles have no row."""
     config = copy.deepcopy(study())
     config["explainers"]["spare"] = {"method": "grad_cam", "title": "SHAP"}
     assert (
@@ -502,7 +502,7 @@ def test_one_score_file_has_one_segmentation():
     assert problem_of(again) is None
 
 
-def test_studies_that_are_not_run_may_name_what_is_not_there():
+def test_unused_studies_may_have_undefined_names():
     """A study that is not selected is checked for its keys only."""
     spare = study()["studies"]["segx"] | {"networks": ["of another overlay"]}
     assert problem_of(changed("studies/spare", spare)) is None
@@ -520,7 +520,7 @@ def test_studies_that_are_not_run_may_name_what_is_not_there():
         ("segmenters/xai-ncut", NAN, "NaN"),
     ],
 )
-def test_keys_that_are_no_text_are_named(path, key, shown):
+def test_keys_that_are_not_text_are_named(path, key, shown):
     """YAML reads 1, null and on as no text, which no key is."""
     config = copy.deepcopy(study())
     reduce(lambda inner, name: inner[name], filter(None, path.split("/")), config)[key] = 1
@@ -545,7 +545,7 @@ def test_repeated_keys_are_named(text, key):
 
 @pytest.mark.parametrize("text", ["", "a: 1\nb: {a: 2}\n", "a: &x {b: 1}\nc: *x\n", "- 1\n"])
 def test_keys_of_different_mappings_may_be_the_same(text):
-    """The same name at two places is no repetition, nor is an alias."""
+    """The same name at two places is not a repetition, nor is an alias."""
     assert repeated_key(text) is None
 
 

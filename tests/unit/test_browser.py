@@ -60,7 +60,7 @@ def made(checkout, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def look(made, tmp_path_factory):
-    """Return a function that opens the page at an address, takes some steps, and tells."""
+    """Return a function that opens the page at an address, takes steps, and returns its state."""
     folder = tmp_path_factory.mktemp("browser")
 
     def state_after(steps: str, address: str = "") -> dict:
@@ -80,7 +80,7 @@ def look(made, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def seen(look) -> dict:
-    """Return what a reader sees who opens the page and tries everything."""
+    """Return the visible state of the page after each of its controls is used."""
     return look(
         """
   seen.first = ids();

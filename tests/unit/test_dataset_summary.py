@@ -59,7 +59,7 @@ OFFICIAL = pd.DataFrame(
 
 
 def samples() -> pd.DataFrame:
-    """Return five images in three groups, one of which lies on two sides of the split."""
+    """Return five images in three groups; one group lies on two sides of the split."""
     return pd.DataFrame(
         {
             "image_id": list("12345"),

@@ -148,7 +148,7 @@ def test_maps_depend_on_neither_batch_size_nor_order_nor_company(vit):
 
 @BOTH
 def test_passes_and_completeness_are_recorded(vit, method):
-    """Counted passes are those that the network sees; the error is that of an independent sum."""
+    """Counted passes are those of the network; the error is that of an independent sum."""
     x, seen = image(17), {True: 0, False: 0}
 
     def score(v):
@@ -219,7 +219,7 @@ def test_nothing_is_kept_of_parameters_or_requests():
     assert torch.equal(x, before)
 
 
-def test_images_are_asked_for_as_batches_need_them():
+def test_images_are_read_when_batches_need_them():
     """Of a long stream only the images that fill the next batch are taken, and results flow."""
     taken = []
 

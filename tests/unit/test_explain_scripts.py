@@ -43,7 +43,7 @@ def explainer(method: str) -> dict:
 
 @pytest.fixture(scope="module")
 def study(tmp_path_factory) -> Path:
-    """Return a folder of twelve phantoms and of a U-Net that knows their lesions by heart."""
+    """Return a folder of twelve phantoms and of a U-Net that has memorised their lesions."""
     folder = tmp_path_factory.mktemp("study")
     drawn = [pair for pair in (phantom_lesion(i, SIZE) for i in range(60)) if pair[1].any()][:12]
     samples = pd.DataFrame({"image_id": [f"lesion-{i}" for i in range(12)], "group": ""})
@@ -124,7 +124,7 @@ def test_no_segmenter_learns_from_an_unknown_outline(tmp_path):
 
 
 def test_a_segmenters_predictions_are_its_regions(study):
-    """One row per image and channel, at the network's resolution; the card says how many."""
+    """One row per image and channel, at the network's resolution; the card gives their number."""
     predictions = read_rows(study / "predictions.csv")
     assert read_facts(study / "card.json")["outputs"] == 1
     assert list(predictions)[:3] == ["image_id", "split", "class"]
@@ -168,7 +168,7 @@ def test_a_region_rests_on_its_own_surroundings(study, method):
     assert np.mean(ratios) > 2
 
 
-def test_precision_that_is_not_asked_for_is_not_checked(study):
+def test_only_reduced_precision_is_checked(study):
     """Without reduced precision the check costs no pass, and float32 is used."""
     check_precision.main(
         **network_files(study),

@@ -1,4 +1,4 @@
-"""What every explainer promises, checked on each file of segxai/explainers."""
+"""Contract of explainers, checked on each file of segxai/explainers."""
 
 import inspect
 
@@ -97,7 +97,7 @@ def test_attributions_are_finite_and_as_large_as_the_input(method, kind):
 
 
 @EVERY_KIND
-def test_company_changes_no_bit(method, kind):
+def test_other_images_change_no_bit(method, kind):
     """A map is the same to the last bit alone, among others, and in any order.
 
     In how many shards a data set is explained is therefore of no matter.
@@ -132,7 +132,7 @@ def test_batch_size_moves_maps_by_rounding(method, kind):
 
 @EVERY
 def test_a_complete_method_is_exact_on_a_linear_network(method):
-    """Where a method promises a sum, the values of a linear network sum to its gain."""
+    """If a method is complete, the values of a linear network sum to its gain."""
     if not about("explainers", method)["complete"]:
         pytest.skip("promises no sum")
     network = frozen(Linear(0.3))

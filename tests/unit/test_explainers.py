@@ -25,7 +25,7 @@ SHAP = {"samples": 50, "batch_size": 16}
 class Conv(nn.Module):
     """Two feature maps by hand: red, and minus green; class 1 likes the first, class 0 the other.
 
-    timm's interface as far as Grad-CAM asks for it.
+    The part of timm's interface that Grad-CAM uses.
     """
 
     feature_info = ({"module": "activation", "num_chs": 2},)
@@ -163,7 +163,7 @@ def test_layers_of_a_unet_are_its_bottleneck_and_its_last_convolution_before_the
 
 
 def test_networks_without_feature_maps_are_refused():
-    """A ViT has tokens, MICRA-Net no list of its maps: one sentence says what to choose."""
+    """A ViT has tokens, MICRA-Net no list of its maps: one sentence names the remedy."""
     micranet = build_network({"method": "micranet"} | FRESH, 2, 3, 0)
     vit = timm_network("vit_tiny_patch16_224", arguments={"img_size": 64, "depth": 2})
     mixer = timm_network("mixer_s32_224", arguments={"img_size": 64})
@@ -215,7 +215,7 @@ class ConvolutionalHead(Conv):
 
 
 @pytest.mark.parametrize("side", [3, 4])
-def test_a_head_of_convolutions_is_not_weighed(side):
+def test_a_head_of_convolutions_is_not_weighted(side):
     """Of 4×4 positions of the last map it leaves 2×2, or one: neither is the last convolution."""
     model = ConvolutionalHead(side)
     assert weighed(model, "convolution", 8) is model.convolution

@@ -49,7 +49,7 @@ def grid(*rows: str) -> np.ndarray:
 
 
 TARGET = grid("11110022", "11110022", "00000000", "33000000")
-# Of object 1 half is found, 2 is found with two pixels too many, 3 is missed; 9 is nowhere true.
+# Half of object 1 is predicted, 2 with two extra pixels, 3 is missed; 9 is nowhere true.
 PREDICTION = grid("77000555", "77000555", "00000000", "00000990")
 
 
@@ -59,7 +59,7 @@ def test_aji_by_hand():
 
 
 def test_panoptic_quality_by_hand():
-    """IoU 4/8 is no match and 4/6 is one: 1 of 3 true and of 3 predicted objects, SQ 2/3."""
+    """IoU 4/8 does not match and 4/6 does: 1 of 3 true and of 3 predicted objects, SQ 2/3."""
     assert panoptic_quality(PREDICTION, TARGET) == pytest.approx((2 / 9, 2 / 3, 1 / 3))
 
 
@@ -118,7 +118,7 @@ def test_numbers_of_objects_do_not_matter(prediction, target, numbers):
 
 @given(objects, objects)
 def test_scores_bound_one_another(prediction, target):
-    """AJI ≤ IoU of the masks; PQ = SQ · DQ, where 0.5 < SQ ≤ 1; PQ does not know which is true."""
+    """AJI ≤ IoU of the masks; PQ = SQ · DQ, where 0.5 < SQ ≤ 1; PQ is symmetric."""
     pq, sq, dq = panoptic_quality(prediction, target)
     np.testing.assert_array_equal(panoptic_quality(target, prediction), (pq, sq, dq))
     if prediction.any() or target.any():
@@ -146,7 +146,7 @@ def test_components_are_the_mask_and_do_not_touch(mask):
         (np.full((4, 8), -1), "prediction must hold whole numbers"),
     ],
 )
-def test_what_is_no_map_of_objects_is_refused(prediction, words):
+def test_invalid_maps_of_objects_are_refused(prediction, words):
     """Another shape, probabilities and negative numbers are refused, not silently scored."""
     with pytest.raises(ValueError, match=words):
         overlaps(prediction, TARGET)
@@ -209,7 +209,7 @@ def prepare_instances(script, folder):
     )
 
 
-def test_objects_are_prepared_and_what_is_guessed_is_said(study):
+def test_objects_are_prepared_and_guesses_are_logged(study):
     """Numbers are kept as they are; without them a mask's components stand in, and are marked."""
     ids = np.load(study / "instances.npy")
     assert ids.dtype == np.uint16

@@ -44,7 +44,7 @@ def test_half_precision_keeps_three_digits_of_any_scale(seed, exponent):
 
 
 def test_an_attribution_of_zero_is_stored_as_zero():
-    """Where nothing is attributed there is no scale, and no NaN."""
+    """A zero attribution has scale 0 and no NaN."""
     packed, scale = pack(*np.zeros((2, 4, 4), np.float32))
     assert scale == 0
     assert not packed.any()

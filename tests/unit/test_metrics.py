@@ -1,4 +1,4 @@
-"""Every metric keeps what it promises; overlap against closed forms and a reference."""
+"""Contract of metrics; overlap against closed forms and a reference."""
 
 from dataclasses import fields, replace
 
@@ -71,7 +71,7 @@ def test_overlap_of_known_squares():
         (np.full((4, 4), 0.5), "0 and 1"),
     ],
 )
-def test_overlap_refuses_what_is_no_mask(prediction, words):
+def test_overlap_refuses_other_arrays_than_masks(prediction, words):
     """Other shapes, 0/255 masks and probabilities are refused, not silently scored."""
     with pytest.raises(ValueError, match=words):
         dice(prediction, np.zeros((4, 4), bool))
@@ -119,7 +119,7 @@ def random_case(seed: int) -> Case:
 
 
 @pytest.mark.parametrize("method", METRICS)
-def test_a_metric_says_what_it_is(method):
+def test_about_of_a_metric_is_complete(method):
     """Direction, range and what is read are of the known kinds; several values have names."""
     facts = about("metrics", method)
     assert facts["direction"] in ("higher", "lower", "none")
@@ -140,7 +140,7 @@ def limits(method: str) -> tuple[float, float]:
 @pytest.mark.parametrize("method", METRICS)
 @pytest.mark.parametrize("seed", range(6))
 def test_a_metric_stays_in_its_range(method, seed):
-    """Every value of a random case is a defined float in the range that the metric promises."""
+    """Every value of a random case is a defined float in the range of the metric's ABOUT."""
     low, high = limits(method)
     case = random_case(seed)
     for value in measure(method, case).values():

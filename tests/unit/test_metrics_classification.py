@@ -49,7 +49,7 @@ def test_threshold_lies_in_the_middle():
     assert best_thresholds(column(0.5, 0.7), column(1, 1))[0] == 0.25
 
 
-def test_neighbouring_floats_are_told_apart():
+def test_neighbouring_floats_are_distinguished():
     """Where no float lies between two probabilities, the threshold still parts them."""
     low = 0.7
     for _ in range(4):

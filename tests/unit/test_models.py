@@ -60,7 +60,7 @@ def test_probabilities_are_a_softmax_or_a_sigmoid_each():
 
 
 def test_channel_statistics_of_a_pretraining():
-    """They come from timm, ImageNet's where it knows none; other channels have their mean."""
+    """They come from timm, or else from ImageNet; other channels have their mean."""
     known = {"architecture": "tf_efficientnet_lite0", "normalisation": "pretraining"}
     assert channel_statistics(known, None, 3) == {"mean": [0.5] * 3, "std": [0.5] * 3}
     for definition in ({}, {"architecture": "resnet50.tv_in1k"}):
@@ -138,7 +138,7 @@ def test_seed_decides_the_initial_weights_and_leaves_the_global_generator_alone(
 @pytest.mark.parametrize(
     ("blocks", "trained"), [(0, {"head"}), (1, {"head", "norm", "blocks.1"}), (None, None)]
 )
-def test_only_what_is_asked_for_is_trained(blocks, trained):
+def test_only_the_requested_blocks_are_trained(blocks, trained):
     """A linear probe trains the head alone; n blocks add the last n and the norm after them."""
     model = tiny()
     freeze(model, blocks)
@@ -205,7 +205,7 @@ def test_training_is_reproducible():
 
 @pytest.mark.parametrize("loss", LOSSES)
 def test_diverging_training_is_stopped_with_a_sentence(loss):
-    """A loss or weight that is no number ends the run and names the learning rate."""
+    """A loss or weight of NaN ends the run and names the learning rate."""
     settings = TRAINING | {"optimiser": "sgd", "learning_rate": 1e38, "loss": loss}
     with pytest.raises(InputError, match="learning_rate"):
         train_classifier(
@@ -445,7 +445,7 @@ def test_weights_of_another_architecture_are_refused():
 
 
 def test_unknown_architecture_and_argument_are_refused():
-    """A model that timm does not know, or an argument that it does not take, is one sentence."""
+    """A model or argument unknown to timm gives one sentence."""
     with pytest.raises(InputError, match="timm has no 'vit_smol'"):
         timm_network("vit_smol")
     with pytest.raises(InputError, match="arguments"):
@@ -453,7 +453,7 @@ def test_unknown_architecture_and_argument_are_refused():
 
 
 def test_default_model_has_dinos_shape():
-    """The paper's backbone: ViT-S/16 with 21.7 M parameters, whose download timm knows."""
+    """The paper's backbone: ViT-S/16 with 21.7 M parameters, with a download in timm."""
     model = timm_network("vit_small_patch16_224.dino")
     body = sum(p.numel() for name, p in model.named_parameters() if not name.startswith("head"))
     assert round(body / 1e6, 1) == 21.7

@@ -41,14 +41,14 @@ def test_completeness_may_not_suffer(error, kept):
 
 
 def test_nothing_to_compare_keeps_nothing():
-    """Without images, or with a constant map, there is no reason to trust reduced precision."""
+    """Without images, or with a constant map, reduced precision is not used."""
     assert not agreement([], []).kept
     flat = attribution(torch.ones(3, 16, 16))
     assert not agreement([attribution(noise(0))], [flat]).kept
 
 
 def test_methods_without_a_sum_are_judged_by_ranks():
-    """Grad-CAM promises no sum: its completeness error is NaN and does not count."""
+    """Grad-CAM is not complete: its completeness error is NaN and does not count."""
     maps = [Attribution(noise(1), float("nan"), 1, 0)]
     compared = agreement(maps, maps)
     assert np.isnan(compared.completeness_loss)

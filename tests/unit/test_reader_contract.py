@@ -1,4 +1,4 @@
-"""What every reader promises: records of its classes, images of three axes, settings as it says."""
+"""Contract of readers: records of their classes, images of three axes, settings of ABOUT."""
 
 import inspect
 import shutil
@@ -86,7 +86,7 @@ def test_files_of_systems_are_passed_over(written, reader):
 
 @pytest.mark.parametrize("reader", READERS)
 def test_names_in_capitals_are_the_same_names(written, reader):
-    """Images and masks that a system wrote in capitals are found, and none has another name."""
+    """Images and masks with names in capitals are matched, and keep their names."""
     folder = written(reader)
     before = read_records(reader, folder)
     for file in [path for path in folder.rglob("*") if path.suffix in (".png", ".jpg", ".tif")]:

@@ -141,7 +141,7 @@ def cell(table: pd.DataFrame, **keys) -> pd.Series:
 
 @pytest.mark.parametrize("missing", [False, True])
 def test_constant_maps_are_counted_and_stay_in_the_mean(missing):
-    """A number says how many of its own scores rest on a constant map, in the printed form too.
+    """Each number has the count of its constant maps, in the printed form too.
 
     The mean is that of all scores; a score of no map counts none.
     """
@@ -541,7 +541,7 @@ def matrix(table: pd.DataFrame, column: str) -> np.ndarray:
 
 
 def test_recognition_is_multilabel_scores():
-    """For each sample, the scores of its images repeated as often as they count."""
+    """For each sample, the scores of its images, repeated by their weights."""
     table = predictions(20, 1)
     probability, truth = matrix(table, "probability"), matrix(table, "truth").astype(bool)
     thresholds = np.array([0.4, 0.7, np.nan])

@@ -15,7 +15,7 @@ from segxai.job.log import InputError
 
 
 def samples(n: int) -> pd.DataFrame:
-    """Rows of a data set of which every fifth image is held out."""
+    """Rows of a data set; every fifth image is held out."""
     split = np.where(np.arange(n) % 5 == 0, "validation", "train")
     return pd.DataFrame({"image_id": [f"i{k}" for k in range(n)], "split": split, "label": "x"})
 
@@ -26,7 +26,7 @@ def asked(split=None, images=None, seed=1) -> dict:
 
 @given(count=st.integers(10, 60), seed=st.integers(0, 9))
 def test_a_selection_keeps_the_shares_of_the_splits(count, seed):
-    """The subset has the asked size and validation share; without a size it is everything."""
+    """The subset has the given size and validation share; without a size it is everything."""
     table = samples(60)
     rows = chosen_rows(table, [asked(images=count, seed=seed)])
     assert len(rows) == len(set(rows)) == count
@@ -34,7 +34,7 @@ def test_a_selection_keeps_the_shares_of_the_splits(count, seed):
     np.testing.assert_array_equal(chosen_rows(table, [asked()]), np.arange(60))
 
 
-def test_only_the_asked_subset_is_explained():
+def test_only_the_selected_subset_is_explained():
     """With a split the rows, and a subset drawn from them, are of that split alone, or an error."""
     table, held_out = samples(60), np.arange(0, 60, 5)
     np.testing.assert_array_equal(chosen_rows(table, [asked("validation")]), held_out)
@@ -68,7 +68,7 @@ def test_shards_are_contiguous_and_equal(n, shards):
 
 @given(count=st.integers(1, 30), seed=st.integers(0, 9))
 def test_background_is_a_seeded_part_of_validation(count, seed):
-    """Only validation images, as many as asked for or all there are, the fewer among the more."""
+    """Only validation images, the given number or all; a smaller set is part of a larger one."""
     table = samples(60)
     rows = background_rows(table, count, seed)
     assert len(rows) == min(count, 12)
@@ -194,8 +194,8 @@ def test_outlines_are_counted_by_use(tmp_path):
 @pytest.mark.parametrize(
     ("empty", "uses", "words"),
     [
-        (range(15), [need("scored")], "none of the 15 images that are scored by study s"),
-        ([0, 5, 10], [need("tuned on", "validation")], "none of the 3 validation images that"),
+        (range(15), [need("scored")], "none of the 15 images scored by study s"),
+        ([0, 5, 10], [need("tuned on", "validation")], "none of the 3 validation images tuned on"),
         ([1, 2], [need("tuned on", "validation", [asked("train")])], "none of the 0 val"),
     ],
 )

@@ -47,7 +47,7 @@ def block() -> np.ndarray:
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_block_is_found_at_the_pixels(method):
+def test_block_is_cut_at_the_pixels(method):
     """A block of tokens over a block of the image is the mask, to the pixel, by one defined cut."""
     mask, facts = METHODS[method](keys(block()), IMAGE)
     np.testing.assert_array_equal(mask, IMAGE[..., 0] > 0)
@@ -58,7 +58,7 @@ def test_block_is_found_at_the_pixels(method):
 
 @pytest.mark.parametrize("method", METHODS)
 def test_nothing_to_cut_is_a_fact(method):
-    """Equal keys give an empty mask, and the facts say why instead of passing it over."""
+    """Equal keys give an empty mask, and the facts give the reason."""
     mask, facts = METHODS[method](np.ones((6, 6, 4)), IMAGE)
     assert mask.shape == IMAGE.shape[:2]
     assert not mask.any()
@@ -79,7 +79,7 @@ def test_undefined_partitions_are_counted(method):
 
 
 def test_published_network_brings_its_own_normalisation(tmp_path):
-    """A body from a local file has the file's keys, and inputs are standardised as timm says."""
+    """A body from a local file has the file's keys; inputs are standardised by timm's values."""
     torch.manual_seed(3)
     source = timm.create_model(VIT["architecture"], num_classes=0, **VIT["arguments"]).eval()
     path = tmp_path / "body.safetensors"

@@ -77,7 +77,7 @@ def test_masks_are_as_large_as_images():
 
 
 def test_skip_connections_carry_detail():
-    """A pixel's logit answers to that very pixel although the bottom sees 16×16 cells alone."""
+    """A pixel's logit depends on that pixel although the bottom level has 16×16 cells."""
     model = unet(1, width=32, seed=0).eval().requires_grad_(False)
     for upsampler in model.upsamplers:
         upsampler.weight.zero_()
@@ -217,7 +217,7 @@ def test_masks_of_another_size_are_resized():
 
 @pytest.mark.parametrize("bias", [-20.0, 20.0])
 def test_validation_without_any_mask_has_no_dice(bias):
-    """Where all true masks are empty, Dice is undefined whatever is found; training goes on."""
+    """If all true masks are empty, Dice is undefined for any prediction; training continues."""
     images, masks = phantoms(2)
     empty = LabelledImages(images, np.zeros_like(masks), 32, CPU)
     model = unet(1, width=32, seed=0)

@@ -123,7 +123,7 @@ def test_study_is_planned_in_groups(overlay, tmp_path):
     assert "group job" in planned.stdout.lower()
 
 
-def test_slurm_profile_knows_every_rule():
+def test_slurm_profile_covers_every_rule():
     """A job is in a group, or alone because it takes a GPU or the network for long."""
     alone = {name for name in JOBS if re.search(r"\n        gpu=1,", JOBS[name])}
     grouped = set(slurm_profile()["groups"])
