@@ -1,4 +1,4 @@
-"""Where numbers come from: the environment, and the cost of the jobs."""
+"""Provenance of a run: the environment, and the cost of the jobs."""
 
 import platform
 from importlib.metadata import PackageNotFoundError, version

@@ -1,4 +1,4 @@
-"""The layout of a results folder: the run that made it, and folders of other layouts."""
+"""Layout of a results folder: the run that made it, and refusal of other layouts."""
 
 import json
 from pathlib import Path

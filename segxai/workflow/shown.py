@@ -210,7 +210,7 @@ def used(config: dict) -> dict[str, list[str]]:
 
 
 def declared_table(config: dict, table: str) -> dict:
-    """Declaration of a table without its caption: a reworded caption changes the page alone."""
+    """Declaration of a table without its caption, which concerns the page alone."""
     spec = studies.tables(config)[table]
     return {key: value for key, value in spec.items() if key != "caption"}
 
@@ -231,19 +231,19 @@ def table_facts(config: dict, table: str) -> dict:
 
 
 def ranks(spec: dict) -> bool:
-    """Whether a table asks which of two scores is the better one."""
+    """Whether a table needs the direction of its scores."""
     tests = spec["tests"] or {}
     ranked = (value.get("statistic") == "rank" for value in studies.values(spec))
     return any(ranked) or tests.get("kind") == "friedman" or tests.get("pairs") == "best"
 
 
 def directions(config: dict, study: dict) -> dict[str, str]:
-    """Which scores of a study are better, by metric, and by value of a metric that has several."""
+    """Direction of the scores of a study, by metric, or by value of a metric with several."""
     known = {}
     for measure in chain.from_iterable(map(studies.measures, study["scores"].values())):
-        said = about("metrics", config["metrics"][measure["metric"]]["method"])
-        names = said.get("names", [measure["metric"]])
-        known |= dict.fromkeys(names, said["direction"])
+        facts = about("metrics", config["metrics"][measure["metric"]]["method"])
+        names = facts.get("names", [measure["metric"]])
+        known |= dict.fromkeys(names, facts["direction"])
     return known
 
 

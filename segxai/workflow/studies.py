@@ -14,7 +14,7 @@ from segxai.workflow.plugins import about, network_body, network_task
 UNKNOWN_COUNT = 640
 # Keys of a measured value.
 MEASURE = ["metric", "view", "reference"]
-# Settings of a metric that say how the network is asked.
+# Settings of a metric that determine its evaluations of the network.
 ASKED = ("fill", "steps", "scale")
 
 
@@ -210,7 +210,7 @@ def requests(config: dict, family: str, dataset: str, path: str) -> list[dict]:
 def read_of_network(
     config: dict, part: str, dataset: str, network: str, explainer: str | None = None
 ) -> list[dict]:
-    """What metrics of maps ask the network for: their `ASKED`, each once.
+    """Settings `ASKED` with which metrics of maps evaluate the network, each once.
 
     Parameters
     ----------
@@ -230,7 +230,7 @@ def read_of_network(
 
 
 def reading(config: dict, part: str) -> dict:
-    """The configuration with those selected studies alone whose metrics of maps read a part."""
+    """The configuration with only the selected studies whose metrics of maps read a part."""
     names = [
         name
         for name, study in selected(config).items()

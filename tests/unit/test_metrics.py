@@ -132,7 +132,7 @@ def test_about_of_a_metric_is_complete(method):
 
 
 def limits(method: str) -> tuple[float, float]:
-    """Range that a metric promises; None is open."""
+    """Range of a metric; None is open."""
     low, high = about("metrics", method)["range"]
     return -np.inf if low is None else low, np.inf if high is None else high
 
