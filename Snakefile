@@ -82,7 +82,7 @@ rule figures:
 
 
 rule all:
-    """Every table, every figure, and the page that shows them."""
+    """Every table, every figure, and the report page."""
     default_target: True
     input:
         "results/report.html",

@@ -1,12 +1,12 @@
-"""Compare Integrated Gradients of this study with Captum's on a network that the study trained.
+"""Comparison of Integrated Gradients with Captum's on a network of a finished run.
 
     .venv/bin/python benchmarks/attribution.py runs/kvasir --images 20 --references 3
 
-The same network, images, noise and targets for all, one image after the other, so that a busy
-machine slows all alike. "ours" has the defaults of `integrated_gradients`; "coarser" has fewer
-nodes and is about as complete as Captum's default. The reference is Captum's with 300 steps per
-noisy copy: 1,500 passes an image, hence the few. Agreement with Captum's default is given for all
-images.
+All methods use the same network, images, noise and targets, one image after the other, so that
+other load affects all of them. "ours" has the defaults of `integrated_gradients`; "coarser" has
+fewer nodes and about the completeness of Captum's default. The reference is Captum's with 300 steps
+per noisy copy: 1,500 passes per image, so it covers few images. Agreement with Captum's default is
+given for all images.
 """
 
 import argparse
@@ -27,7 +27,7 @@ import yaml
 from scipy.stats import spearmanr
 from torch.utils.flop_counter import FlopCounterMode
 
-# A script's own folder is on the path, the checkout is not.
+# The script's own folder is on the path, but not the checkout.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from segxai.explain.stream import target_requests
@@ -82,7 +82,7 @@ def study(folder: Path, threads: int) -> tuple:
 
 
 def attribute(folder, threads, row, precision, method, settings) -> tuple:
-    """Explain one target: its attribution, and the seconds that took."""
+    """Explain one target; return the attribution and the seconds."""
     network, pixels, targets = study(folder, threads)
     network = replace(network, precision=precision)
     requests = list(target_requests(network, pixels, targets.iloc[[row]], seed=1))
@@ -94,7 +94,7 @@ def attribute(folder, threads, row, precision, method, settings) -> tuple:
 
 
 def peak_memory(folder, threads, row, precision, method, settings) -> float:
-    """MiB that explaining one target needs beside the network; asked of a process of its own."""
+    """MiB for explaining one target besides the network, measured in a separate process."""
     network, *_ = study(folder, threads)
     call = folder, threads, row, precision, import_module(method), settings
     if network.device.type == "cuda":

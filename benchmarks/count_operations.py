@@ -1,11 +1,11 @@
-"""Count what one image costs in each network of config/config.yaml: operations and memory.
+"""Operations and memory per image for each network of config/config.yaml.
 
     .venv/bin/python benchmarks/count_operations.py
 
-Nothing is timed, so that the numbers hold for any device. The networks have random weights. A pass
-keeps what its backward pass needs: bytes that grow with the batch. Kernels take more for their own
-use, so that a device holds more than is counted here. PyTorch's counter misses the fused attention
-of CPUs, a twelfth of what ViT-S/16 computes.
+Nothing is timed, so the numbers hold for any device. The networks have random weights. A pass keeps
+what its backward pass needs: bytes that grow with the batch. Kernels need more memory, so a device
+holds more than the count. PyTorch's counter misses the fused attention of CPUs, a twelfth of what
+ViT-S/16 computes.
 """
 
 import sys
@@ -15,14 +15,14 @@ import torch
 import yaml
 from torch.utils.flop_counter import FlopCounterMode
 
-# A script's own folder is on the path, the checkout is not.
+# The script's own folder is on the path, but not the checkout.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from segxai.networks.network import build_network
 from segxai.workflow.plugins import resolve
 
 ROOT = Path(__file__).resolve().parents[1]
-# Networks and what is done with them, with the side of their input in px.
+# Networks with their use and the side of their input in px.
 EXPLAINED = [("vit-small-dino", 224), ("resnet50", 256), ("densenet121", 256)]
 TRAINED = [("micranet", 224), ("resnet50", 256), ("densenet121", 256), ("unet", 256)]
 FORWARD = [("vit-small-dino", 224), ("dino-small-16", 448), ("dino-base-8", 480), ("unet", 256)]
@@ -31,7 +31,7 @@ FORWARD = [("vit-small-dino", 224), ("dino-small-16", 448), ("dino-base-8", 480)
 def build(definition: dict, size: int) -> torch.nn.Module:
     """Build a network of the configuration with random weights."""
     fresh = definition | {"pretrained": False}
-    # Transformers take their own size only, unless told.
+    # By default transformers take only their own size.
     if "vit" in definition.get("architecture", ""):
         fresh["arguments"] = definition["arguments"] | {"img_size": size}
     outputs = 1 if definition["method"] == "unet" else 10
@@ -48,7 +48,7 @@ def count(network: torch.nn.Module, size: int, images: int, of: str) -> tuple[in
 
     network.train(of == "train")
     network.requires_grad_(of == "train")
-    # Without a backward pass nothing is kept, and shapes are enough to count.
+    # Without a backward pass nothing is kept, and shapes suffice for counting.
     device = "meta" if of == "forward" else "cpu"
     network.to(device)
     x = torch.rand(images, 3, size, size, requires_grad=of == "explain", device=device)

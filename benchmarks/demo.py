@@ -1,9 +1,9 @@
-"""Where the demo's wall time goes: run it in an empty folder and sum up its jobs by rule.
+"""Wall time of the demo by rule: run it in an empty folder and sum up its jobs.
 
     .venv/bin/python benchmarks/demo.py [folder of a finished demo]
 
-Start-up is the time that a rule's script takes to load its libraries, measured here by loading it
-without running it, times its jobs.
+Start-up is the time for loading the libraries of a rule's script, measured by loading it without
+running it, times the number of its jobs.
 """
 
 import subprocess
@@ -36,7 +36,7 @@ def read_jobs(folder: Path) -> pd.DataFrame:
 
 
 def start_up(rule: str) -> float:
-    """Shortest of three times that loading a rule's script takes, in seconds."""
+    """Shortest of three durations of loading a rule's script, in seconds."""
     script = "gather_shards" if rule.startswith("gather_") else rule
     load = f"import runpy, sys; sys.path.insert(0, '.'); runpy.run_path('scripts/{script}.py')"
     times = []

@@ -92,8 +92,8 @@ def ours(method, network: Network, inputs, target, seed: int = 0, **changed) -> 
     settings |= {"fill": FILL, "batch_size": BATCH} | changed
     request = Request(inputs, target, torch.Generator().manual_seed(seed))
     started = time.perf_counter()
-    (found,) = method.explain(network, [request], **settings)
-    return found.values[0].double().numpy(), found.forwards, time.perf_counter() - started
+    (results,) = method.explain(network, [request], **settings)
+    return results.values[0].double().numpy(), results.forwards, time.perf_counter() - started
 
 
 def captums(method, passes: int, inputs, target, seed: int = 0, **arguments) -> tuple:
@@ -129,11 +129,11 @@ def compare(network: Network, image: np.ndarray, reference: int, seeds: int) -> 
     kernel.interpretable_model = LeastSquares(0)
     errors = []
     for seed in range(seeds):
-        found = {("ours", OURS): ours(shapley, network, inputs, target, seed, passes=OURS)}
+        results = {("ours", OURS): ours(shapley, network, inputs, target, seed, passes=OURS)}
         for passes in LADDER:
             asked = {"n_samples": passes} | same
-            found["captum", passes] = captums(kernel, passes, inputs, target, seed, **asked)
-        for (who, asked), (values, passes, seconds) in found.items():
+            results["captum", passes] = captums(kernel, passes, inputs, target, seed, **asked)
+        for (who, asked), (values, passes, seconds) in results.items():
             phi = of_superpixels(values, cut, who == "ours")
             error = np.linalg.norm(phi - exact) / np.linalg.norm(exact)
             rank = spearmanr(phi, exact).statistic

@@ -2,12 +2,12 @@
 
     .venv/bin/python benchmarks/memory.py [images]
 
-The demo of both studies runs with so many phantoms of 192 px (100 unless said) and with four times
-as many, and the largest anonymous memory of each script, worker processes included, is sampled 20
-times a second. Anonymous memory is what a job allocates; pages of memory-mapped files are left out,
-because the system takes them back when it needs them. The last column is the growth per added image
-as a share of the image's bytes: 1 for a script that holds all images in memory, 0 for one that
-holds a fixed number of them. Linux only.
+The demo of both studies runs with the given number of phantoms of 192 px (default 100) and with
+four times as many, and the largest anonymous memory of each script, worker processes included, is
+sampled 20 times a second. Anonymous memory is what a job allocates; pages of memory-mapped files
+are left out, because the system takes them back when it needs them. The last column is the growth
+per added image as a share of the image's bytes: 1 for a script that holds all images in memory, 0
+for one that holds a fixed number of them. Linux only.
 """
 
 import re
@@ -27,7 +27,7 @@ SCRIPT = re.compile(r"\.snakemake/scripts/tmp\w+\.(\w+)\.py")
 
 
 def overlay(images: int) -> dict:
-    """Configuration of the demo with so many phantoms in each of its data sets, all explained."""
+    """Configuration of the demo with a number of phantoms in each data set, all explained."""
     quarter = images // 4
     dataset = {"source": {"images": images, "size": SIDE}}
     networks = ("vit-tiny-phantom", "resnet-tiny-phantom", "unet", "micranet")
@@ -52,7 +52,7 @@ def anonymous_bytes(process: psutil.Process) -> int:
         for member in (process, *process.children(recursive=True)):
             status = Path(f"/proc/{member.pid}/status").read_text(encoding="utf-8")
             total += 1024 * int(re.search(r"RssAnon:\s+(\d+)", status)[1])
-    # A process that ends meanwhile has no file, no line or no entry any more.
+    # A process that has ended lacks its file, line or entry.
     except (OSError, TypeError, psutil.Error):
         pass
     return total

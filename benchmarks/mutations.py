@@ -1,12 +1,12 @@
-"""How many single-line faults in the scientific modules the unit tests notice.
+"""Mutation test: share of single-line faults in the scientific modules that unit tests detect.
 
     .venv/bin/python benchmarks/mutations.py [number of faults, 60] [seed, 1] [report.csv]
 
 Each fault changes one expression of one function: an arithmetic operator, a comparison, a number,
 the order of two arguments, `min` and `max`, or a `not`. The tests that import the module, and those
-that run over its folder of methods, are run on a copy of the checkout until the first failure. A
-fault that they do not notice has survived; not all of these change what the function returns.
-The drawings of the phantoms are left out.
+that run over its folder of methods, are run on a copy of the checkout until the first failure. An
+undetected fault has survived; some of these do not change the function's result. The drawings of
+the phantoms are left out.
 """
 
 import ast
@@ -44,11 +44,11 @@ OPERATORS = {
     ast.Or: ast.And,
 }
 NAMES = {"min": "max", "max": "min", "minimum": "maximum", "maximum": "minimum"}
-LIMIT = 600  # seconds for the tests of one fault; a fault that makes them hang is noticed
+LIMIT = 600  # seconds for the tests of one fault; a fault that makes them hang counts as detected
 
 
 def mutated(node: ast.expr) -> ast.expr | None:
-    """Return a changed copy of an expression, or None where there is nothing to change."""
+    """Return a changed copy of an expression, or None if it has nothing to change."""
     match node:
         case ast.BinOp(op=operator) if type(operator) in OPERATORS:
             return ast.BinOp(node.left, OPERATORS[type(operator)](), node.right)
@@ -79,7 +79,7 @@ def faults(path: Path) -> list[tuple[int, int, int, str, str]]:
         if not isinstance(function, ast.FunctionDef):
             continue
         for node in (part for statement in function.body for part in ast.walk(statement)):
-            # What a message says is not a fault of the science.
+            # Messages are not part of the science.
             if isinstance(node, ast.expr) and node.lineno == node.end_lineno:
                 new = mutated(node)
                 old = ast.get_source_segment(text, node)
@@ -112,7 +112,7 @@ def notices(copy: Path, files: list[str]) -> bool:
 
 
 def main(n_faults: int = 60, seed: int = 1, report: str = "mutations.csv") -> None:
-    """Draw faults, as many from each folder as it has a share of them, and test each."""
+    """Draw faults, from each folder in proportion to its share, and test each."""
     drawn = random.Random(seed)
     listed = [
         (path.relative_to(ROOT), *fault)

@@ -1,11 +1,11 @@
-"""How planning grows: jobs, seconds and memory of `snakemake -n` for ever larger studies.
+"""Growth of planning: jobs, seconds and memory of `snakemake -n` for larger and larger studies.
 
     .venv/bin/python benchmarks/scale.py [datasets ...]
 
-The first row is the full study of config/config.yaml. Each other row takes so many copies of the
-built-in phantoms (1, 2 and 4 unless said), and of networks, explainers, segmenters and seeds as
-many as `SIZE` says, that of the study of docs/scale.md. The last row is what a line through the two
-largest ones says of 100 data sets. Seconds are those of the processor.
+The first row is the full study of config/config.yaml. Each other row takes a number of copies of
+the built-in phantoms (default 1, 2 and 4), and the numbers of networks, explainers, segmenters and
+seeds in `SIZE`, as in docs/scale.md. The last row extrapolates the two largest ones linearly to 100
+data sets. Seconds are processor time.
 """
 
 import os
@@ -76,11 +76,11 @@ def plan(overlay: dict) -> dict[str, float]:
         file.write_text(yaml.safe_dump(overlay), encoding="utf-8")
         command = [sys.executable, "-m", "snakemake", "-n", "--quiet", "rules"]
         command += ["--configfile", str(file), "--directory", folder]
-        with Path(folder, "said.txt").open("w+", encoding="utf-8") as said:
-            process = subprocess.Popen(command, cwd=ROOT, stdout=said, stderr=said)
+        with Path(folder, "output.txt").open("w+", encoding="utf-8") as output:
+            process = subprocess.Popen(command, cwd=ROOT, stdout=output, stderr=output)
             _, status, used = os.wait4(process.pid, 0)
-            said.seek(0)
-            text = said.read()
+            output.seek(0)
+            text = output.read()
     if status:
         raise RuntimeError(text[-4000:])
     jobs = int(re.search(r"^total +(\d+)$", text, re.M)[1])

@@ -1,9 +1,10 @@
-"""Time the Normalized Cut beside the dense call of the originals, and whole images by stage.
+"""Times of the Normalized Cut, of the originals' dense solver, and of whole images by stage.
 
     .venv/bin/python benchmarks/time_cuts.py
 
 One BLAS and one torch thread, as each worker of the study has. The networks have random weights:
-they cost what trained ones do, and their keys are centred because they are alike otherwise.
+their cost is that of trained ones, and their keys are centred because they are nearly identical
+otherwise.
 """
 
 import sys
@@ -19,7 +20,7 @@ import torch
 from skimage.data import astronaut
 from timm.data.constants import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
 
-# A script's own folder is on the path, the checkout is not.
+# The script's own folder is on the path, but not the checkout.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from segxai.job.parallel import map_images
@@ -48,13 +49,13 @@ def seconds(function: Callable, repeats: int) -> tuple[float, object]:
 
 
 def dense_cut(affinity: np.ndarray) -> np.ndarray:
-    """Second generalised eigenvector as the originals take it."""
+    """Second generalised eigenvector by the originals' dense solver."""
     degree = np.diag(affinity.sum(axis=1))
     return scipy.linalg.eigh(degree - affinity, degree, subset_by_index=[1, 2])[1][:, 0]
 
 
 def agreement(vector: np.ndarray, other: np.ndarray) -> float:
-    """Fraction of nodes on the same side, whichever way the sides are named."""
+    """Fraction of nodes on the same side, for either naming of the sides."""
     same = ((vector > vector.mean()) == (other > other.mean())).mean()
     return max(same, 1 - same)
 

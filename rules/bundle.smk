@@ -1,4 +1,4 @@
-"""What goes beside a paper: results/exports/bundle.zip, made on demand."""
+"""Bundle to deposit with a paper: results/exports/bundle.zip, made on demand."""
 
 from snakemake import __version__ as SNAKEMAKE
 

@@ -1,4 +1,4 @@
-"""What all rules share: the checked configuration, and what wildcards and params are made of."""
+"""Shared by all rules: the checked configuration, and functions for wildcards and params."""
 
 import os
 import shlex
@@ -44,13 +44,13 @@ DATASETS = studies.datasets(config)
 TABLES = studies.tables(config)
 FIGURES = studies.figures(config)
 GUIDELINES = studies.guidelines(config)
-# Files of the checkout are here even if results lie in a bucket.
+# Files of the checkout stay local even if results lie in a bucket.
 PUBLISHED = [
     local(f"{workflow.basedir}/config/published/{study['paper']}.csv")
     for study in STUDIES.values()
     if study["paper"]
 ]
-# What may stand between a data set and a seed in the path of a mask.
+# Possible parts between data set and seed in the path of a mask.
 MASKS = {cell["path"] for study in STUDIES.values() for cell in studies.mask_cells(config, study)}
 DEFINED = {
     kind: {name: studies.untitled(config[kind][name]) for name in config[kind]} for kind in KINDS
@@ -73,7 +73,7 @@ def env(name):
 
 
 def define(kind):
-    """Definition of what a wildcard names: one of `networks` by `network`, and so on."""
+    """Definition that a wildcard names: one of `networks` by `network`, and so on."""
     return lambda wildcards: DEFINED[kind][wildcards[kind.removesuffix("s")]]
 
 
@@ -88,12 +88,12 @@ def of_dataset(*keys):
 
 
 def cell(*names):
-    """Keys of what a job makes, which its tables carry: the values of some wildcards."""
+    """Keys in the tables of a job: the values of some wildcards."""
     return lambda wildcards: {name: wildcards[name] for name in names}
 
 
 def network(wildcards):
-    """Definition of the wildcard's network, trained as the wildcard's data set asks."""
+    """Definition of the wildcard's network, with the training for the wildcard's data set."""
     chosen = define("networks")(wildcards)
     own = chosen["by_dataset"].get(wildcards.dataset, {})
     return chosen | {"training": chosen["training"] and chosen["training"] | own}
@@ -107,7 +107,7 @@ def code(script, *kinds):
 
 
 def check_code(script):
-    """Digest of a script, of the wildcard's network and of the explainers that it is used with."""
+    """Digest of a script, of the wildcard's network and of the network's explainers."""
 
     def of(wildcards):
         explainers = studies.needs(config, *wildcards)["explainers"]

@@ -1,11 +1,11 @@
-"""Data sets: results/raw/{dataset}.json, and what lies in results/data/{dataset}."""
+"""Data sets: results/raw/{dataset}.json and results/data/{dataset}."""
 
 
 rule fetch_dataset:
     """Originals from disk, the official archive or a generator.
 
-    The receipt is the contract and names the folder. The folder itself is not an output: with
-    `path` it is not ours, and Snakemake would delete it (and a download) before each rerun.
+    The receipt is the output; it names the folder. The folder itself is not an output: with `path`
+    it belongs to the user, and Snakemake would delete it (and a download) before each rerun.
     """
     input:
         series=series_tables,
@@ -28,7 +28,7 @@ rule fetch_dataset:
 
 
 rule prepare_dataset:
-    """Images and masks at the analysis size, one row per image, and what was left out."""
+    """Images and masks at the analysis size, one row per image, and the rejected files."""
     input:
         receipt="results/raw/{dataset}.json",
     output:
@@ -56,7 +56,7 @@ rule prepare_dataset:
 
 
 rule prepare_markers:
-    """Masks of the planted shortcut, one per image of a data set that has it."""
+    """Masks of the planted shortcut, one per image of a data set with markers."""
     input:
         receipt="results/raw/{dataset}.json",
         samples="results/data/{dataset}/samples.csv",
@@ -77,7 +77,7 @@ rule prepare_markers:
 
 
 rule prepare_instances:
-    """The number of each true object in its pixels, and how many objects each image has."""
+    """Pixels with the number of their true object, and the number of objects per image."""
     input:
         **TRUTH,
         receipt="results/raw/{dataset}.json",

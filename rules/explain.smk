@@ -22,7 +22,7 @@ rule choose_images:
 
 
 rule check_outlines:
-    """How many images show what is learnt, tuned on and scored: a study of none is refused."""
+    """Numbers of images with an outlined finding for each use; a use without any is refused."""
     input:
         samples="results/data/{dataset}/samples.csv",
     output:
@@ -42,7 +42,7 @@ rule check_outlines:
 
 
 rule choose_targets:
-    """The one list of what is explained: each predicted label or region of the chosen images."""
+    """List of all targets: each predicted label or region of the chosen images."""
     input:
         samples="results/data/{dataset}/samples.csv",
         predictions="results/predictions/{dataset}/{network}/seed-{seed}.csv",
@@ -64,7 +64,7 @@ rule choose_targets:
 
 
 rule check_precision:
-    """Whether reduced precision keeps the attributions of the first targets."""
+    """Check whether reduced precision keeps the attributions of the first targets."""
     input:
         **TRAINED,
         samples="results/data/{dataset}/samples.csv",

@@ -2,7 +2,7 @@
 
 
 rule choose_examples:
-    """Images or targets of a data set that a reader is shown, with what was made of them."""
+    """Example images or targets of a data set, with maps, masks and scores."""
     input:
         unpack(of_job(shown.examples)),
         **TRUTH,
@@ -64,7 +64,7 @@ rule draw_map_examples:
 
 
 rule draw_distributions:
-    """A score of every image by segmenter, with means and their intervals."""
+    """A score of each image by segmenter, with means and their intervals."""
     input:
         unpack(of_job(shown.figure_files)),
     output:
@@ -102,7 +102,7 @@ rule draw_risk_coverage:
 
 
 rule draw_responses:
-    """How scores respond to known doses of damage to the segmentation."""
+    """Scores by the dose of damage to the segmentation."""
     input:
         unpack(of_job(shown.figure_files)),
     output:

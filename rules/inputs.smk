@@ -1,4 +1,4 @@
-"""What jobs take as inputs and params where it follows from what their wildcards name."""
+"""Inputs and params of jobs that follow from their wildcards."""
 
 
 def pair(kind, stem, *names):
@@ -13,33 +13,33 @@ def series_tables(wildcards):
 
 
 def fetched(wildcards):
-    """Which images are fetched from a bucket; None for data sets that come whole."""
+    """Selection of images to fetch from a bucket; None for data sets that come whole."""
     chosen = config["datasets"][wildcards.dataset]
     keys = ("max_images", "split")
     return {key: chosen[key] for key in keys} if "bucket" in chosen["source"] else None
 
 
 def folder_contents(wildcards):
-    """State of the folder that a data set is read from; None where it is downloaded or made."""
+    """State of the folder that a data set is read from; None if it is downloaded or generated."""
     path = dataset("path")(wildcards)
     return None if path is None else folder_key(path, f"results/raw/{wildcards.dataset}.json")
 
 
 def weights_contents(wildcards):
-    """Digest of the file that a network starts from; None where there is none."""
+    """Digest of the file that a network starts from; None without one."""
     file = define("networks")(wildcards)["weights"]
     return None if file is None else file_key(file)
 
 
 def learnt_from(wildcards):
-    """What a network learns from: labelled patches, or masks with their index."""
+    """Training labels of a network: labelled patches, or masks with their index."""
     if network_task(define("networks")(wildcards)) == "classify":
         return {"patches": f"results/data/{wildcards.dataset}/patches.csv"}
     return pair("data", f"{wildcards.dataset}/masks", "truth", "outlines")
 
 
 def precision_check(wildcards):
-    """Whether reduced precision keeps the maps; none where an explainer asks for float32."""
+    """Check of reduced precision; none for explainers with float32."""
     if define("explainers")(wildcards)["precision"] == "float32":
         return []
     return "results/precision/{dataset}/{network}/{explainer}/seed-{seed}.json".format(**wildcards)
@@ -79,7 +79,7 @@ def view_of(wildcards):
 
 
 def cut_from(wildcards):
-    """What a segmenter of maps reads beside the images.
+    """Inputs of a segmenter of maps besides the images.
 
     The attributions, the features that its view fuses them with, and the masks that it refines,
     with the settings that they were cut by.
@@ -98,7 +98,7 @@ def cut_from(wildcards):
 
 
 def asked(wildcards):
-    """What a network needs that was trained here, and its predictions where they are explained."""
+    """Files of a network that was trained here, and its predictions if they are explained."""
     if not define("networks")(wildcards)["training"]:
         return {}
     files = {name: file.format(**wildcards) for name, file in TRAINED.items() if name != "images"}
@@ -125,23 +125,23 @@ def families(kind):
 
 
 def path_of(wildcards):
-    """What stands between data set and seed in the name of a score file."""
+    """Part between data set and seed in the name of a score file."""
     return wildcards.get("path") or f"{wildcards.network}/{wildcards.explainer}"
 
 
 def requested(wildcards):
-    """What a score file holds of each target or mask."""
+    """Requests of a score file for each target or mask."""
     return studies.requests(config, wildcards.family, wildcards.dataset, path_of(wildcards))
 
 
 def study_of(wildcards):
-    """The study that declares a score file; where several do, they agree on what is read here."""
+    """The study that declares a score file; several such studies agree on the keys read here."""
     cell = (wildcards.family, wildcards.dataset, path_of(wildcards))
     return next(study for study in STUDIES.values() if studies.scores_of(config, study, *cell))
 
 
 def compared(wildcards):
-    """What maps are compared with beside the truth: a segmentation, a planted marker."""
+    """References of maps besides the truth: a segmentation, a planted marker."""
     files = {}
     if of := study_of(wildcards)["segmentation"]:
         path = studies.mask_path(config, of, wildcards.network, wildcards.explainer)
@@ -183,14 +183,14 @@ def scope_of(wildcards):
 
 
 def labels_of(wildcards):
-    """The only labels that a family is about; None for all."""
+    """Labels of a family of scores; None for all."""
     if study_of(wildcards)["scores"][wildcards.family]["needs"] != "shortcut":
         return None
     return [dataset("source")(wildcards)["shortcut"]["class"]]
 
 
 def masks_compared(wildcards):
-    """What masks are compared with beside the truth: their targets, single objects."""
+    """Inputs of scores of masks besides the truth: their targets, single objects."""
     files, names = {}, studies.keys(config, wildcards.path)
     if names["explainer"]:
         cell = f"{wildcards.dataset}/{names['network']}/seed-{wildcards.seed}"
@@ -201,7 +201,7 @@ def masks_compared(wildcards):
 
 
 def score_code(script):
-    """Digest of a script and of the metrics, views and segmenters that a score file asks for."""
+    """Digest of a script and of the metrics, views and segmenters of a score file."""
 
     def of_job(wildcards):
         chosen = requested(wildcards)
@@ -210,7 +210,7 @@ def score_code(script):
             script,
             metrics=[request["metric"]["method"] for request in chosen],
             views=[request["view"]["method"] for request in chosen if request["view"]],
-            # Only damaged true masks are made by the job itself.
+            # The job itself makes only damaged true masks.
             segmenters=[
                 made["method"]
                 for made in damaged
@@ -222,7 +222,7 @@ def score_code(script):
 
 
 def study_with(wildcards):
-    """The study that a figure or a table is declared by."""
+    """The study that declares a figure or a table."""
     known = FIGURES if "figure" in wildcards.keys() else {**TABLES, **GUIDELINES}
     made = known[wildcards.get("figure") or wildcards.table]
     return STUDIES[made["study"]]
@@ -262,12 +262,12 @@ def drawn(kind):
 
 
 def of_job(make):
-    """What a function makes of the configuration and of the wildcards, in their order."""
+    """Result of a function of the configuration and the wildcards, in their order."""
     return lambda wildcards: make(config, *wildcards)
 
 
 def params_of(facts, *names):
-    """Some of the facts about a table, a figure or examples, as params of their names."""
+    """Some facts about a table, a figure or examples, as params by their names."""
     once = cache(lambda *wildcards: facts(config, *wildcards))
     return {name: lambda wildcards, name=name: once(*wildcards)[name] for name in names}
 

@@ -1,8 +1,8 @@
-"""Networks: results/models/{dataset}/{network}/seed-{seed}, and what they predict."""
+"""Networks: results/models/{dataset}/{network}/seed-{seed}, and their predictions."""
 
 
 rule check_network:
-    """Whether weights fit a network, and the network what it is to be used for: before all else."""
+    """Check before training: weights fit the network, and the network suits its uses."""
     output:
         checked="results/checks/{dataset}/{network}.json",
     log:

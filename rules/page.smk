@@ -1,8 +1,8 @@
-"""What people read: one page with every table, figure and number of the run."""
+"""Report page with every table, figure and number of the run."""
 
 
 rule write_report:
-    """One self-contained page: what was run, what came out, and the images behind it."""
+    """One self-contained page with settings, results and images of the run."""
     input:
         **shown.example_files(config, *STUDIES),
         tables=collect("results/tables/{table}.csv", table=TABLES),

@@ -96,7 +96,7 @@ rule gather_responses:
 
 
 rule score_maps:
-    """What one family of metrics measures of each explained target."""
+    """Scores of explained targets by one family of metrics."""
     input:
         unpack(compared),
         **TRUTH,
@@ -129,7 +129,7 @@ rule score_maps:
 
 
 rule score_masks:
-    """What one family of metrics measures of each mask of a segmenter."""
+    """Scores of a segmenter's masks by one family of metrics."""
     input:
         unpack(masks_compared),
         **TRUTH,

@@ -98,7 +98,7 @@ use rule gather_maps as gather_masks with:
 
 
 rule segment_control:
-    """Masks of the chosen images by a control that sees no network."""
+    """Masks of the chosen images by a control without a network."""
     input:
         **TRUTH,
         images="results/data/{dataset}/images.npy",

@@ -2,7 +2,7 @@
 
 
 rule make_table:
-    """A declared table of a study: its tidy form, its printed forms, and its tests."""
+    """A table of a study: its tidy form, its printed forms, and its tests."""
     input:
         unpack(of_job(studies.table_files)),
         published=PUBLISHED,
@@ -90,7 +90,7 @@ rule make_dataset_summary:
 
 
 rule check_claims:
-    """Every published number beside ours: reproduced, differs, or not comparable and why."""
+    """Verdict on every published number: reproduced, differs, or not comparable and why."""
     input:
         tables=collect("results/tables/{table}.csv", table=TABLES),
         summary="results/tables/dataset_summary.csv",

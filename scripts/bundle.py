@@ -1,4 +1,4 @@
-"""The run as one archive for reviewers: an RO-Crate of its code, settings, receipts and results."""
+"""Bundle of a run for reviewers: an RO-Crate of its code, settings, receipts and results."""
 
 import json
 import shutil
@@ -16,16 +16,16 @@ STUDY = {
     "name": "segxai",
     "description": "A run of segxai: explanations and segmentation in medical images.",
 }
-# What the archive's index names of the code; the rest lies in these folders.
+# Code files in the archive's index; the rest lies in these folders.
 CODE = {
     "config/": "Definitions of the studies, the data sets and the networks",
     "envs/": "Packages of each group of rules",
     "rules/": "Rules of the workflow",
-    "scripts/": "What each rule runs",
+    "scripts/": "Scripts of the rules",
     "segxai/": "Library of the scripts",
     "CITATION.cff": "How to cite segxai",
     "LICENSE": "MIT licence",
-    "README.md": "What segxai is, and how it is run",
+    "README.md": "Introduction to segxai",
     "requirements.lock": "Versions and checksums of all Python packages",
 }
 
@@ -46,7 +46,7 @@ def main(
     results = {str(file): titles.get(Path(file).stem, Path(file).name) for file in made}
     if lost := results.keys() - {name for job in jobs for name in job.outputs}:
         log.warning(
-            "%d results (%s, …) have no file in benchmarks: the bundle does not say when they were "
+            "%d results (%s, …) have no file in benchmarks: the bundle cannot say when they were "
             "made",
             len(lost),
             min(lost),
@@ -74,13 +74,13 @@ def main(
 
 
 def copy(source, target):
-    """Copy a file into a folder that may not exist yet."""
+    """Copy a file; create its folder if necessary."""
     target.parent.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(source, target)
 
 
 def write(text, target):
-    """Write a text into a folder that may not exist yet."""
+    """Write a text; create its folder if necessary."""
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_text(text, encoding="utf-8")
 

@@ -1,4 +1,4 @@
-"""Every published number beside ours: reproduced, differs, or not comparable and why."""
+"""Verdict on every published number: reproduced, differs, or not comparable and why."""
 
 from functools import partial
 from pathlib import Path
@@ -35,13 +35,13 @@ def main(
 
 
 def joined(*sentences: str) -> str:
-    """Join what there is to say."""
+    """Join the non-empty texts."""
     return "; ".join(filter(None, sentences))
 
 
 def network_differs(claim: pd.Series, known: pd.DataFrame, networks: dict) -> str:
-    """Why the network behind a number of ours is not the paper's, or nothing."""
-    # Rows that name the network or the segmenter of the claim come after the paper's general one.
+    """Difference of our network from the paper's, for one number; empty if they agree."""
+    # Rows with the claim's network or segmenter come after the general row of the paper.
     fits = known.paper == claim.paper
     for key in ("network", "segmenter"):
         fits &= (known[key] == "") | (known[key] == claim[key])
@@ -59,12 +59,12 @@ def network_differs(claim: pd.Series, known: pd.DataFrame, networks: dict) -> st
 
 
 def counted(summary, dataset) -> pd.DataFrame:
-    """What was counted of a data set, by row and metric."""
+    """Counts of a data set, by row and metric."""
     return summary[summary.dataset == dataset].set_index(["row", "metric"])
 
 
 def part_of(counts, max_images) -> str:
-    """What part of a data set was used, where it is not all of it."""
+    """Part of a data set that was used; empty for the whole."""
     held = part_held(counts) if max_images is None else ""
     used = counts.value["total", "images"]
     cut = f"the data set is cut to {used:.0f} images" if max_images is not None else ""
@@ -74,16 +74,16 @@ def part_of(counts, max_images) -> str:
 
 
 def part_held(counts) -> str:
-    """What part of a data set its folder holds, where its makers count more images."""
+    """Part of a data set that its folder holds, if its makers count more images."""
     held, makers = counts.value["total", "images found"], counts.official["total", "images"]
-    # Not where the makers' count is unknown: NaN.
+    # The makers' count may be unknown: NaN.
     if not held < makers:
         return ""
     return f"the copy holds {held:,.0f} of the {makers:,.0f} images of the data set"
 
 
 def part_explained(counts, split, images, **_) -> str:
-    """What part of the images the scores are of, where it is not all that they could be of."""
+    """Part of the images that the scores cover; empty for all."""
     total = counts.value[split or "total", "images"]
     if images is None or images >= total:
         return ""

@@ -1,4 +1,4 @@
-"""How many of the images that are learnt from, tuned on and scored show an outlined finding."""
+"""Numbers of images with an outlined finding for training, tuning and scores."""
 
 import pandas as pd
 
@@ -23,11 +23,11 @@ def main(samples, needs, counts):
 
 
 def require_outlined(row, samples):
-    """Refuse a use for which no image can serve."""
+    """Refuse a use without a suitable image."""
     if row["outlined"] == 0:
         subset = f"{row['split']} images" if row["split"] else "images"
         raise InputError(
-            f"{samples}: none of the {row['images']} {subset} that are {row['use']} by study "
+            f"{samples}: none of the {row['images']} {subset} {row['use']} by study "
             f"{row['study']} shows an outlined finding ({row['empty']} masks are empty, "
             f"{row['unknown']} outlines unknown); check the masks of the data set, or choose other "
             "images by `split` of the data set and by `split` and `images` of the study."

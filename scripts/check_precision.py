@@ -1,4 +1,4 @@
-"""Whether reduced precision keeps the attributions of the first targets."""
+"""Check whether reduced precision keeps the attributions of the first targets."""
 
 from dataclasses import replace
 from math import nan
@@ -24,8 +24,8 @@ def main(
     explain = bound_explainer(explainer, loaded, pixels, table, seed)
 
     def attributions(arithmetic):
-        one = replace(loaded, precision=arithmetic)
-        return list(explain(one, target_requests(one, pixels, checked, seed)))
+        module = replace(loaded, precision=arithmetic)
+        return list(explain(module, target_requests(module, pixels, checked, seed)))
 
     asked = explainer["precision"]
     possible = usable_precision(asked, device)

@@ -1,4 +1,4 @@
-"""The images or targets of a data set that a reader is shown, with their maps, masks and scores."""
+"""Example images or targets of a data set, with their maps, masks and scores."""
 
 import numpy as np
 import pandas as pd
@@ -22,7 +22,7 @@ from segxai.segmenters.writing import mask_key
 from segxai.workflow.plugins import load
 from segxai.workflow.studies import MEASURE
 
-# By it the errors are chosen that a reader would trust the most.
+# It selects the errors that a reader would trust most.
 CONFIDENCE = {"metric": "maximum_probability"}
 
 
@@ -68,14 +68,14 @@ def wide(scores, unit):
         score=[score_key(value) for value in scores[MEASURE].to_dict("records")],
         path=["/".join(filter(None, row)) for row in scores[keys].itertuples(index=False)],
     )
-    # Two families may hold the same score.
+    # Two families may have the same score.
     scores = scores.drop_duplicates([unit, "score", "path"])
     order = scores[unit].unique()
     return scores.pivot(index=unit, columns=["score", "path"], values="value").reindex(order)
 
 
 def first_paths(map_paths):
-    """The first explainer of each network: all explain the same predictions of it."""
+    """The first explainer of each network: all explain the same predictions."""
     by_network = {path.partition("/")[0]: path for path in reversed(map_paths)}
     return list(reversed(by_network.values()))
 

@@ -1,4 +1,4 @@
-"""The images of a data set that the selected studies explain and segment."""
+"""Choose the images of a data set that the selected studies explain and segment."""
 
 from segxai.datasets.selection import chosen_rows, shard_column
 from segxai.job.files import read_rows, write_table

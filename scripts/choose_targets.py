@@ -1,4 +1,4 @@
-"""The one list of what is explained: each predicted label or region of the chosen images."""
+"""List of all targets: each predicted label or region of the chosen images."""
 
 import numpy as np
 
@@ -20,22 +20,24 @@ def main(samples, predictions, classes, selections, shards, targets):
     channels = predicted["class"].unique().tolist()
     rows = chosen_rows(table, selections)
     chosen = table.iloc[rows][["image_id", "group", "split"]].assign(row=rows)
-    found = chosen.merge(predicted[predicted.predicted == 1][["image_id", "class"]], on="image_id")
-    found["channel"] = found["class"].map(channels.index).astype(int)
-    found = found.sort_values(["row", "channel"], ignore_index=True)
-    if kind == "label":
-        shown = label_matrix(table, classes)[found.row, found.channel].astype(int)
-        found = found.assign(label=found["class"], region="", correct=shown)
-    else:
-        found = found.assign(label="", region="predicted", correct=np.nan)
-    found = found.assign(
-        target_id=found.image_id + ":" + found["class"],
-        kind=kind,
-        shard=shard_column(len(found), shards),
+    explained = chosen.merge(
+        predicted[predicted.predicted == 1][["image_id", "class"]], on="image_id"
     )
-    write_table(targets, found[COLUMNS])
-    without = len(rows) - found.image_id.nunique()
-    log.info("%d targets of %d images, in %d shards", len(found), len(rows), shards)
+    explained["channel"] = explained["class"].map(channels.index).astype(int)
+    explained = explained.sort_values(["row", "channel"], ignore_index=True)
+    if kind == "label":
+        shown = label_matrix(table, classes)[explained.row, explained.channel].astype(int)
+        explained = explained.assign(label=explained["class"], region="", correct=shown)
+    else:
+        explained = explained.assign(label="", region="predicted", correct=np.nan)
+    explained = explained.assign(
+        target_id=explained.image_id + ":" + explained["class"],
+        kind=kind,
+        shard=shard_column(len(explained), shards),
+    )
+    write_table(targets, explained[COLUMNS])
+    without = len(rows) - explained.image_id.nunique()
+    log.info("%d targets of %d images, in %d shards", len(explained), len(rows), shards)
     if without:
         log.warning("%d images have no map: no %s is predicted for them", without, kind)
 

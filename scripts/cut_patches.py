@@ -17,7 +17,7 @@ def main(samples, truth, outlines, classes, grid, seed, patches):
     if grid is None:
         windows = whole_images(table, size)
     else:
-        # A window of an unknown outline has no label.
+        # A window with an unknown outline has no label.
         rows = np.flatnonzero(table.mask_pixels.notna())
         unions = (masks.union(row) for row in rows)
         windows = cut_patches(unions, table.iloc[rows], classes, size, **grid, seed=seed)
@@ -28,7 +28,7 @@ def main(samples, truth, outlines, classes, grid, seed, patches):
 
 
 def warn_of_absent(table, classes):
-    """Warn of classes that cannot be learnt, or for which no threshold can be chosen."""
+    """Warn of classes without training images, or without images to choose a threshold."""
     shown = label_matrix(table, classes)
     for split in (TRAIN, VALIDATION):
         for name, count in zip(classes, shown[table.split == split].sum(axis=0), strict=True):

@@ -1,4 +1,4 @@
-"""Figure: a score of every image by segmenter, with means and their intervals."""
+"""Figure: a score of each image by segmenter, with means and their intervals."""
 
 import pandas as pd
 
@@ -11,7 +11,7 @@ from segxai.job.log import run
 def main(scores, tables, spec, titles, segmenters, png, pdf):
     table = pd.concat(map(read_rows, tables))
     table = table[(table.metric == spec["metric"]) & (table.split == table.split.iloc[0])]
-    # Controls are rows of several tables.
+    # Several tables have rows of controls.
     table = table.drop_duplicates(["dataset", "segmenter"])
     scores = read_scores(scores)
     figure = distributions(

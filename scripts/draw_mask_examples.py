@@ -7,7 +7,7 @@ from segxai.job.log import run
 
 
 def main(arrays, examples, titles, methods, shown, rank, rank_title, png, pdf):
-    # `methods` are all of the study, so that colours are those of its other figures.
+    # `methods` are all methods of the study, so that colours agree with its other figures.
     shades = colours({path: method["role"] for path, method in methods.items()})
     panels = map(read_examples, arrays, examples)
     figure = mask_examples(

@@ -1,4 +1,4 @@
-"""Figure: how scores respond to known doses of damage to the segmentation."""
+"""Figure: scores by the dose of damage to the segmentation."""
 
 from segxai.figures.responses import responses
 from segxai.figures.style import save
@@ -14,7 +14,7 @@ def main(table, mark, declared, titles, rows, names, png, pdf):
     columns = value_titles(declared)
     cells = doses[CELL].astype(object).fillna("").itertuples(index=False, name=None)
     doses = doses.assign(column=[columns.get(cell, "") for cell in cells])
-    # What is left of the true mask, by Dice, is where a dose lies on the axis.
+    # The place of a dose on the axis is its Dice with the true mask.
     left = doses[doses.metric == "dice"].rename(columns={"value": "dice"})
     doses = doses[(doses.metric != "dice") & (doses.column != "")]
     own = own[own.metric == "dice"]

@@ -11,7 +11,7 @@ PREDICTION = ["dataset", "network", "explainer", "seed", "target_id", "correct"]
 def main(scores, spec, titles, rows, png, pdf):
     table = read_scores(scores)
     confidences = spec["confidences"] or {name: name for name in table["metric"].unique()}
-    # Without predictions a file has values of none.
+    # Without predictions, a file has values without a target.
     table = table[table["metric"].isin(confidences) & (table.target_id != "")]
     values = table.pivot(index=PREDICTION, columns="metric", values="value").reset_index()
     save(risk_coverage(values, titles, rows, confidences), png, pdf)

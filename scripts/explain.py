@@ -46,7 +46,7 @@ def main(
 
 
 def write_maps(maps, targets, attributions, network, weights):
-    """Write the maps of all targets as they come, and give the facts about them."""
+    """Write the maps of all targets one by one, and return the facts about them."""
     size, facts = network.input_size, []
     with atomic_path(maps) as path, npy_rows(path, (2, size, size), np.float16) as append:
         started = time.perf_counter()
@@ -54,7 +54,7 @@ def write_maps(maps, targets, attributions, network, weights):
             attribution = next(attributions)
             packed, scale = summed(attribution.values, weights, target.target_id)
             append(packed)
-            # Of one batch with others, a map takes its share: the time since the one before.
+            # The time of a map is that since the previous one: its share of a batch.
             seconds, started = time.perf_counter() - started, time.perf_counter()
             error = attribution.completeness_error
             cost = attribution.gradients, attribution.forwards, seconds, peak_bytes(network.device)
@@ -65,17 +65,17 @@ def write_maps(maps, targets, attributions, network, weights):
 
 
 def summed(values, weights, name):
-    """Sum an attribution (C, h, w) over channels for the disk; refuse one that holds NaN."""
+    """Sum an attribution (C, h, w) over channels for storage; refuse NaN."""
     if not torch.isfinite(values).all():
         raise InputError(
             f"{weights}: the attribution of {name} holds NaN; delete the file and run again to "
-            "train it anew, or set `precision: float32`."
+            "train it again, or set `precision: float32`."
         )
     return pack(values.sum(dim=0).cpu().numpy(), values.abs().sum(dim=0).cpu().numpy())
 
 
 def peak_bytes(device):
-    """Most memory so far: of tensors on a GPU, else of this process."""
+    """Peak memory so far: of tensors on a GPU, else of this process."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

@@ -20,7 +20,7 @@ def main(chosen, images, statistics, weights, card, network, channels, threads, 
         keys = key_features(loaded.module, loaded.inputs(pixels[row][None]))
         return first_component(keys[0].cpu().numpy()).astype(np.float16)
 
-    # Only the network knows how many positions its keys have.
+    # The network determines the number of positions of the keys.
     shape = feature_map(0).shape
     with atomic_path(features) as path, npy_rows(path, shape, np.float16) as append:
         for row in progress(rows, len(rows), "feature maps"):

@@ -1,4 +1,4 @@
-"""Get the originals of a data set: from a folder on disk, official files or a generator."""
+"""Fetch the originals of a data set: from a folder on disk, official files or a generator."""
 
 import datetime
 import shutil
@@ -40,7 +40,7 @@ def main(
         "date": datetime.date.today().isoformat(),
     }
     if path is not None:
-        # The next plan compares the folder with them.
+        # The next plan compares the folder with these.
         facts["files"] = read_files(files)
     write_json(receipt, facts)
 
@@ -57,14 +57,14 @@ def read_files(files):
 
 
 def get_files(reader, source, folder, downloads):
-    """Download and unpack the files of a source, or generate them; return what was learnt."""
+    """Download and unpack the files of a source, or generate them; return facts about them."""
     if "url" in source:
         published = publish(source, downloads)
         extract(download_file(source | published, downloads), folder)
         return published
     files = [download_file(file, downloads) for file in source.get("files", [])]
     if "bucket" in source:
-        # The folder may hold gigabytes of images, which stay.
+        # The folder may hold gigabytes of images, which are kept.
         for file in files:
             unpack(file, folder)
         return {}
@@ -90,7 +90,7 @@ def get_series(records, source, folder, downloads, tables):
 
 
 def publish(source, downloads):
-    """Name, size and MD5 of the archive where its publisher is to be asked for them."""
+    """Name, size and MD5 of the archive, if its publisher provides them."""
     if "checksum_from" not in source:
         return {}
     published = published_file(source["checksum_from"], source["url"], downloads)

@@ -13,14 +13,14 @@ def main(arrays, tables, array, table):
         n_facts = len(read_rows(file))
         if len(part) != n_facts:
             raise InputError(f"{file}: describes {n_facts} rows instead of {len(part)}; {REMAKE}.")
-    # What rows are like is known of a shard that has some.
+    # A shard with rows gives their shape.
     known = max(range(len(parts)), key=lambda place: len(parts[place]) > 0)
     shape, dtype = parts[known].shape[1:], parts[known].dtype
     with atomic_path(array) as path, npy_rows(path, shape, dtype) as append:
         for part in parts:
             for row in part:
                 append(row)
-    # As text: no number is read and written again.
+    # As text, so that no number changes.
     lines = [Path(file).read_text(encoding="utf-8").splitlines(keepends=True) for file in tables]
     with atomic_path(table) as path:
         text = "".join([lines[known][0], *(line for part in lines for line in part[1:])])

@@ -1,4 +1,4 @@
-"""What the data sets of the run hold, beside the counts of the papers and of their makers."""
+"""Summary of the data sets of the run, with the counts of the papers and of the makers."""
 
 import pandas as pd
 

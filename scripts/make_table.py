@@ -1,4 +1,4 @@
-"""A declared table of a study: tidy numbers with intervals, their printed forms, and tests."""
+"""Table of a study: tidy numbers with intervals, their printed forms, and tests."""
 
 import pandas as pd
 

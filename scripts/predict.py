@@ -1,4 +1,4 @@
-"""What a network predicts for whole images: classes with probabilities, or regions."""
+"""Predictions of a network for whole images: classes with probabilities, or regions."""
 
 import numpy as np
 import pandas as pd
@@ -38,7 +38,7 @@ def main(
 
 def predicted_labels(logits, samples, classes, loss) -> pd.DataFrame:
     """One row per image and class: its probability, and whether it is predicted and correct."""
-    # What is written is what is decided on.
+    # Decisions use the written values.
     p = np.concatenate([class_probabilities(image, loss) for image in logits]).round(9)
     labels = label_matrix(samples, classes)
     if loss == "cross_entropy":
@@ -75,17 +75,17 @@ def predicted_regions(logits, samples) -> pd.DataFrame:
 
 
 def keys(samples, names) -> pd.DataFrame:
-    """Give image, split and class of each row, class after class within an image."""
+    """Image, split and class of each row, class after class within an image."""
     every = samples[["image_id", "split"]].loc[samples.index.repeat(len(names))]
     return every.reset_index(drop=True).assign(**{"class": np.tile(names, len(samples))})
 
 
 def log_labels(split, classes, thresholds, predicted, labels):
-    """Log how many labels are right, and the classes and images that are never predicted."""
+    """Log the share of correct labels, and the classes and images without predictions."""
     for name, rows in split.groupby(split, sort=False).groups.items():
         marked = predicted[rows]
         log.info(
-            "%s: %.1f %% of the predicted labels are right; %d of %d images have none",
+            "%s: %.1f %% of the predicted labels are correct; %d of %d images have none",
             name,
             100 * labels[rows][marked].mean() if marked.any() else np.nan,
             (~marked.any(axis=1)).sum(),

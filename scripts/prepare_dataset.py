@@ -41,15 +41,15 @@ def main(
         require_sides([row[SAMPLE_COLUMNS.index("split")] for row in rows], folder)
     log.info("%d images, %d rejected", len(rows), len(failures))
     table = pd.DataFrame(rows, columns=[*SAMPLE_COLUMNS, *columns, "mask_pixels", "mask_resized"])
-    # Whole numbers, and empty where an outline is unknown.
+    # Whole numbers, empty for an unknown outline.
     write_table(samples, table.astype({"mask_pixels": "Int64"}))
-    # Relative to the data folder, so that the table does not depend on where it lies.
+    # Relative to the data folder, so that the table does not depend on its place.
     reasons = [(source, reason.replace(f"{folder}/", "")) for source, reason in failures]
     write_table(rejected, pd.DataFrame(reasons, columns=["file", "reason"]))
 
 
 def store(pairs, columns, folder, append_image, append_masks):
-    """Store the images and masks that can be used; return the rows of both tables."""
+    """Store the usable images and masks; return the rows of both tables."""
     rows, failures = [], []
     for record, side, pair in pairs:
         source = record.image.relative_to(folder).as_posix()
@@ -66,7 +66,7 @@ def store(pairs, columns, folder, append_image, append_masks):
 
 
 def log_moved(records, sides, split):
-    """Log how many published training images are tested because their patient is."""
+    """Log the number of published training images in the test set because of their patient."""
     moved = sum(
         record.split == TRAIN and side == TEST for record, side in zip(records, sides, strict=True)
     )
@@ -75,7 +75,7 @@ def log_moved(records, sides, split):
 
 
 def load_pairs(records, threads, *settings):
-    """Load in parallel, in order, a few at a time; the error stands in for a bad pair."""
+    """Load in parallel, in order, a few at a time; a bad pair yields its error."""
 
     def load(record):
         try:
@@ -101,7 +101,7 @@ def load_pairs(records, threads, *settings):
 
 
 def require_few(failures, max_rejected):
-    """Stop the run where more images cannot be used than the configuration allows."""
+    """Stop the run if more images are unusable than the configuration allows."""
     if len(failures) > max_rejected:
         raise InputError(
             f"{failures[0][1].rstrip('.')}; in all {len(failures)} images cannot be used, "

@@ -22,7 +22,7 @@ def main(receipt, samples, truth, outlines, reader, analysis_size, instances, fa
     samples = read_rows(samples)
     masks = read_masks(truth, outlines, samples)
     table = samples[["image_id"]]
-    # Where the objects of an image have no numbers, those that do not touch are told apart.
+    # Without object numbers, connected components are numbered.
     table = table.assign(annotated=[int(files[name] is not None) for name in table.image_id])
     shape, n_objects = (analysis_size, analysis_size), []
     with atomic_path(instances) as temporary, npy_rows(temporary, shape, np.uint16) as append:

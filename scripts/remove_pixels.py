@@ -29,8 +29,8 @@ def main(
     # Curves of unlike length share an array, which is filled up by NaN.
     shape = len(removals), 2, max(removal["steps"] for removal in removals) + 1
     with atomic_path(curves) as path, npy_rows(path, shape, np.float32) as append:
-        found = places(asked.target_id, stored.table.target_id, map_rows)
-        for place in progress(found, len(found), "maps followed"):
+        map_places = places(asked.target_id, stored.table.target_id, map_rows)
+        for place in progress(map_places, len(map_places), "maps followed"):
             request, row = next(requests), np.full(shape, np.nan, np.float32)
             for number, removal in enumerate(removals):
                 of_chances = removal["scale"] == "probability"

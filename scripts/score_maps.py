@@ -1,4 +1,4 @@
-"""What is measured of each explanation: one row per target and value."""
+"""Scores of explanations: one row per target and value."""
 
 from functools import partial
 
@@ -72,7 +72,7 @@ def main(
 
 
 def references(truths, marker, target, scope) -> dict:
-    """What a map may be held against, beside a segmentation."""
+    """References of a map besides the segmentation."""
     own, union = truths.of(target.row, target.channel), known_union(truths, target.row)
     findings = union if scope == "union" else own
     truth = own if target.kind == "label" else findings
@@ -83,7 +83,7 @@ def references(truths, marker, target, scope) -> dict:
 
 
 def segmentations(masks, rows, targets):
-    """Yield the segmentation of each target, and how sure the segmenter is of it."""
+    """Yield the segmentation of each target and the segmenter's confidence."""
     if masks is None:
         yield from [(None, np.nan)] * len(targets)
         return
@@ -126,7 +126,7 @@ def rows_by_target(array, rows):
 
 
 def probabilities(predictions, targets, classes):
-    """Yield what a classifier gives the classes in the image of each target."""
+    """Yield the class probabilities of a classifier for the image of each target."""
     rows = None if predictions is None else read_rows(predictions)
     if rows is None or "probability" not in rows:
         yield from [{}] * len(targets)

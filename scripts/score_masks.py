@@ -1,4 +1,4 @@
-"""What is measured of each mask of a segmenter: one row per mask and value."""
+"""Scores of a segmenter's masks: one row per mask and value."""
 
 from segxai.images.arrays import read_array
 from segxai.images.masks import read_masks
@@ -15,7 +15,7 @@ def main(
     targets=None, instances=None, instance_facts=None,
 ):  # fmt: skip
     images, table = read_rows(samples), read_rows(facts)
-    # A mask is of one target, or of all that an image shows.
+    # A mask belongs to one target, or to all findings of an image.
     key = mask_key(table)
     listed = read_rows(targets) if key == "target_id" else images.assign(row=images.index)
     known = listed.iloc[places(table[key], listed[key], facts)]

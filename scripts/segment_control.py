@@ -1,4 +1,4 @@
-"""Masks of a control that sees no explanation, prepared on the training images."""
+"""Masks of a control without an explanation, prepared on the training images."""
 
 import numpy as np
 
@@ -16,7 +16,7 @@ def main(samples, images, truth, outlines, chosen, segmenter, display, masks, fa
     pixels = read_array(images)
     true_masks = read_masks(truth, outlines, table)
     module, settings = load("segmenters", segmenter)
-    # As scores are: on images that show a finding.
+    # Like scores, it uses images with a finding.
     training = (
         (display_image(pixels[row], display), true_masks.union(row))
         for row in np.flatnonzero((table.split == "train") & (table.mask_pixels > 0))

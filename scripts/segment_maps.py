@@ -26,7 +26,7 @@ def main(
     n_targets = len(explained)
     items = (explained[place] for place in range(n_targets))
     results = map_images(work, items, n_targets, threads, "targets segmented")
-    # A mask of a map without contrast is of nothing that was explained.
+    # A map without contrast explains nothing, and neither does its mask.
     known = explained.maps.table[["target_id", "constant"]]
     write_masks(results, known, explained.shape, masks, facts)
 

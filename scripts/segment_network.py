@@ -1,4 +1,4 @@
-"""Masks of one shard of images, by what a segmenter reads of a network."""
+"""Masks of one shard of images, by a segmenter that reads a network."""
 
 from functools import partial
 
@@ -20,7 +20,7 @@ def main(
     masks, facts,
     weights=None, statistics=None, card=None, predictions=None,
 ):  # fmt: skip
-    # The workers that cut load this file too, and have no use for torch.
+    # The worker processes load this file too, and do not need torch.
     from segxai.segmenters.network_inputs import load_network
 
     pixels = read_array(images)
@@ -34,7 +34,7 @@ def main(
 
     def arguments(row, image_id):
         shown = display_image(pixels[row], display)
-        # A body used as published sees three channels.
+        # A body used as published has three channels.
         seen = pixels[row] if trained else shown
         inputs = read(reads[0], body, seen, segmenter, labels.get(image_id))
         require_finite(inputs, weights or f"networks.{segmenter['network']}", image_id)
@@ -47,13 +47,13 @@ def main(
 
 
 def predicted_labels(predictions, classes) -> dict[str, int]:
-    """Index of the class that is predicted for each image, the first of several."""
+    """Index of the predicted class of each image, the first of several."""
     table = read_rows(predictions).query("predicted == 1").drop_duplicates("image_id")
     return dict(zip(table.image_id, map(classes.index, table["class"]), strict=True))
 
 
 def read(source, network, image, segmenter, label):
-    """Read from the network what the segmenter asks for; None where no class is predicted."""
+    """Read the segmenter's input from the network; None without a predicted class."""
     from segxai.segmenters import network_inputs
 
     if source == "keys":
@@ -67,13 +67,13 @@ def require_finite(inputs, weights, image_id):
     arrays = inputs if isinstance(inputs, list) else [inputs]
     if inputs is not None and not all(np.isfinite(array).all() for array in arrays):
         raise InputError(
-            f"{weights}: what the network gives for image {image_id} holds NaN or infinite values; "
-            "replace its weights, or delete them and run again to train it anew."
+            f"{weights}: the network's output for image {image_id} holds NaN or infinite values; "
+            "replace its weights, or delete them and run again to train it."
         )
 
 
 def segment_image(arguments, segment, shape):
-    """Mask of one image at its own size, or with its facts; empty without a predicted class."""
+    """Mask of one image at its own size, possibly with facts; empty without a predicted class."""
     if arguments[0] is None:
         return np.zeros(shape, bool)
     result = segment(*arguments)
@@ -83,11 +83,11 @@ def segment_image(arguments, segment, shape):
 
 
 def log_cuts(table):
-    """Log what became of the cuts; images without one are never passed over in silence."""
+    """Log facts about the cuts, and the images without one."""
     if "problem" not in table:
         return
     log.info(
-        "%.1f objects an image; smallest eigengap %.2g; dense solver asked %d times",
+        "%.1f objects per image; smallest eigengap %.2g; dense solver used %d times",
         *(table.objects.mean(), table.eigengap.min(), table.dense.sum()),
     )
     for problem, rows in table[table.problem != ""].groupby("problem").image_id:

@@ -18,7 +18,7 @@ from segxai.networks.inputs import channel_statistics, normalise
 from segxai.networks.network import build_network
 from segxai.networks.saving import save_model
 from segxai.networks.segment import train_segmenter
-from segxai.networks.training import Patches
+from segxai.networks.training import LabelledImages
 from segxai.workflow.plugins import network_task
 
 
@@ -54,8 +54,8 @@ def main(
     save_model(module, epochs, facts, weights, history, card)
 
 
-def labelled(pixels, samples, windows, classes, loss, split, size, device) -> Patches:
-    """Give the windows of a split with their classes: an index, or 0 and 1 for each class."""
+def labelled(pixels, samples, windows, classes, loss, split, size, device) -> LabelledImages:
+    """Windows of a split with their classes: an index, or 0 and 1 for each class."""
     windows = windows[windows.split == split]
     rows = pd.Index(samples.image_id).get_indexer(windows.image_id)
     height, width = windows.height.iloc[0], windows.width.iloc[0]
@@ -73,13 +73,15 @@ def labelled(pixels, samples, windows, classes, loss, split, size, device) -> Pa
         labels = label_matrix(samples, classes)[rows].astype(np.uint8)
     else:
         labels = windows.label.map(classes.index).to_numpy()
-    return Patches(LazyRows((len(rows), height, width, pixels.shape[3]), cut), labels, size, device)
+    return LabelledImages(
+        LazyRows((len(rows), height, width, pixels.shape[3]), cut), labels, size, device
+    )
 
 
-def outlined(pixels, samples, masks, per_class, split, size, device) -> Patches:
-    """Give the images of a split with their masks: of all findings, or one for each class.
+def outlined(pixels, samples, masks, per_class, split, size, device) -> LabelledImages:
+    """Images of a split with their masks: of all findings, or one for each class.
 
-    An unknown outline is not an empty mask: nothing can be learnt from it.
+    An unknown outline is not an empty mask: such images are left out.
     """
     rows = np.flatnonzero((samples.split == split) & samples.mask_pixels.notna())
 
@@ -90,7 +92,7 @@ def outlined(pixels, samples, masks, per_class, split, size, device) -> Patches:
 
     shape = len(rows), *read(np.array([0])).shape[1:]
     images = LazyRows((len(rows), *pixels.shape[1:]), lambda chosen: pixels[rows[chosen]])
-    return Patches(images, LazyRows(shape, read), size, device)
+    return LabelledImages(images, LazyRows(shape, read), size, device)
 
 
 if __name__ == "__main__":

@@ -29,7 +29,7 @@ def main(
     segmenter_module, segmenter_settings = load("segmenters", segmenter)
     view_tried = candidates(view_settings, grid.get(view["method"], {}))
     if coarse:
-        # The mask that is refined was cut from this view.
+        # The mask to be refined was cut from this view.
         view_tried = [read_facts(coarse_settings)["view"]]
     segmenter_tried = candidates(segmenter_settings, grid.get(segmenter["method"], {}))
     functions = {"view": view_module.view, "segment": segmenter_module.segment}
@@ -46,7 +46,7 @@ def main(
 
 
 def validation_items(explained, truths, n_images) -> list:
-    """The first explained validation images that show their target, with its true mask."""
+    """The first explained validation images that show their target, with the true mask."""
     targets = enumerate(explained.targets.itertuples())
     masks = ((n, true_mask(truths, target)) for n, target in targets if target.split == VALIDATION)
     shown = ((place, mask) for place, mask in masks if mask is not None and mask.any())
@@ -57,7 +57,7 @@ def validation_items(explained, truths, n_images) -> list:
 
 
 def trial_table(tried, means) -> pd.DataFrame:
-    """One row per candidate: its settings, its mean Dice, whether it is the default or chosen."""
+    """One row per candidate: settings, mean Dice, and whether it is the default or chosen."""
     index = np.arange(len(tried))
     return pd.DataFrame(
         {

@@ -1,4 +1,4 @@
-"""One self-contained page: what was run, what came out, and the images behind it."""
+"""Report: one self-contained page with settings, results and images of the run."""
 
 from pathlib import Path
 
@@ -59,7 +59,7 @@ def read_texts(paths):
 
 
 def show_table(table, tests, name, spec):
-    """One table as it is printed, with its comparisons."""
+    """One printed table with its comparisons."""
     described = (spec["tables"][name], spec["titles"], spec["names"])
     lines = comparisons(table, tests, *described, spec["directions"])
     lines += within_rows(tests, spec["titles"], spec["names"])
@@ -67,7 +67,7 @@ def show_table(table, tests, name, spec):
 
 
 def browsers(panels, spec):
-    """What the browser shows of each study and data set, by both."""
+    """Content of the browser by study and data set."""
     shown = {}
     for panel in panels:
         if len(panel.table):

@@ -1,1 +1,1 @@
-"""segxai: explanations become segmentations, and segmentations judge explanations."""
+"""segxai: masks from explanations, and explanations scored by segmentations."""

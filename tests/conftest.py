@@ -11,7 +11,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     threads = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
     os.environ |= dict.fromkeys(threads, "1")
 
-# A busy machine is no defect, and a test that passed once passes again.
+# A busy machine is not a defect, and a test that passed once passes again.
 settings.register_profile("segxai", deadline=None, derandomize=True)
 settings.load_profile("segxai")
 

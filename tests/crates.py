@@ -10,9 +10,9 @@ from rocrate_validator.utils.http import HttpRequester
 
 
 def issues(path: Path, monkeypatch, severity: Severity = Severity.REQUIRED) -> list[str]:
-    """What a Provenance Run Crate must have and an archive has not, by the validator's profiles.
+    """Requirements of a Provenance Run Crate that an archive misses, by the validator's profiles.
 
-    It asks the web for the meaning of JSON-LD's terms alone, and is answered with the file of
+    It requests only the meaning of JSON-LD's terms from the web, and receives the file of
     terms that comes with rocrate: version 1.3, which moved those of Bioschemas since 1.1.
     """
     terms = Path(rocrate.__file__).with_name("data") / "ro-crate.jsonld"

@@ -22,12 +22,12 @@ def prose(page: Path) -> str:
 
 def anchors(page: Path) -> set[str]:
     """Anchors of a page's headings, as GitHub names them."""
-    found, times = set(), Counter()
+    names, times = set(), Counter()
     for heading in re.findall(r"^#+ (.+)$", prose(page), re.M):
         anchor = re.sub(r"[^\w\- ]", "", heading.strip().lower()).replace(" ", "-")
-        found.add(f"{anchor}-{times[anchor]}" if times[anchor] else anchor)
+        names.add(f"{anchor}-{times[anchor]}" if times[anchor] else anchor)
         times[anchor] += 1
-    return found
+    return names
 
 
 def links(page: Path) -> list[str]:

@@ -47,14 +47,14 @@ def read(folder: Path, abnormalities: str = "mass") -> list[Record]:
     calcifications: see :func:`segxai.datasets.splits.split_officially`.
 
     The tables lie up to two folders deep. A series is a folder that is named by its
-    SeriesInstanceUID, in whatever folder it lies: ``<uid>/*.dcm`` of the Imaging Data Commons
-    (also ``MG_<uid>``), ``<patient>/<study>/<uid>/*.dcm`` of TCIA, ``jpeg/<uid>/*.jpg`` of the
-    copy on Kaggle. Folders of other names, as TCIA's downloader makes them, are identified by the
-    header of their first DICOM file. A series that is absent is listed as ``folder/<uid>``, so that
-    loading rejects its image by name and the others keep their side of the split.
+    SeriesInstanceUID, in whatever folder it lies: ``<uid>/*.dcm`` of the Imaging Data Commons (also
+    ``MG_<uid>``), ``<patient>/<study>/<uid>/*.dcm`` of TCIA, ``jpeg/<uid>/*.jpg`` of the copy on
+    Kaggle. Folders of other names, as TCIA's downloader makes them, are identified by the header of
+    their first DICOM file. An absent series is listed as ``folder/<uid>``: loading then rejects its
+    image by name, and all other images keep their side of the split.
 
     Mask and crop of a lesion share a series, or have one each, and neither their names nor the
-    table tell which is which: all are listed, and loading chooses by their pixels.
+    table distinguish them: all are listed, and loading chooses by their pixels.
 
     Raises
     ------
@@ -95,7 +95,7 @@ def read_cases(table: Path) -> pd.DataFrame:
     text = read_table(table, ["patient_id", "pathology", *PATHS.values()], unique=False)
     if unknown := sorted(set(text["pathology"]) - set(LABELS)):
         raise InputError(
-            f"{table}: has the pathology '{unknown[0]}', which is none of {', '.join(LABELS)}; "
+            f"{table}: has the pathology '{unknown[0]}', which is not one of {', '.join(LABELS)}; "
             "correct its row."
         )
     cases = text[["patient_id"]].assign(label=text["pathology"].map(LABELS))
@@ -103,7 +103,7 @@ def read_cases(table: Path) -> pd.DataFrame:
         parts = text[column].str.extract(rf"^([^/]+)/{UID}/({UID})/[^/]+\.dcm$")
         if (bad := parts.isna().any(axis=1)).any():
             raise InputError(
-                f"{table}: the {column} '{text[column][bad].iloc[0]}' names no series; "
+                f"{table}: the {column} '{text[column][bad].iloc[0]}' does not name a series; "
                 "replace it by the original."
             )
         cases[name] = parts[1]
@@ -118,7 +118,7 @@ def index_series(folder: Path) -> dict[str, Path]:
     seen = set()
     for parent, children, _ in os.walk(folder, followlinks=True):
         place = Path(parent)
-        # Links may lead round in circles.
+        # Links may form a circle.
         if (real := os.path.realpath(parent)) in seen:
             children.clear()
             continue
@@ -134,7 +134,7 @@ def index_series(folder: Path) -> dict[str, Path]:
 
 
 def identify(place: Path) -> str | None:
-    """Tell the series in a folder, by its name or else by its first DICOM file; None for none."""
+    """SeriesInstanceUID of a folder, by its name or else its first DICOM file; None without."""
     files = image_files(place)
     if files and (named := re.search(rf"{UID}$", place.name)):
         return named[0]
@@ -142,7 +142,7 @@ def identify(place: Path) -> str | None:
         if file.suffix.lower() == dicom.SUFFIX:
             try:
                 return dicom.series_uid(file)
-            # Decoders answer a hostile file with almost any exception.
+            # On a hostile file, decoders raise almost any exception.
             except Exception as error:
                 raise InputError(
                     f"{file}: its header cannot be read ({reason(error)}); replace it by an intact "

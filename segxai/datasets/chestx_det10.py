@@ -1,7 +1,7 @@
 """ChestX-Det10: 3,543 chest radiographs with boxes around findings of ten classes [1]_.
 
-ChestX-Det [2]_ outlines the same findings by polygons. Both repositories name the images by numbers
-of their own; an older version of the boxes names them as ChestX-ray14 does, patient first.
+ChestX-Det [2]_ outlines the same findings by polygons. Both repositories number the images in their
+own way; an older version of the boxes has the names of ChestX-ray14, which begin with the patient.
 
 References
 ----------
@@ -42,15 +42,15 @@ def read(folder: Path, masks: str = "boxes") -> list[Record]:
 
     The labels of an image are the classes of its boxes; 764 images have none. Outlines are the
     boxes, or (`masks` "polygons") the polygons of ``ChestX_Det_{train,test}.json`` for the same
-    image and classes. Where the older version of the boxes lies beside them, images of one
-    patient are a group, else every image is its own. An image that is listed but absent is
-    listed as well: see :func:`segxai.datasets.ham10000.read`.
+    image and classes. Images of one patient are a group if the older version of the boxes lies
+    beside them; otherwise each image is its own group. An image that the files list but the folder
+    lacks stays in the list: see :func:`segxai.datasets.ham10000.read`.
 
     Raises
     ------
     InputError
-        If a file is missing, damaged or lists an image twice, knows another class, has no
-        polygons for an image, or two images have one name; if there is no image at all.
+        If a file is missing or damaged, lists an image twice, has an unknown class or lacks the
+        polygons of an image; if two images have one name; if the folder holds no image.
     """
     images = index_files(folder, "*.png")
     if not images:
@@ -108,7 +108,7 @@ def finding(label: str, outline: list, known: tuple[str, ...], place: str) -> Fi
     """Check one finding: a box [x1, y1, x2, y2] or polygon [[x, y], …] of a known class."""
     if label not in known:
         raise InputError(
-            f"{place} has the class '{label}', which is none of {', '.join(known)}; correct it."
+            f"{place} has the class '{label}', which is not one of {', '.join(known)}; correct it."
         )
     if not isinstance(outline[0], list):
         left, top, right, bottom = outline
@@ -135,16 +135,16 @@ def same_classes(
 
 
 def patients(source: Path, labelled: dict[str, tuple[Finding, ...]], newer: Path) -> dict[str, str]:
-    """Patient of each image, from the version of the boxes that has NIH's names; {} without it.
+    """Patient of each image, by the boxes that have NIH's names; {} without these.
 
-    Both list the same findings in the same order, which is checked.
+    Both must list the same findings in the same order.
     """
     if not source.is_file():
         return {}
     named = read_findings(source)
     if list(named.values()) != list(labelled.values()):
         raise InputError(
-            f"{source}: has other boxes than {newer.name}, so that its names cannot be matched; "
+            f"{source}: its boxes differ from {newer.name}, so that its names cannot be matched; "
             "replace or remove it."
         )
     return {name: old.partition("_")[0] for name, old in zip(labelled, named, strict=True)}

@@ -27,14 +27,14 @@ def read(folder: Path) -> list[Record]:
 
     Images of one lesion are a group. The images lie in ``HAM10000_images_part_{1,2}`` or
     ``images``, the masks are called ``<id>_segmentation.png``, each up to two folders deep. An
-    image that is listed but absent is listed with the path where it should be, so that loading
-    rejects it by name and the others keep their side of the split.
+    image that the table lists but the folder lacks is listed with its expected path: loading then
+    rejects it by name, and all other images keep their side of the split.
 
     Raises
     ------
     InputError
-        If the table is missing, damaged or lists an image twice, knows another diagnosis, or
-        lacks an image that is there; if two files have one name; if there is no image at all.
+        If the table is missing or damaged, lists an image twice, has an unknown diagnosis, or lacks
+        an image of the folder; if two files have one name; if the folder holds no image.
     """
     table = find_table(folder)
     rows = read_table(table, ["image_id", "dx", "lesion_id"])
@@ -54,7 +54,7 @@ def read(folder: Path) -> list[Record]:
     for row in rows.itertuples():
         if row.dx not in DIAGNOSES:
             raise InputError(
-                f"{table}: {row.image_id} has the diagnosis '{row.dx}', which is none of "
+                f"{table}: {row.image_id} has the diagnosis '{row.dx}', which is not one of "
                 f"{', '.join(DIAGNOSES)}; correct its row."
             )
         image, mask = f"{row.image_id}.jpg", f"{row.image_id}_segmentation.png"

@@ -1,7 +1,7 @@
 """NuInsSeg: 665 images of H&E-stained tissue from 31 human and mouse organs [1]_.
 
-More than 30,000 nuclei are outlined one by one. Each tissue is one slide: a split by image trains
-on the slides that it validates on.
+More than 30,000 nuclei are outlined one by one. Each tissue is one slide: in a split by image, both
+sides hold images of the same slides.
 
 References
 ----------
@@ -27,7 +27,8 @@ TISSUES = (
     "mouse spleen", "mouse thymus",
 )  # fmt: skip
 IMAGES = "tissue images"
-# The authors' masks for evaluation first. In the second, nuclei that overlap add their numbers up.
+# The authors' masks for evaluation come first. In the second kind, overlapping nuclei have the sum
+# of their numbers.
 INSTANCES = ("label masks modify", "label masks")
 BINARY = "mask binary"
 
@@ -35,19 +36,19 @@ BINARY = "mask binary"
 def read(folder: Path) -> list[Record]:
     """List the images of each tissue below `folder`, by tissue and name; the tissue is the label.
 
-    A tissue holds ``tissue images/<id>.png`` and, of an image, the first found of ``label masks
-    modify/<id>.tif``, ``label masks/<id>.tif`` and ``mask binary/<id>.png``; only the first two
-    tell nuclei apart. The masks without borders, eroded or of ambiguous areas are other things and
-    not read. Tissues may be missing, and lie in a folder of their own such as ``NuInsSeg``. An
-    image without a mask, or the reverse, is listed with the path where the counterpart should be,
-    so that loading rejects it by name. There are no patient identifiers, so each image is its own
-    group.
+    A tissue holds ``tissue images/<id>.png`` and, for each image, the first of these that exists:
+    ``label masks modify/<id>.tif``, ``label masks/<id>.tif`` and ``mask binary/<id>.png``; only the
+    first two number the nuclei. The masks without borders, the eroded ones and those of ambiguous
+    areas are not read. Tissues may be missing, and may lie in a subfolder such as ``NuInsSeg``. An
+    image without a mask, or a mask without an image, is listed with the expected path of the
+    missing file, so that loading rejects it by name. There are no patient identifiers, so each
+    image is its own group.
 
     Raises
     ------
     InputError
-        If there is no tissue, one that is not published, one without images or in two places, or
-        two files of one name.
+        If no tissue exists, a tissue is not among the published ones, has no images or lies in two
+        places, or two files have one name.
     """
     records = []
     for tissue in find_tissues(folder):
@@ -82,7 +83,7 @@ def find_tissues(folder: Path) -> list[Path]:
             continue
         if path.name not in TISSUES:
             raise InputError(
-                f"{path}: is none of the {len(TISSUES)} published tissues; rename it, or move it "
+                f"{path}: is not a published tissue (one of {len(TISSUES)}); rename it, or move it "
                 "elsewhere."
             )
         if other := tissues.get(path.name):

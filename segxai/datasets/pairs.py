@@ -31,7 +31,7 @@ class Pair(NamedTuple):
     shape : tuple of int
         Height and width of the original, in pixels.
     resized : bool
-        Whether a mask was of another size than the image.
+        Whether the size of a mask differed from that of the image.
     """
 
     image: np.ndarray
@@ -62,8 +62,8 @@ def load_pair(
     channels : sequence of str, (C,)
         Names of the image's channels.
     mask_mismatch : {"drop", "resize"}
-        What to do with a mask of another size than its image: refuse it, or stretch it over the
-        image (also where their proportions differ).
+        What to do with a mask whose size differs from that of its image: refuse it, or stretch it
+        over the image (also where their proportions differ).
     """
     image = record.load(channels)
     if image.shape[2] != len(channels):
@@ -116,7 +116,7 @@ def join_masks(
 
 
 def shrink(mask: np.ndarray, size: int, path: Path) -> np.ndarray:
-    """Resize a mask, and refuse one that shows something and would be empty."""
+    """Resize a mask; refuse one whose foreground would vanish."""
     small = resize_mask(mask, size)
     if mask.any() and not small.any():
         raise InputError(
@@ -129,9 +129,9 @@ def shrink(mask: np.ndarray, size: int, path: Path) -> np.ndarray:
 def masks_of(record: Record, shape: tuple[int, int]) -> dict[Path, np.ndarray]:
     """Load the masks (H, W) of a record, each from its own file or from a folder with others.
 
-    In a folder, masks are told by their pixels alone, because names and tables are unreliable:
-    they have two values, 0 and 255. If some of these files have the frame of the image, given by
-    its `shape`, they are the masks.
+    In a folder, masks are recognised by their pixels alone, because names and tables are
+    unreliable: masks have two values, 0 and 255. If some of these files have the `shape` of the
+    image, only these are the masks.
     """
     if record.instances is not None:
         return {record.instances: load_instances(record.instances) > 0}
@@ -149,16 +149,16 @@ def masks_of(record: Record, shape: tuple[int, int]) -> dict[Path, np.ndarray]:
 
 
 def masks_in(path: Path, shape: tuple[int, int]) -> dict[Path, np.ndarray]:
-    """Masks among the files of a folder: see :func:`masks_of`. A file is a mask."""
+    """Masks among the files of a folder, see :func:`masks_of`; of a file, its own mask."""
     if not path.is_dir():
         return {path: load_mask(path)}
-    found = {file: find_mask(file) for file in image_files(path)}
-    masks = {file: mask for file, mask in found.items() if mask is not None}
+    readings = {file: find_mask(file) for file in image_files(path)}
+    masks = {file: mask for file, mask in readings.items() if mask is not None}
     return {file: mask for file, mask in masks.items() if same_frame(mask, shape)} or masks
 
 
 def refuse_frame(path: Path, mask: np.ndarray, shape: tuple[int, int]) -> NoReturn:
-    """Say of which size a mask is, and of which its image."""
+    """Sentence with the sizes of a mask and of its image."""
     raise InputError(
         f"{path}: is {mask.shape[1]}×{mask.shape[0]} pixels but its image "
         f"{shape[1]}×{shape[0]}; replace either by its original."

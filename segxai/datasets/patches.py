@@ -1,4 +1,4 @@
-"""What the classifier sees: windows of the images, labelled by the mask in them."""
+"""Windows of the images for the classifier, labelled by the mask within them."""
 
 from collections.abc import Iterable, Sequence
 
@@ -23,7 +23,7 @@ def cut_patches(
     """Cut each image into grid × grid windows and keep equally many of both classes.
 
     A window is positive if the mask covers more than `negative_below` of it. In each split the
-    larger class is drawn down, seeded, to the size of the smaller one.
+    larger class is reduced, by a seeded draw, to the size of the smaller one.
 
     Parameters
     ----------
@@ -66,7 +66,7 @@ def cut_patches(
 
 
 def whole_images(samples: pd.DataFrame, size: int) -> pd.DataFrame:
-    """One window per image, covering it, with the image's own label; see :func:`cut_patches`."""
+    """One window per image that covers it, with the image's own label; see :func:`cut_patches`."""
     windows = samples[["image_id", "label", "split"]].assign(y=0, x=0, height=size, width=size)
     return windows[COLUMNS]
 
@@ -78,7 +78,7 @@ def window_means(mask: np.ndarray, grid: int) -> np.ndarray:
 
 
 def balance(windows: pd.DataFrame, seed: int) -> pd.DataFrame:
-    """Keep, in each split, as many windows of every label as the rarest one has; seeded."""
+    """Keep, in each split, equally many windows of each label as of the rarest; seeded."""
     names = windows["image_id"] + ":" + windows["y"].astype(str) + ":" + windows["x"].astype(str)
     order = names.map(lambda name: seeded_key(name, seed)).sort_values().index
     rank = windows.loc[order].groupby(["split", "label"]).cumcount().sort_index()

@@ -1,4 +1,4 @@
-"""Phantom findings as they lie on disk (:mod:`segxai.datasets.phantoms.radiographs` draws them)."""
+"""Phantom findings on disk, drawn by :mod:`segxai.datasets.phantoms.radiographs`."""
 
 import csv
 from pathlib import Path
@@ -29,7 +29,7 @@ ABOUT = {
                           "description": "Share of its images that show the marker"},
             },
             "required": ["class", "share"], "additionalProperties": False, "default": None,
-            "description": "Marker planted in images of one class and in no other; null for none",
+            "description": "Marker planted in images of one class only; null for none",
         },
     },
 }  # fmt: skip
@@ -72,7 +72,7 @@ def read(folder: Path) -> list[Record]:
 def generate(
     folder: Path, images: int, size: int, seed: int = 0, shortcut: dict | None = None
 ) -> None:
-    """Write the first phantoms as a real data set would lie on disk; settings as of `ABOUT`.
+    """Write the first phantoms in the layout of a real data set; the settings are those of `ABOUT`.
 
     `folder` receives ``images/<id>.png`` (grey), ``masks/<class>/<id>.png`` for each class shown
     and ``markers/<id>.png`` where there is one (0 or 255), and ``labels.csv`` with a column of 0

@@ -1,4 +1,4 @@
-"""Phantom lesions as they lie on disk (:mod:`segxai.datasets.phantoms.lesions` draws them)."""
+"""Phantom lesions on disk, drawn by :mod:`segxai.datasets.phantoms.lesions`."""
 
 import csv
 from pathlib import Path
@@ -31,7 +31,8 @@ def read(folder: Path) -> list[Record]:
     Raises
     ------
     InputError
-        If ``labels.csv`` is missing, damaged, lists an image twice, or has no label for one.
+        If ``labels.csv`` is missing or damaged, lists an image twice, or lacks the label of an
+        image.
     """
     root = find_root(folder, "phantom-lesions")
     table = root / "labels.csv"
@@ -48,7 +49,7 @@ def read(folder: Path) -> list[Record]:
 
 
 def generate(folder: Path, images: int, size: int, seed: int = 0) -> None:
-    """Write the first phantoms as a real data set would lie on disk; settings as of `ABOUT`.
+    """Write the first phantoms in the layout of a real data set; the settings are those of `ABOUT`.
 
     `folder` receives ``images/<id>.png`` (RGB), ``masks/<id>.png`` (grey, 0 or 255) and
     ``labels.csv`` (``image_id,label``; label ``background`` or ``lesion``).

@@ -1,4 +1,4 @@
-"""Data sets by the name of their reader: listed from a folder, or generated into one."""
+"""Data sets by the name of their reader: listed from a folder, or generated into a folder."""
 
 import os
 import re
@@ -15,11 +15,11 @@ from segxai.workflow.plugins import load, methods
 
 
 def read_records(reader: str, folder: Path, options: dict | None = None) -> list[Record]:
-    """List the images of the data set that `reader` finds in `folder`, in its published order.
+    """List the images of a data set in `folder` by its `reader`, in the published order.
 
-    `options` are the reader's settings, as its `ABOUT` describes them. What every reader is spared:
-    names of images and groups are compared as people read them (:func:`told_apart`), and so are
-    those of files with what lies on disk (:func:`located`).
+    `options` are the reader's settings, as its `ABOUT` describes them. This function does two
+    things for every reader: it compares names of images and groups as people read them
+    (:func:`distinct`), and names of files with the files on disk (:func:`located`).
     """
     module, settings = load_reader(reader, options or {})
     if not folder.is_dir():
@@ -27,7 +27,7 @@ def read_records(reader: str, folder: Path, options: dict | None = None) -> list
     records = list(module.read(folder, **settings))
     require_text(records, reader)
     require_inside(records, folder)
-    return located(told_apart(records))
+    return located(distinct(records))
 
 
 def generate(reader: str, folder: Path, source: dict) -> None:
@@ -48,7 +48,7 @@ def generate(reader: str, folder: Path, source: dict) -> None:
 
 
 def load_reader(reader: str, options: dict) -> tuple[ModuleType, dict]:
-    """Import a reader by its name, and give those of the `options` that are its settings."""
+    """Import a reader by its name; return it with those `options` that are its settings."""
     readers = methods("datasets")
     if reader not in readers:
         raise InputError(f"reader '{reader}' is unknown; choose one of {', '.join(readers)}.")
@@ -56,7 +56,7 @@ def load_reader(reader: str, options: dict) -> tuple[ModuleType, dict]:
 
 
 def require_text(records: Iterable[Record], reader: str) -> None:
-    """Refuse a record without a name, a label or a group, such as one of an empty cell."""
+    """Refuse a record without a name, a label or a group, as an empty cell would give."""
     for record in records:
         for field in ("image_id", "label", "group"):
             value = getattr(record, field)
@@ -67,10 +67,11 @@ def require_text(records: Iterable[Record], reader: str) -> None:
                 )
 
 
-def told_apart(records: Iterable[Record]) -> list[Record]:
-    """Give records whose names differ, and whose groups are one wherever their names look the same.
+def distinct(records: Iterable[Record]) -> list[Record]:
+    """Refuse names of images that look the same, and unite groups whose names look the same.
 
-    A patient called "P1" in one line and "p1 " in the next is one patient, called as in the first.
+    A patient called "P1" in one line and "p1 " in the next is one patient, with the name of the
+    first line.
     """
     groups: dict[str, str] = {}
     known: dict[str, Record] = {}
@@ -89,14 +90,14 @@ def told_apart(records: Iterable[Record]) -> list[Record]:
 
 
 def located(records: Iterable[Record]) -> list[Record]:
-    """Give records with the files that are there, in whatever case and form their names are.
+    """Replace the files of records by those on disk whose names look the same.
 
-    A name that several files have but for case and form means the one that has it as it stands.
+    If several files differ only in the case and form of their names, the exact name decides.
     """
 
     @cache
     def beside(folder: str) -> dict[str, str | None]:
-        """Names in a folder by their key; None where several have it."""
+        """Names in a folder by their key; None where several names share it."""
         names: dict[str, str | None] = {}
         for path in Path(folder).glob("*"):
             key = name_key(path.name)
@@ -138,5 +139,5 @@ def require_inside(records: Iterable[Record], folder: Path) -> None:
         inside = record.image.is_relative_to(folder)
         inside = inside and ".." not in record.image.relative_to(folder).parts
         if not inside or re.search(UNPRINTABLE, record.image_id + path):
-            problem = "holds codes that are no text" if inside else f"leads out of {folder}"
+            problem = "holds codes that are not text" if inside else f"leads out of {folder}"
             raise InputError(f"{path}: the name of this image {problem}; rename it.")

@@ -1,4 +1,4 @@
-"""What a reader tells about a data set: one record per image, and the files behind it."""
+"""Records, one per image, that a reader lists, and the files of images and masks."""
 
 import fnmatch
 import os
@@ -17,7 +17,7 @@ from segxai.workflow.names import name_key, plain
 
 RGB = ("red", "green", "blue")
 SAMPLE_COLUMNS = ["image_id", "source", "height", "width", "group", "split", "label"]
-NO_FINDING = "no finding"  # label of an image that shows none of the classes
+NO_FINDING = "no finding"  # label of an image without any of the classes
 IMAGE_SUFFIXES = (".dcm", ".jpeg", ".jpg", ".png", ".tif", ".tiff")
 
 
@@ -47,18 +47,18 @@ class Record:
     image_id : str
         Name of the image, unique in its data set.
     image, mask : Path
-        Where the image and its mask should be; loading tells whether they are. A folder, such as a
-        DICOM series, stands for its largest image, and for its masks: :func:`masks_of` in
-        :mod:`segxai.datasets.pairs` tells them from other files. Several masks (tuple of Path) are
-        joined, none (an empty tuple) is a mask without foreground, and None is an outline that
-        is unknown. With `findings`, `mask` is the file that they were read from.
+        Expected files of the image and its mask; loading checks that they exist. A folder, such as
+        a DICOM series, stands for its largest image, and for its masks, which :func:`masks_of` in
+        :mod:`segxai.datasets.pairs` recognises. Several masks (tuple of Path) are joined, an empty
+        tuple is a mask without foreground, and None is an unknown outline. With `findings`, `mask`
+        is the file that they were read from.
     label : str
         One of the data set's classes; with `findings`, all of them (:func:`joined_label`).
     group : str
         Images of one group (patient, lesion) stay on one side of the split; `image_id` where
         no groups are known.
     findings : tuple of Finding, optional
-        Where an image may show several classes, each with a mask of its own: all that it shows.
+        All findings of the image, where an image may show several classes, each with its own mask.
     marker : Path, optional
         Mask of a planted shortcut (:mod:`segxai.datasets.phantoms.radiographs`).
     split : {"train", "test"}, optional
@@ -66,10 +66,10 @@ class Record:
     lesions : int, optional
         Number of masks; by default one per path of `mask`.
     instances : Path, optional
-        File of the number of the object that each pixel belongs to, 0 for none. The mask is then
-        where it is not 0, and `mask` the same file.
+        File with the object number of each pixel, 0 for the background. `mask` is then the same
+        file, and the mask is where the number is not 0.
     bits : int, optional
-        How many bits its image uses, if that has 16: `bits` of the data set.
+        Number of bits that a 16-bit image uses: `bits` of the data set.
     """
 
     image_id: str
@@ -99,7 +99,7 @@ class Record:
         return (self.mask,) if isinstance(self.mask, Path) else self.mask
 
     def load(self, channels: Sequence[str] = RGB) -> np.ndarray:
-        """Load the image (H, W, C), uint8, uint16 or float32: here as RGB.
+        """Load the image (H, W, C), uint8, uint16 or float32; this class gives RGB.
 
         A reader of other images overrides this; `channels` are those of the data set, for a reader
         that has several to choose from.
@@ -113,9 +113,9 @@ def joined_label(labels: Iterable[str]) -> str:
 
 
 def label_columns(records: Sequence[Record], classes: Sequence[str]) -> list[str]:
-    """Columns of ``samples.csv`` that say for each class whether an image shows it.
+    """Columns of ``samples.csv`` for the classes: whether an image shows each.
 
-    Where images show one class each, `label` says it all and there are none.
+    There are none where each image shows one class: `label` then suffices.
     """
     for record in records:
         if unknown := sorted(record.labels - set(classes)):
@@ -139,7 +139,7 @@ def find_root(folder: Path, name: str) -> Path:
 
 
 def is_added(path: Path, folder: Path | None = None) -> bool:
-    """Whether a file, or a folder that holds it below `folder`, was added by a system."""
+    """Whether the operating system added a file, or a folder between it and `folder`."""
     parts = path.relative_to(folder).parts if folder else [path.name]
     return any(map(ADDED.fullmatch, parts))
 
@@ -147,17 +147,17 @@ def is_added(path: Path, folder: Path | None = None) -> bool:
 def files_by_name(folder: Path) -> dict[str, Path]:
     """Files of a folder by their names without suffix: :func:`segxai.workflow.names.name_key`.
 
-    What systems add is passed over. Where there is no such folder, there are none.
+    Files that operating systems add are passed over. A missing folder has no files.
     """
     files: dict[str, Path] = {}
     for path in sorted(folder.glob("*")):
-        # A link that leads nowhere is a file that is missing.
+        # A broken link counts as a missing file.
         if path.is_dir() or is_added(path):
             continue
         key = name_key(stem(path))
         if key in files:
             raise InputError(
-                f"{path}: has the name of {files[key].name} beside it, but for suffix, case or "
+                f"{path}: has the name of {files[key].name} beside it, except for suffix, case or "
                 "form of its letters; rename one of the two, or move it elsewhere."
             )
         files[key] = path
@@ -165,7 +165,7 @@ def files_by_name(folder: Path) -> dict[str, Path]:
 
 
 def stem(path: Path) -> str:
-    """Name of an image by that of its file: without suffix, if that holds a letter."""
+    """Name of an image: that of its file, without a suffix that holds a letter."""
     return plain(re.sub(r"\.[^\W\d_]\w*$", "", path.name))
 
 
@@ -173,8 +173,7 @@ def pair_by_name(root: Path) -> list[tuple[str, Path, Path]]:
     """Pair the files of ``images`` and ``masks`` by their names: (image_id, image, mask), sorted.
 
     Names are compared without suffix: see :func:`files_by_name`. A file without its counterpart is
-    listed as well, with the path where the counterpart should be, so that loading rejects it by
-    name.
+    listed too, with the expected path of the counterpart, so that loading rejects it by name.
     """
     images, masks = (files_by_name(root / part) for part in ("images", "masks"))
     if not images and not masks:
@@ -190,7 +189,7 @@ def index_files(folder: Path, pattern: str, parents: str = ".*") -> dict[str, Pa
     """Find files up to two folders deep by a `pattern` of their names, which must be unique.
 
     `parents` is a regular expression for the names of the folders that hold them. Neither depends
-    on case. What systems add is passed over. The files are given by the
+    on case. Files that operating systems add are passed over. Returns the files by the
     :func:`segxai.workflow.names.name_key` of their names.
     """
     named = re.compile(fnmatch.translate(pattern), re.IGNORECASE)
@@ -212,7 +211,7 @@ def index_files(folder: Path, pattern: str, parents: str = ".*") -> dict[str, Pa
 
 
 def image_files(folder: Path) -> list[Path]:
-    """Image files of a folder by their suffix, sorted by name; what systems add is passed over."""
+    """Image files of a folder by their suffix, sorted by name, without files that systems add."""
     return sorted(
         file
         for file in folder.iterdir()
@@ -221,7 +220,7 @@ def image_files(folder: Path) -> list[Path]:
 
 
 def largest_image(path: Path) -> Path:
-    """Choose the largest image file of a folder; a file is itself."""
+    """Choose the largest image file of a folder; return a file unchanged."""
     if not path.is_dir():
         return path
     files = image_files(path)

@@ -1,4 +1,4 @@
-"""Which images of a data set are prepared, and which classes they show."""
+"""The images of a data set that are prepared, and the classes that they show."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,7 +14,7 @@ from segxai.job.log import InputError
 def select_records(
     records: list[Record], max_images: int | None, split: dict
 ) -> tuple[list[Record], np.ndarray]:
-    """Split the whole data set, then draw a subset: an image is on the same side in both.
+    """Split the whole data set, then draw a subset; no image changes its side.
 
     Parameters
     ----------
@@ -41,17 +41,17 @@ def select_records(
 
 
 def require_sides(sides: Sequence[str], folder: Path) -> None:
-    """Refuse to go on where, of the images in `folder`, none is left to train or validate on."""
+    """Refuse a data set in `folder` without a usable training or validation image."""
     for side in (TRAIN, VALIDATION):
         if side not in sides:
             raise InputError(
-                f"{folder}: no {side} image can be used, as the log says; replace them by intact "
+                f"{folder}: no {side} image can be used, see the log; replace them by intact "
                 "copies."
             )
 
 
 def label_matrix(samples: pd.DataFrame, classes: Sequence[str]) -> np.ndarray:
-    """Which of the K classes each of N samples shows, whether one or several: bool (N, K)."""
+    """The classes that each sample shows, one or several: bool (N, K)."""
     if f"label_{classes[0]}" in samples:
         return samples[[f"label_{name}" for name in classes]].to_numpy() == 1
     return samples["label"].to_numpy()[:, None] == np.array(classes)

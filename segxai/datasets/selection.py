@@ -1,4 +1,4 @@
-"""Which images of a data set are explained, and which ones they are compared with."""
+"""The images of a data set that are explained, and those that they are compared with."""
 
 from collections.abc import Sequence
 
@@ -10,14 +10,14 @@ from segxai.job.log import InputError
 
 
 def chosen_rows(samples: pd.DataFrame, selections: Sequence[dict]) -> np.ndarray:
-    """Rows of `samples` that some studies explain: the union of their selections.
+    """Rows of `samples` that the studies explain: the union of their selections.
 
     Parameters
     ----------
     samples
         ``samples.csv``.
     selections
-        What each study asks for: `split`, a subset's name, or None for all images; `images`, the
+        Selection of each study: `split`, a subset's name, or None for all images; `images`, the
         size of a seeded subset that keeps the shares of split and label, or None for all of them;
         `seed` of that subset.
 
@@ -34,7 +34,7 @@ def _selected(
     rows = np.arange(len(samples)) if split is None else np.flatnonzero(samples.split == split)
     if len(rows) == 0:
         raise InputError(
-            f"no image is in the subset '{split}' that `split` of a study asks for; give it images "
+            f"no image is in the subset '{split}' that `split` of a study selects; give it images "
             f"by `split: {split}` of the data set, or set `split: null` in the study."
         )
     if images is None or images >= len(rows):
@@ -58,7 +58,7 @@ def targets_of(
 def count_outlines(
     samples: pd.DataFrame, split: str | None, selections: Sequence[dict] | None
 ) -> dict[str, int]:
-    """Count the images of a subset, and which of them show something, nothing or what is unknown.
+    """Count the images of a subset: with an outlined finding, with none, with an unknown outline.
 
     Parameters
     ----------
@@ -67,7 +67,7 @@ def count_outlines(
     split
         Subset; None for all images.
     selections
-        As of :func:`chosen_rows`, whose images alone are counted; None for all.
+        Selections of :func:`chosen_rows`: only their images are counted; None for all.
     """
     rows = np.arange(len(samples)) if selections is None else chosen_rows(samples, selections)
     pixels = samples.mask_pixels.iloc[rows]
@@ -77,7 +77,7 @@ def count_outlines(
 
 
 def background_rows(samples: pd.DataFrame, count: int, seed: int) -> np.ndarray:
-    """Rows, increasing, of at most `count` validation images by seed: what SHAP compares with."""
+    """Rows, increasing, of at most `count` validation images by seed: the background of SHAP."""
     rows = np.flatnonzero(samples.split == VALIDATION)
     keys = [seeded_key(samples.image_id[row], seed) for row in rows]
     return np.sort(rows[np.argsort(keys)[:count]])

@@ -1,4 +1,4 @@
-"""Who is trained on and who is held out: seeded, by group, in any order of the rows."""
+"""Training, validation and test sides: seeded, by group, for any order of the rows."""
 
 import hashlib
 from collections.abc import Iterable, Sequence
@@ -12,7 +12,7 @@ TRAIN, VALIDATION, TEST = "train", "validation", "test"
 
 
 def seeded_key(name: str, seed: int) -> str:
-    """Random sort key of a name: it depends on no other name, nor on a library's version."""
+    """Random sort key of a name, independent of other names and of library versions."""
     return hashlib.sha256(f"{seed}:{name}".encode()).hexdigest()
 
 
@@ -35,7 +35,7 @@ def split_images(
     seed : int
     by : {"group", "image", "official"}
         "group": :func:`split_by_group`, test first, then validation from the rest. "image":
-        :func:`split_by_order`, which knows neither groups nor labels. "official":
+        :func:`split_by_order`, which ignores groups and labels. "official":
         :func:`split_officially`.
     official : sequence of str, (N,)
         Published side of each image, "train" or "test".
@@ -91,14 +91,14 @@ def split_officially(
 ) -> np.ndarray:
     """Take the published test images, and draw validation by group from the other images.
 
-    A group that is published on both sides is tested as a whole: what is trained on never shows a
-    patient who is tested, and no published test image is lost. Parameters and returns as of
+    A group that is published on both sides is tested as a whole: no tested patient appears in
+    training images, and no published test image is lost. Parameters and returns: see
     :func:`split_images`.
     """
     groups, labels, official = (np.asarray(column) for column in (groups, labels, official))
     if not np.isin(official, [TRAIN, TEST]).all():
         raise InputError(
-            "`split: by: official` needs a published split and this data set has none; choose "
+            "`split: by: official` needs a published split, which this data set lacks; choose "
             "`group` or `image`."
         )
     split = np.full(len(groups), TEST, dtype=f"<U{len(VALIDATION)}")
@@ -115,12 +115,12 @@ def split_officially(
 def split_by_group(
     groups: Sequence[str], labels: Sequence[str], validation: int, seed: int
 ) -> np.ndarray:
-    """Split images into training and validation so that no group is on both sides.
+    """Split images into training and validation; each group stays on one side.
 
-    Each label (a group counts under its commonest) gives its share of validation images, to
-    within one image where groups are single images. Their total is `validation` exactly if
-    groups of these sizes can be added up to it, label by label, else the next lower number.
-    Parameters and returns as of :func:`split_images`.
+    Each label gives its share of validation images, to within one image where groups are single
+    images; a group counts under its commonest label. The total is exactly `validation` if groups of
+    these sizes add up to it, label by label, else the next lower number. Parameters and returns:
+    see :func:`split_images`.
     """
     groups = np.asarray(groups, dtype=str)
     counts = pd.crosstab(groups, np.asarray(labels, dtype=str))
@@ -131,7 +131,7 @@ def split_by_group(
     for label in sorted(stratum.unique()):
         members = sorted(stratum.index[stratum == label], key=lambda name: seeded_key(name, seed))
         n_seen += sum(sizes[name] for name in members)
-        # Rounding the running total, not each share, carries what one label could not give.
+        # Rounding the running total, not each share, passes on what one label could not give.
         target = round(n_seen * validation / len(groups)) - n_held_out
         picked = pick_groups(members, [sizes[name] for name in members], target)
         n_held_out += sum(sizes[name] for name in picked)
@@ -147,7 +147,8 @@ def split_by_group(
 def pick_groups(names: Sequence[str], sizes: Sequence[int], target: int) -> list[str]:
     """Pick groups, the first ones rather than the last, whose sizes sum to `target`.
 
-    Where no choice does, the sum is the largest below. Subset sum by dynamic programming.
+    If no choice reaches `target`, the sum is the largest below it. Subset sum by dynamic
+    programming.
     """
     # Bit s of sums[k] is set if some of the last k groups have s images together.
     sums = [1]

@@ -1,4 +1,4 @@
-"""Attributions on disk: two small maps of each, in half precision with a scale of their own."""
+"""Attributions on disk: two maps per attribution, in half precision, with one scale."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,14 +18,14 @@ COLUMNS = [
 
 
 class StoredMap(NamedTuple):
-    """What is kept of one attribution, both (h, w), float32, at the network's resolution.
+    """One stored attribution: two maps (h, w), float32, at the network's resolution.
 
     `signed` is the sum over channels, `magnitude` the sum over channels of absolute values.
     """
 
     signed: np.ndarray
     magnitude: np.ndarray
-    # By identity, so that what was made of a map can be remembered.
+    # Compared by identity, so that views of a map can be kept for its next use.
     __eq__, __hash__ = object.__eq__, object.__hash__
 
 
@@ -49,13 +49,13 @@ def pack(signed: np.ndarray, magnitude: np.ndarray) -> tuple[np.ndarray, float]:
 
 
 def is_constant(packed: np.ndarray) -> bool:
-    """Whether a packed attribution has the same magnitude everywhere, and so explains nothing."""
+    """Whether a packed attribution has one magnitude everywhere: it then explains nothing."""
     return bool(np.ptp(packed[1]) == 0)
 
 
 @dataclass(frozen=True)
 class Maps:
-    """Stored attributions, each read when it is asked for."""
+    """Stored attributions; each is read on access."""
 
     packed: np.ndarray  # float16, (T, 2, h, w); may be memory-mapped
     table: pd.DataFrame  # COLUMNS of each
@@ -64,13 +64,13 @@ class Maps:
         return len(self.packed)
 
     def __getitem__(self, index: int) -> StoredMap:
-        """Give an attribution in its own units."""
+        """Return an attribution in its own units."""
         scale = np.float32(self.table.scale.iat[index])
         return StoredMap(*(self.packed[index].astype(np.float32) * scale))
 
 
 def read_maps(npy: str | Path, csv: str | Path) -> Maps:
-    """Open the attributions of a network and explainer, with the table beside them."""
+    """Open the attributions of a network and explainer with their table."""
     packed, table = read_array(npy), read_rows(csv)
     if packed.ndim != 4 or packed.shape[1] != 2 or len(packed) != len(table):
         raise InputError(f"{csv}: does not describe the maps in {npy}; {REMAKE}.")

@@ -1,11 +1,11 @@
-"""Where Integrated Gradients looks along the paths from black to noisy copies of an image."""
+"""Quadrature nodes of Integrated Gradients on paths from black to noisy copies of an image."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
 
-# Positions of a probe; any knee in the middle of what is found sees both ends of the range.
+# Knee of the probe's positions: in the middle of `KNEES`, so that probes resolve both ends of it.
 PROBE_KNEE = 0.1
 KNEES = np.geomspace(0.01, 10, 31)
 
@@ -23,7 +23,7 @@ class Nodes(NamedTuple):
 
 
 def path_nodes(steps: int, copies: int, knee: float, level: int = 0) -> Nodes:
-    r"""Place the nodes of one quadrature rule, shared out among the copies of an image.
+    r"""Place the nodes of one quadrature rule and share them among the copies of an image.
 
     The paths to noisy copies are alike, so their n = copies · steps nodes form one fine rule for
     the mean over copies, instead of one coarse rule for each. It is the midpoint rule in u, with
@@ -31,10 +31,10 @@ def path_nodes(steps: int, copies: int, knee: float, level: int = 0) -> Nodes:
     .. math:: \alpha(u) = c \left( (1 + 1/c)^u - 1 \right), \quad
               u_i = \frac{i + 1/2}{n}, \quad i = 0 \dots n - 1
 
-    Nodes are even below the knee c and in geometric progression above it: a large ViT normalises
-    its activations and answers to ratios of intensity, so that its score changes most where the
-    image leaves black; :func:`fit_knee` finds c. A weight is the width of a cell of α whose ends
-    lie halfway between nodes in u.
+    Nodes are evenly spaced below the knee c and in geometric progression above it: a large ViT
+    normalises its activations and responds to ratios of intensity, so its score changes most where
+    the image leaves black; :func:`fit_knee` finds c. A weight is the width of a cell of α whose
+    ends lie halfway between nodes in u.
 
     Parameters
     ----------
@@ -63,12 +63,12 @@ def path_nodes(steps: int, copies: int, knee: float, level: int = 0) -> Nodes:
 
 
 def probe_positions(probe: int) -> np.ndarray:
-    """Positions (probe + 1,) from 0 to 1 at which scores tell how nodes should be graded."""
+    """Positions (probe + 1,) from 0 to 1 at which scores are taken to grade the nodes."""
     return _grade(np.linspace(0, 1, probe + 1), PROBE_KNEE)
 
 
 def fit_knee(positions: np.ndarray, scores: np.ndarray) -> float:
-    r"""Fit the density of nodes to where the score changes along a path.
+    r"""Fit the density of nodes to the changes of the score along a path.
 
     .. math:: \hat c = \arg\max_c \sum_j |F_{j+1} - F_j| \log \int_{\alpha_j}^{\alpha_{j+1}}
               \frac{d\alpha}{(\alpha + c) \log(1 + 1/c)}

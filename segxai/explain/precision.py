@@ -1,4 +1,4 @@
-"""Reduced precision, only where it keeps the maps."""
+"""Check of reduced precision: used only where it preserves the maps."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -17,7 +17,7 @@ MAX_COMPLETENESS_LOSS = 0.05
 
 @dataclass(frozen=True)
 class Agreement:
-    """How maps in reduced precision agree with those in float32."""
+    """Agreement of maps in reduced precision with those in float32."""
 
     images: int
     spearman: float  # lowest rank correlation of an image's two maps, -1…1; NaN without images
@@ -31,15 +31,15 @@ class Agreement:
         return bool(self.spearman >= MIN_SPEARMAN and complete)
 
     def facts(self) -> dict:
-        """Facts for JSON, which knows no NaN: None instead."""
+        """Values for JSON, which lacks NaN: None instead."""
         return {key: None if value != value else value for key, value in asdict(self).items()}
 
 
 def agreement(exact: Sequence[Attribution], reduced: Sequence[Attribution]) -> Agreement:
     """Compare attributions of the same images in float32 and in reduced precision.
 
-    Ranks are those of the pixels by the absolute attribution, summed over channels: what masks are
-    made of. A constant map agrees with nothing.
+    Pixels are ranked by the absolute attribution, summed over channels, from which masks are cut. A
+    constant map never agrees.
     """
     pairs = list(zip(exact, reduced, strict=True))
     correlations = [spearmanr(_pixels(a.values), _pixels(b.values)).statistic for a, b in pairs]

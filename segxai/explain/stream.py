@@ -1,4 +1,4 @@
-"""What all explainers share: requests, answers, and batches of one size whatever is asked."""
+"""Requests and answers of all explainers, and batches of one size."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from segxai.workflow.plugins import load
 
 
 class Request(NamedTuple):
-    """One explanation: an input (C, H, W), the target, and the source of all that is drawn."""
+    """One explanation to make: an input (C, H, W), the target and the random generator."""
 
     inputs: torch.Tensor
     target: Target
@@ -26,9 +26,9 @@ class Request(NamedTuple):
 
 @dataclass(frozen=True)
 class Attribution:
-    """What each pixel contributed, what that must sum to, and what it cost.
+    """Contribution of each pixel, the sum that it must reach, and its cost.
 
-    `values` is (C, H, W) or (1, H, W), float32; `gain` is NaN for methods that promise no sum.
+    `values` is (C, H, W) or (1, H, W), float32; `gain` is NaN for methods without a sum to reach.
     `gradients` counts forward-backward passes of one input, `forwards` forward passes of one input.
     """
 
@@ -51,7 +51,7 @@ def completeness_error(attribution: torch.Tensor, gain: float) -> float:
 def target_requests(
     network: Network, images: np.ndarray, targets: pd.DataFrame, seed: int
 ) -> Iterator[Request]:
-    """Ask for the explanation of each row of a list of targets, as they are needed.
+    """Yield one request per row of a list of targets, when it is needed.
 
     Parameters
     ----------
@@ -62,7 +62,7 @@ def target_requests(
         Rows of ``results/targets``: image_id, row, kind, channel. The region of a target is where
         the network's logits are above 0 for the clean image.
     seed
-        Of the study; whatever is drawn for an image follows from it and the image's name.
+        Seed of the study; random draws of an image depend on it and the image's name only.
 
     Yields
     ------
@@ -79,14 +79,14 @@ def target_requests(
 def bound_explainer(
     definition: dict, network: Network, images: np.ndarray, samples: pd.DataFrame, seed: int
 ) -> Callable[[Network, Iterable[Request]], Iterator[Attribution]]:
-    """Load an explainer with its settings, and the background of one that compares with images.
+    """Load an explainer with its settings, and its background images if it needs them.
 
     Parameters
     ----------
     definition
         ``explainers.<name>`` of the configuration.
     network
-        Gives the background images its inputs.
+        Network whose inputs the background images become.
     images, samples
         Of the data set: ndarray of shape (N, H, W, C), and ``samples.csv``.
     seed
@@ -101,7 +101,7 @@ def bound_explainer(
 
 @torch.no_grad()
 def region(network: Network, inputs: torch.Tensor, channel: int) -> Region:
-    """Freeze where a segmenter predicts a channel in one image (1, C, S, S): logits above 0."""
+    """Fixed region of a channel that a segmenter predicts in (1, C, S, S): logits above 0."""
     return Region(channel, network.module(inputs)[0, channel] > 0)
 
 
@@ -116,9 +116,9 @@ def stacked(inputs: Sequence[torch.Tensor]) -> torch.Tensor:
 def padded(rows: torch.Tensor, size: int) -> torch.Tensor:
     """Repeat the last of some rows (n, …) until there are `size`.
 
-    Kernels choose their order of sums by the shape of a batch and its layout in memory. With one of
-    each for all, a result depends, to the last bit, neither on its place in the batch nor on what
-    else is in it.
+    Kernels choose their order of summation by the shape and memory layout of a batch. With one
+    shape and layout for all batches, a result is bit-identical for any place in the batch and any
+    other content of it.
     """
     rest = rows[-1:].expand(size - len(rows), *rows.shape[1:])
     return torch.cat([rows, rest]).contiguous()
@@ -149,7 +149,7 @@ def scores(
 
 @torch.no_grad()
 def batched_outputs(network: Network, inputs: torch.Tensor, batch_size: int) -> torch.Tensor:
-    """Logits (n, K) or (n, K, h, w) of any number of inputs, in passes of `batch_size`."""
+    """Logits (n, K) or (n, K, h, w) of n inputs, in passes of `batch_size`."""
     batches = inputs.split(batch_size)
     return torch.cat([network.outputs(padded(x, batch_size))[: len(x)] for x in batches])
 

@@ -30,7 +30,7 @@ def superpixels(network: Network, inputs: torch.Tensor, segments: int) -> torch.
     Tensor of shape (H, W), int64
         Labels 0…n − 1, each in use. Nothing is drawn at random.
     """
-    mean, std = (inputs.new_tensor(each).view(-1, 1, 1) for each in (network.mean, network.std))
+    mean, std = (inputs.new_tensor(values).view(-1, 1, 1) for values in (network.mean, network.std))
     colours = inputs * std + mean
     if len(colours) != 3:
         colours = colours.mean(dim=0).expand(3, -1, -1)

@@ -1,4 +1,4 @@
-"""Integrated Gradients over noisy copies by Captum: the reference of our own quadrature."""
+"""Integrated Gradients over noisy copies by Captum: the reference for our quadrature."""
 
 from collections.abc import Iterable, Iterator
 
@@ -16,7 +16,7 @@ ABOUT = {
         "steps": {"type": "integer", "minimum": 1, "default": 50,
                   "description": "Gauss–Legendre nodes on the path to each noisy copy"},
         "noise_samples": {"type": "integer", "minimum": 1, "default": 5,
-                          "description": "Noisy copies that maps are averaged over"},
+                          "description": "Noisy copies to average over"},
         "noise_std": {
             "type": "number", "minimum": 0, "default": 0.1,
             "description": "Standard deviation of the noise, in units of the normalised input",
@@ -37,8 +37,8 @@ def explain(
 ) -> Iterator[Attribution]:
     """Attribute targets by Captum's Gauss–Legendre quadrature, `steps` nodes on each copy's path.
 
-    The noise is that of :func:`segxai.explainers.integrated_gradients.explain`, as are parameters
-    and results; images are taken one by one.
+    Noise, parameters and results are those of
+    :func:`segxai.explainers.integrated_gradients.explain`; images are explained one by one.
     """
     score, baseline = network.score(), network.black()
     for x, target, generator in requests:

@@ -29,7 +29,7 @@ ABOUT = {
 
 
 def check(network: Network, layer: str, **_) -> None:
-    """Refuse a network without the feature map, see :func:`feature_layer`."""
+    """Refuse a network without such a feature map, see :func:`feature_layer`."""
     feature_layer(network, layer)
 
 
@@ -41,28 +41,28 @@ def explain(
     .. math:: M = \max\left(0, \sum_c \overline{\frac{\partial F}{\partial A_c}} A_c\right)
 
     where the bar is the mean over positions (Selvaraju et al., arXiv:1610.02391, eqs. 1 and 2),
-    upsampled bilinearly to the input. Of a region of a segmenter's output this is Seg-Grad-CAM
+    upsampled bilinearly to the input. For a region of a segmenter's output, this is Seg-Grad-CAM
     (Vinogradova et al., AAAI 2020, arXiv:2002.11434).
 
     Parameters
     ----------
     network
-        A convolutional one.
+        A convolutional network.
     requests
-        Inputs with the target F that is explained; read as they are needed.
+        Inputs with the explained target F; read when needed.
     layer, batch_size
-        As of `ABOUT`; what A is, see :func:`segxai.networks.features.feature_layer`.
+        Settings of `ABOUT`; :func:`segxai.networks.features.feature_layer` gives A.
 
     Yields
     ------
     Attribution
-        One per request, in their order, with maps (1, H, W) that are nowhere negative: zero where
-        nothing speaks for the target. They promise no sum.
+        One per request, in their order, with maps (1, H, W) ≥ 0: zero where there is no evidence
+        for the target. They need not sum to a known value.
 
     Raises
     ------
     InputError
-        As of :func:`segxai.networks.features.feature_layer`.
+        See :func:`segxai.networks.features.feature_layer`.
     """
     score, layer = network.score(), feature_layer(network, layer)
     log.info("Grad-CAM weighs %s: %d channels at %d × %d positions", layer.name, *layer.shape)
@@ -70,7 +70,7 @@ def explain(
     while batch := list(islice(waiting, batch_size)):
         inputs = padded(stacked(request.inputs for request in batch), batch_size)
         targets = padded_list([request.target for request in batch], batch_size)
-        # Frozen weights leave no graph: gradients must be asked for at the input.
+        # With frozen weights there is no graph, so gradients are requested at the input.
         with outputs_of([layer.module]) as outputs:
             values = score(inputs.detach().requires_grad_(), targets)
         activations = outputs[layer.module]

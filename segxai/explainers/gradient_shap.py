@@ -1,4 +1,4 @@
-"""Gradient SHAP: gradients on the way from background images to the explained one."""
+"""Gradient SHAP: gradients on paths from background images to the explained image."""
 
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -18,10 +18,10 @@ ABOUT = {
     "settings": {
         "background": {
             "type": "integer", "minimum": 1, "default": 50,
-            "description": "Validation images, drawn by seed, that an image is compared with",
+            "description": "Validation images, drawn by seed, for comparison",
         },
         "samples": {"type": "integer", "minimum": 1, "default": 50,
-                    "description": "Pairs of a background image and a position on the way from it"},
+                    "description": "Pairs of a background image and a position on the path"},
         "batch_size": {"type": "integer", "minimum": 1, "default": 50,
                        "description": "Inputs per pass; bounds memory"},
     },
@@ -35,7 +35,7 @@ def explain(
     samples: int,
     batch_size: int,
 ) -> Iterator[Attribution]:
-    r"""Attribute targets to the pixels of their images against a background of other images.
+    r"""Attribute targets to the pixels of their images, relative to background images.
 
     .. math:: A_i = \frac1K \sum_k (x_i - b_{ki})
               \frac{\partial F(b_k + \alpha_k (x - b_k))}{\partial x_i}
@@ -44,21 +44,21 @@ def explain(
     background image b_k and a position α_k in 0…1.
 
     Differs from Captum's ``GradientShap`` and from ``shap.GradientExplainer`` in how the pairs are
-    drawn: both draw 2K independent numbers from global generators. Here each image brings its own
-    generator, and the same K are spread evenly: background images are used equally often, and each
-    K-th of 0…1 holds one position. The expectation is the same, the variance smaller: on
-    phantoms and a ResNet-10 the distance of the values at K = 50 from those at 3,000 fell from
-    0.40 to 0.31 of their norm.
+    drawn: both draw 2K independent numbers from global generators. Here each image has its own
+    generator, and the K pairs are spread evenly: background images are used equally often, and each
+    K-th of 0…1 holds one position. The expectation is the same, the variance smaller: on phantoms
+    and a ResNet-10 the distance of the values at K = 50 from those at 3,000 fell from 0.40 to 0.31
+    of their norm.
 
     Parameters
     ----------
     network
     requests
-        Inputs with the target F that is explained; read as they are needed.
+        Inputs with the explained target F; read when needed.
     background : Tensor of shape (M, C, H, W)
         Normalised images; of more than `samples` (K) a random part is used.
     samples, batch_size
-        As of `ABOUT`; a batch holds pairs of one image after the other.
+        Settings of `ABOUT`; a batch holds the pairs of one image after another.
 
     Yields
     ------
@@ -80,7 +80,7 @@ def explain(
             image = _Image(request, starts, samples)
             opened.append(image)
             pairs = draw_pairs(len(background), samples, request.generator)
-            for chosen, position in zip(*(each.tolist() for each in pairs), strict=True):
+            for chosen, position in zip(*(values.tolist() for values in pairs), strict=True):
                 yield image, chosen, position
 
     waiting = points()
@@ -91,7 +91,7 @@ def explain(
 
 
 class _Image:
-    """An image under way: what has been summed, and how many pairs are still out."""
+    """An unfinished image: its sums so far and the number of open pairs."""
 
     def __init__(self, request: Request, starts: torch.Tensor, samples: int):
         self.x, self.target, self.starts, self.samples = *request[:2], starts, samples
@@ -99,7 +99,7 @@ class _Image:
         self.outstanding = samples
 
     def add(self, chosen: int, attribution: torch.Tensor) -> None:
-        """Add what one pair gives."""
+        """Add the attribution of one pair."""
         self.values += attribution / self.samples
         self.start += self.starts[chosen].item() / self.samples
         self.outstanding -= 1

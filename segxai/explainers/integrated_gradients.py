@@ -1,4 +1,4 @@
-"""Integrated Gradients averaged over noisy copies, many images in one stream of batches."""
+"""Integrated Gradients averaged over noisy copies, for many images in one stream of batches."""
 
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -19,20 +19,20 @@ ABOUT = {
                   "description": "Quadrature nodes per noisy copy"},
         "noise_samples": {
             "type": "integer", "minimum": 1, "default": 5,
-            "description": "Noisy copies that maps are averaged over (ExplainSeg §3.3)",
+            "description": "Noisy copies to average over (ExplainSeg §3.3)",
         },
         "noise_std": {
             "type": "number", "minimum": 0, "default": 0.1,
             "description": "Standard deviation of the noise, in units of the normalised input",
         },
         "probe": {"type": "integer", "minimum": 1, "default": 8,
-                  "description": "Forward passes along the path that the nodes are fitted to"},
+                  "description": "Forward passes along the path to fit the nodes"},
         "tolerance": {
             "type": ["number", "null"], "exclusiveMinimum": 0, "default": 0.1,
             "description": "Completeness error above which steps are doubled; null for never",
         },
         "max_steps": {"type": "integer", "minimum": 1, "default": 24,
-                      "description": "Steps per copy that doubling may not exceed"},
+                      "description": "Largest number of steps per copy by doubling"},
         "batch_size": {"type": "integer", "minimum": 1, "default": 10,
                        "description": "Inputs per pass; bounds memory"},
     },
@@ -60,10 +60,9 @@ def explain(
     Differs from Captum's ``NoiseTunnel(IntegratedGradients)`` in the quadrature, see
     :func:`segxai.explain.nodes.path_nodes`, and in the source of the noise: Captum draws it from
     the global generator for a whole batch, so that its maps depend on how images are batched; here
-    each image brings its own generator. Nodes of all images are taken in one order whatever the
-    batches, each is added on its own, and all batches have one size: the images before and after
-    change no bit of a map. Another batch size does as far as the kernels of the network depend on
-    it.
+    each image has its own generator. Nodes of all images are taken in one order, each is added by
+    itself, and all batches have one size: a map is bit-identical whatever images come before and
+    after. Another batch size may change last bits, as far as the network's kernels depend on it.
 
     Memory holds one batch and the images that it touches, whatever their number and the steps.
 
@@ -72,11 +71,11 @@ def explain(
     network
         Paths begin at its black image x′.
     requests
-        Inputs with the target F that is explained; read as they are needed.
+        Inputs with the explained target F; read when needed.
     steps, …
-        Settings as of `ABOUT`: K are the noise samples, ε the noise; the grading of the nodes is
+        Settings of `ABOUT`: K are the noise samples, ε the noise; the grading of the nodes is
         fitted to the probe (:func:`segxai.explain.nodes.fit_knee`), and where the tolerance doubles
-        the steps of an image all passes are kept.
+        the steps of an image, earlier passes still count.
 
     Yields
     ------
@@ -107,7 +106,7 @@ def explain(
 
 
 class _Image:
-    """An image under way: its noisy copies, what has been summed, and what is still out."""
+    """An unfinished image: its noisy copies, its sums so far and its open nodes."""
 
     def __init__(self, request, baseline, steps, noise_samples, noise_std, probe):
         self.x, self.target, self.baseline = request.inputs, request.target, baseline
@@ -125,7 +124,7 @@ class _Image:
         return torch.cat([self.baseline, path, self.copies])
 
     def set_scores(self, scores: torch.Tensor) -> None:
-        """Take the scores of :meth:`probes`: they give the knee of the path and the gain."""
+        """Set the knee of the path and the gain from the scores of :meth:`probes`."""
         values, probe = np.array(scores.double().tolist()), len(self.positions)
         self.forwards = len(values)
         self.knee = fit_knee(self.positions, values[:probe])
@@ -163,7 +162,7 @@ def _probe(network: Network, images: list[_Image], batch_size: int) -> None:
     if not images:
         return
     inputs = [image.probes() for image in images]
-    sizes = [len(each) for each in inputs]
+    sizes = [len(rows) for rows in inputs]
     targets = [image.target for image, size in zip(images, sizes, strict=True) for _ in range(size)]
     values = scores(network, torch.cat(inputs), targets, batch_size)
     for image, own in zip(images, values.split(sizes), strict=True):

@@ -1,1 +1,1 @@
-"""What leaves a study: a bundle for reviewers and archives."""
+"""Exports of a study: a bundle for reviewers and archives."""

@@ -21,7 +21,7 @@ PROFILES = {
 WILDCARD = r"\{(\w+)[^}]*\}"
 CONFIG = "results/config.yaml"
 ENGINE = "https://snakemake.github.io"
-# Of every file in the archive, so that one run gives the same bytes whenever it is bundled.
+# Date of every file in the archive, so that one run gives the same bytes at any time.
 ZIP_TIME = (1980, 1, 1, 0, 0, 0)
 TYPES = MimeTypes()
 TYPES.add_type("text/markdown", ".md")
@@ -42,7 +42,7 @@ class Job:
 def read_jobs(steps: dict[str, dict], benchmarks: Path) -> list[Job]:
     """Read the jobs of a run from Snakemake's benchmark files, in the order of their ends.
 
-    A benchmark file is written when its job ends, and holds the seconds that the job took.
+    Snakemake writes a benchmark file when its job ends; it holds the duration in seconds.
 
     Parameters
     ----------
@@ -63,7 +63,7 @@ def read_jobs(steps: dict[str, dict], benchmarks: Path) -> list[Job]:
             if match := re.fullmatch(pattern, name):
                 end = file.stat().st_mtime
                 outputs = [
-                    re.sub(WILDCARD, lambda found, match=match: match[found[1]], output)
+                    re.sub(WILDCARD, lambda wildcard, match=match: match[wildcard[1]], output)
                     for output in step["output"]
                 ]
                 start = end - pd.read_csv(file, sep="\t").s[0]
@@ -94,8 +94,8 @@ def describe(
         The files: the workflow in ``Snakefile``, the licence in ``LICENSE``, the configuration in
         ``results/config.yaml``.
     files, results
-        What each file is that is named in the crate, by its path: of the code and of the run. A
-        folder is named with a ``/`` at its end.
+        Description of each file that the crate names, by its path: of the code and of the run. The
+        path of a folder ends with ``/``.
     steps
         By rule: `script` (its file), `about` (what it does), and what :func:`read_jobs` takes.
     jobs
@@ -105,7 +105,7 @@ def describe(
         about each file that was downloaded, by its URL.
     facts
         `name`, `description` and `version` of the study; `snakemake`, the version of Snakemake; and
-        who ran it: `agent`, a name, and `orcid`, both None where nobody is named.
+        who ran it: `agent`, a name, and `orcid`; both None if nobody is named.
     """
     crate = ROCrate(version="1.1")
     crate.name, crate.description = facts["name"], facts["description"]
@@ -128,7 +128,7 @@ def describe(
 def _add(crate: ROCrate, name: str, kind: str, /, **properties) -> ContextEntity:
     """Add an entity of this `@id` and `@type` that is not a file of the crate.
 
-    Properties without a value are left out; a list of one is written as the one, as JSON-LD asks.
+    Properties without a value are left out; a list of one entry becomes the entry (JSON-LD).
     """
     given = {
         key: value[0] if isinstance(value, list) and len(value) == 1 else value
@@ -139,7 +139,7 @@ def _add(crate: ROCrate, name: str, kind: str, /, **properties) -> ContextEntity
 
 
 def _add_file(crate: ROCrate, folder: Path, name: str, title: str, **more) -> None:
-    """Add a file or folder, and what it is."""
+    """Add a file or folder with its description."""
     if name.endswith("/"):
         crate.add_directory(folder / name, name, properties={"name": title})
     else:
@@ -190,7 +190,7 @@ def _add_steps(
 def _add_run(
     crate: ROCrate, read: list, results: dict[str, str], jobs: list[Job], facts: dict
 ) -> None:
-    """Add what happened: the run of the workflow, each of its jobs, and Snakemake's part in it."""
+    """Add the actions: the run of the workflow, each of its jobs, and Snakemake's part."""
     done = {"agent": crate.creator, "actionStatus": "http://schema.org/CompletedActionStatus"}
     whole = done | {
         "startTime": min(job.start for job in jobs),
@@ -226,7 +226,7 @@ def _add_run(
 
 
 def archive_folder(folder: Path, path: str | PathLike) -> None:
-    """Pack a folder into a zip file whose bytes depend on nothing but names and contents."""
+    """Pack a folder into a zip file whose bytes depend on names and contents only."""
     with zipfile.ZipFile(path, "w") as packed:
         for file in sorted(folder.rglob("*")):
             name = file.relative_to(folder).as_posix()

@@ -1,1 +1,1 @@
-"""Originals from the web: download, check, unpack."""
+"""Downloads of originals: fetched, checked and unpacked."""

@@ -1,4 +1,4 @@
-"""Archives, unpacked without trusting them."""
+"""Safe unpacking of archives that are not trusted."""
 
 import contextlib
 import errno
@@ -17,7 +17,7 @@ CHUNK = 2**16  # bytes
 MAX_EXPANSION = 100  # unpacked bytes per byte of archive, beyond the first GiB
 MAX_FILES = 1_000_000
 MAX_HEADER = 2**20  # bytes of a tar entry's long name or attributes, and of zeros after the last
-# Errors of the system that the content of an archive causes; None: an error of a library.
+# System errors that the content of an archive causes; None marks an error of a library.
 OF_THE_ARCHIVE = (
     *(None, errno.EEXIST, errno.ENOTDIR, errno.EISDIR),
     *(errno.ENAMETOOLONG, errno.EINVAL, errno.EILSEQ),
@@ -27,7 +27,7 @@ BY_HAND = "download it by hand and let `path` of the data set name the unpacked 
 
 @contextlib.contextmanager
 def fresh_folder(folder: Path) -> Iterator[Path]:
-    """Give an empty folder that replaces `folder` only when the block succeeds."""
+    """Yield an empty folder that replaces `folder` only when the block succeeds."""
     scratch = folder.with_name(f".{folder.name}.new")
     shutil.rmtree(scratch, ignore_errors=True)  # of a run that was killed
     fresh = scratch / folder.name
@@ -42,7 +42,7 @@ def fresh_folder(folder: Path) -> Iterator[Path]:
 
 
 def extract(archive: Path, folder: Path) -> None:
-    """Unpack a zip or tar archive of plain files into `folder`, which appears when it is whole."""
+    """Unpack a zip or tar archive of plain files into `folder`, which appears once complete."""
     room = 2**30 + MAX_EXPANSION * archive.stat().st_size
     with fresh_folder(folder) as root:
         try:
@@ -64,7 +64,7 @@ def extract(archive: Path, folder: Path) -> None:
                         shutil.copyfileobj(source, file, CHUNK)
         except (InputError, MemoryError):
             raise
-        except Exception as error:  # on a broken archive the libraries raise dozens of kinds
+        except Exception as error:  # the libraries raise dozens of kinds on a broken archive
             if getattr(error, "errno", None) not in OF_THE_ARCHIVE:
                 raise
             raise InputError(
@@ -74,7 +74,7 @@ def extract(archive: Path, folder: Path) -> None:
 
 
 def safe_name(name: str, archive: Path) -> PurePosixPath:
-    """Refuse a name that would be written outside the folder, on any system."""
+    """Refuse a name that leads outside the folder on any system."""
     for path in (PureWindowsPath(name), PurePosixPath(name)):
         if path.anchor or ".." in path.parts or not path.parts:
             raise InputError(f"{archive}: holds '{name}', which leaves its folder; {BY_HAND}.")
@@ -99,7 +99,8 @@ def members(archive: Path) -> Iterator[Member]:
                 plain = (entry.isfile() or entry.isdir()) and not entry.issparse()
                 opener = None if entry.isdir() else partial(opened.extractfile, entry)
                 yield entry.name, entry.size, plain and entry.size >= 0, opener
-            # A damaged header looks like the end, and only the end has the decompression's sum.
+            # A damaged header looks like the end; only at the true end has the checksum been
+            # tested.
             opened.fileobj.seek(opened.offset)
             zeros = opened.fileobj.read(MAX_HEADER)
             if len(zeros) < tarfile.BLOCKSIZE or any(zeros) or opened.fileobj.read(1):
@@ -107,7 +108,7 @@ def members(archive: Path) -> Iterator[Member]:
 
 
 class ModestEntry(tarfile.TarInfo):
-    """An entry whose name and attributes, which are read into memory at once, are not large."""
+    """Entry with a limit on its name and attributes, which tarfile reads into memory at once."""
 
     @classmethod
     def frombuf(cls, buf: bytes, encoding: str, errors: str) -> tarfile.TarInfo:

@@ -1,4 +1,4 @@
-"""Files of a public bucket (Amazon's S3 protocol): a listing that is checked, then its objects."""
+"""Files of a public bucket (Amazon's S3 protocol): a checked listing, then its objects."""
 
 import hashlib
 import json
@@ -19,9 +19,9 @@ from segxai.job.log import InputError, log, progress
 
 RECORD = "objects.csv"  # in the data set's folder: size and checksum of each object
 MAX_PAGES = 100  # of one series' listing, 1,000 objects each
-MAX_FAILURES = 10  # of objects, before the rest is not asked for
+MAX_FAILURES = 10  # of objects, after which the rest is skipped
 MIB = 2**20
-# What a listing may say of an object: nothing impossible, and nothing that leaves the folder.
+# Allowed entries of a listing: possible values, and names that stay within the folder.
 SAFE = {
     "Key": r"{}/\w[\w.-]{{0,120}}",
     "Size": r"\d{1,12}",
@@ -39,16 +39,16 @@ class StoredObject:
     etag: str  # MD5 of the content; after an upload in n parts, MD5 of their MD5s, and "-n"
 
     def path(self, folder: Path) -> Path:
-        """Give its place on disk."""
+        """Path on disk."""
         return folder / self.series / self.key.rpartition("/")[2]
 
     def part(self, folder: Path) -> Path:
-        """Give the place of what has arrived of it."""
+        """Path of the part that has arrived."""
         return folder / f"{self.key.replace('/', '_')}.{self.etag[:8]}.part"
 
 
 def wanted_series(records: Iterable[Record], folder: Path) -> list[str]:
-    """List the series of all images and masks, each once, whether or not they are there yet.
+    """List the series of all images and masks, each once, present or not.
 
     A reader places them at ``folder/<SeriesInstanceUID>``.
     """
@@ -65,10 +65,10 @@ def fetch_series(
     connections: int,
     **options,
 ) -> list[StoredObject]:
-    """Download what is missing of the wanted series to ``folder/<SeriesInstanceUID>/<file>``.
+    """Download the missing files of the wanted series to ``folder/<SeriesInstanceUID>/<file>``.
 
-    A file appears under its name only when it is whole and its checksum right, so a file of the
-    listed size is finished and is not asked for again. Other files of `folder` stay as they are.
+    A file gets its name only when it is complete and its checksum correct, so a file of the listed
+    size is finished and is not requested again. Other files of `folder` stay as they are.
 
     Parameters
     ----------
@@ -80,11 +80,11 @@ def fetch_series(
         CSV with SeriesInstanceUID, crdc_series_uuid (the folder of this version of the series in
         the bucket) and bytes (of all its objects).
     parts
-        Folder of listings, and of objects that have arrived in part.
+        Folder of listings and of partly downloaded objects.
     connections
-        Requests at a time.
+        Simultaneous requests.
     **options
-        Of :class:`segxai.fetch.http.Client`.
+        Arguments of :class:`segxai.fetch.http.Client`.
     """
     bucket = bucket.rstrip("/")
     for place in (folder, parts):
@@ -140,7 +140,7 @@ def read_series(tables: Sequence[Path], wanted: Sequence[str]) -> list[tuple[str
 def list_series(
     bucket: str, series: str, prefix: str, n_bytes: int, parts: Path, client: http.Client
 ) -> list[StoredObject]:
-    """List the objects of one series, or read the listing that an earlier run kept in `parts`."""
+    """List the objects of one series, or read the listing of an earlier run in `parts`."""
     kept = parts / f"{prefix.replace('/', '_')}.json"
     query = {"list-type": "2", "prefix": f"{prefix}/"}
     try:
@@ -173,7 +173,7 @@ def list_series(
 
 def parse_listing(text: str, series: str, prefix: str) -> tuple[list[StoredObject], str | None]:
     """Read one page of a listing: its objects, and the token of the next page."""
-    if "<!DOCTYPE" in text:  # web pages have one, listings do not; without it no entity expands
+    if "<!DOCTYPE" in text:  # only web pages have one; without it, no entity expands
         raise ValueError("a document type")
     root = ElementTree.fromstring(text)
     if root.tag.rpartition("}")[2] != "ListBucketResult":
@@ -192,18 +192,18 @@ def parse_listing(text: str, series: str, prefix: str) -> tuple[list[StoredObjec
 
 
 def require_no_others(objects: Sequence[StoredObject], folder: Path) -> None:
-    """Refuse files that lie beside those of a series: a reader could take them for its image."""
+    """Refuse other files in the folder of a series: a reader could take them for its image."""
     expected = {stored.path(folder) for stored in objects}
     for series in sorted({path.parent for path in expected}):
         if others := sorted(p for p in series.glob("*") if p not in expected and not is_added(p)):
             raise InputError(
-                f"{others[0]}: is no file of this series in the present version; move it away, "
+                f"{others[0]}: does not belong to the present version of this series; move it, "
                 "then run the same command again."
             )
 
 
 def fetch_all(objects: list[StoredObject], fetch: Callable, pool: ThreadPoolExecutor) -> None:
-    """Fetch objects in parallel; one that fails does not keep the others waiting."""
+    """Fetch objects in parallel; the failure of one does not stop the others."""
     failures = []
 
     def attempt(stored: StoredObject) -> None:
@@ -227,8 +227,8 @@ def fetch_all(objects: list[StoredObject], fetch: Callable, pool: ThreadPoolExec
 def has_etag(file: Path, etag: str) -> bool:
     """Whether a file has the MD5 ``<MD5>`` or, uploaded in n parts, ``<MD5 of n MD5s>-n``.
 
-    The size of the parts is not published: all whole MiB that give n parts are tried. Where none
-    fits, size and DICOM's mark decide, and the log says so.
+    The size of the parts is not published: all sizes in whole MiB that give n parts are tried. If
+    none fits, the size and the DICOM signature decide, with a line in the log.
     """
     n_parts = int(etag.partition("-")[2] or 0)
     if not n_parts:

@@ -1,4 +1,4 @@
-"""Original files by HTTP: asked for patiently, checked and resumed."""
+"""Downloads by HTTP: retried, checked and resumed."""
 
 import contextlib
 import hashlib
@@ -22,29 +22,29 @@ from segxai.fetch.archives import BY_HAND
 from segxai.job.files import atomic_path
 from segxai.job.log import SHOWN, InputError, log
 
-CHUNK = 2**16  # bytes, the most that a lost connection costs again
+CHUNK = 2**16  # bytes; the most that a lost connection costs
 MAX_TEXT = 2**24  # bytes of a server's listing or description
-MAX_WAIT = 120  # seconds, where a busy server asks for more
+MAX_WAIT = 120  # seconds, the longest pause that a busy server may ask for
 MAX_CONNECTIONS = 32  # to one server
 BUSY = (408, 429, 500, 502, 503, 504)
-EXPECTED = (200, 206, 416)  # the file, the rest of it, and: it has no more bytes than are here
+EXPECTED = (200, 206, 416)  # the file; the rest of it; no bytes beyond those already here
 
 
 class OtherFile(Exception):
-    """The server answers with something else than the file that was asked for."""
+    """The server's answer differs from the requested file."""
 
 
 class Client(requests.Session):
-    """Connections to servers, which several threads may use.
+    """Connections to servers, shared by threads.
 
-    A connection that fails and a server that is busy are asked again, up to `attempts` times
-    with pauses that double; a server that is silent for `timeout` seconds has failed.
+    Failed connections and busy servers are tried again, up to `attempts` times with doubling
+    pauses; a server that is silent for `timeout` seconds counts as failed.
     """
 
     def __init__(self, attempts: int = 5, timeout: float = 60.0, pause: float = 1.0):
         super().__init__()
         self.attempts, self.timeout = attempts, timeout
-        # Some servers refuse all but browsers; compressed transfer would shift the range.
+        # Some servers accept only browsers; compressed transfer would shift the range.
         self.headers.update({"User-Agent": "Mozilla/5.0 (segxai)", "Accept-Encoding": "identity"})
         busy = {"status_forcelist": BUSY, "raise_on_status": False, "retry_after_max": MAX_WAIT}
         patience = Retry(attempts - 1, backoff_factor=pause, **busy)
@@ -52,7 +52,7 @@ class Client(requests.Session):
             self.mount(scheme, HTTPAdapter(pool_maxsize=MAX_CONNECTIONS, max_retries=patience))
 
     def ask(self, url: str, **options) -> requests.Response:
-        """Send a request; any other status is an error, also a redirect to nowhere."""
+        """Send a request; any other status, or a redirect without a target, is an error."""
         response = self.get(url, timeout=self.timeout, stream=True, **options)
         if response.status_code not in EXPECTED:
             response.close()
@@ -60,7 +60,7 @@ class Client(requests.Session):
         return response
 
     def read(self, url: str, **query) -> bytes:
-        """Read a short answer, such as a listing, anew where it breaks off."""
+        """Read a short answer, such as a listing; start again where it breaks off."""
         with explained(url, "correct `source` of the data set if the server has moved"):
             for attempt in range(1, self.attempts + 1):
                 content = b""
@@ -78,7 +78,7 @@ class Client(requests.Session):
     def complete(
         self, url: str, part: Path, n_bytes: int | None, received: Callable[[int], None]
     ) -> None:
-        """Ask for the bytes that `part` lacks, as often as answers break off and others go on.
+        """Request the bytes that `part` lacks, again after each answer that breaks off.
 
         `received` is called with the number of bytes of each piece that arrives.
         """
@@ -90,7 +90,7 @@ class Client(requests.Session):
                 require_rest(response, start, n_bytes)
                 try:
                     append(response, part, n_bytes, received)
-                    # An answer without a length may break off unnoticed.
+                    # The end of an answer without a length may go unnoticed.
                     if n_bytes is None or size_of(part) <= start:
                         return
                 except requests.RequestException as error:
@@ -117,7 +117,7 @@ def require_rest(response: requests.Response, start: int, n_bytes: int | None) -
 
 
 def append(response: requests.Response, part: Path, n_bytes: int | None, received: Callable):
-    """Append an answer to `part`; one of a server without ranges starts it afresh."""
+    """Append an answer to `part`; an answer without a range starts it afresh."""
     try:
         with part.open("ab" if response.status_code == 206 else "wb") as file:
             for chunk in response.iter_content(CHUNK):
@@ -125,7 +125,7 @@ def append(response: requests.Response, part: Path, n_bytes: int | None, receive
                 received(len(chunk))
                 if file.tell() > (n_bytes or math.inf):
                     break
-            # The name that it gets says for good that it is whole.
+            # Its final name stands for a complete file.
             file.flush()
             os.fsync(file.fileno())
     except OSError as error:
@@ -134,7 +134,7 @@ def append(response: requests.Response, part: Path, n_bytes: int | None, receive
 
 
 def reason_of(error: requests.RequestException) -> str:
-    """Say in a few words why a request failed."""
+    """Short reason why a request failed."""
     if error.response is not None:
         return f"HTTP status {error.response.status_code}"
     # requests wraps errors of urllib3, whose texts begin with the object that raised them.
@@ -146,7 +146,7 @@ def reason_of(error: requests.RequestException) -> str:
 
 @contextlib.contextmanager
 def explained(url: str, remedy: str) -> Iterator[None]:
-    """Turn what a server refuses into one sentence; `remedy` is for when repeating is no help."""
+    """Turn a failed request into one sentence; `remedy` is for when repeating does not help."""
     try:
         yield
     except requests.RequestException as error:
@@ -164,18 +164,18 @@ def explained(url: str, remedy: str) -> Iterator[None]:
 def download(
     url: str, checksum: str, n_bytes: int | None, folder: Path, name: str | None = None, **options
 ) -> Path:
-    """Download a file into `folder`, or take the one that is there, and check its content.
+    """Download a file into `folder`, or take the existing one, and check its content.
 
     Parameters
     ----------
     checksum
         SHA-256 in hexadecimal, or ``md5:`` and the MD5 where no other is published.
     folder
-        An interrupted download stays here as ``<start of checksum>.part`` and is continued.
+        An interrupted download stays here as ``<start of checksum>.part`` and is resumed.
     name
-        Of the file; by default the last part of the address.
+        Name of the file; by default the last part of the address.
     **options
-        Of :class:`Client`.
+        Arguments of :class:`Client`.
     """
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / (name or Path(urlsplit(url).path).name or "archive")
@@ -198,7 +198,7 @@ def has_checksum(file: Path, checksum: str) -> bool:
 
 
 def accept(part: Path, file: Path, is_right: bool) -> None:
-    """Rename `part` to `file`, which is whole from the first moment, or remove what is wrong."""
+    """Rename `part` to `file` if its content is correct, else remove it."""
     if not is_right:
         part.unlink()
         raise OtherFile("another checksum")
@@ -207,17 +207,17 @@ def accept(part: Path, file: Path, is_right: bool) -> None:
 
 
 def size_of(path: Path) -> int:
-    """Size of a file in bytes; 0 if there is none."""
+    """Size of a file in bytes; 0 if it is missing."""
     return path.stat().st_size if path.exists() else 0
 
 
 def readable(n_bytes: int) -> str:
-    """Write a size as people do."""
+    """Write a size with its unit."""
     return f"{n_bytes / 1e9:,.1f} GB" if n_bytes >= 1e9 else f"{n_bytes / 1e6:,.1f} MB"
 
 
 def require_space(folder: Path, n_bytes: int, remedy: str) -> None:
-    """Refuse to start what the disk of `folder` cannot hold."""
+    """Refuse a download that exceeds the free space of `folder`."""
     free = shutil.disk_usage(folder).free
     if free < n_bytes:
         raise InputError(
@@ -228,7 +228,7 @@ def require_space(folder: Path, n_bytes: int, remedy: str) -> None:
 
 @contextlib.contextmanager
 def byte_meter(total: int, what: str) -> Iterator[Callable[[int], None]]:
-    """Log every ten seconds how much any thread has received; after the block, stop them."""
+    """Log the bytes of all threads every ten seconds; stop the threads after the block."""
     done, last, ended = 0, time.monotonic(), False
 
     def received(n_bytes: int) -> None:
@@ -248,10 +248,10 @@ def byte_meter(total: int, what: str) -> Iterator[Callable[[int], None]]:
 
 
 def published_file(record: str, url: str, folder: Path, **options) -> dict:
-    """Ask a Zenodo record for the ``name``, ``bytes`` and ``md5`` of its file at `url`.
+    """Read the ``name``, ``bytes`` and ``md5`` of the file at `url` from its Zenodo record.
 
     `record` is its address in Zenodo's API; one part of the path of `url` is the file's name. The
-    answer stays in `folder` and is used once the file is there as well: a rerun needs no network.
+    answer stays in `folder` and is reused once the file exists: a rerun needs no network.
     """
     names = unquote(urlsplit(url).path).split("/")
     kept = folder / f"record-{Path(urlsplit(record).path).name}.json"

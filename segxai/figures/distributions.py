@@ -1,4 +1,4 @@
-"""Figure kind `distributions`: a score of every image by method, with the mean."""
+"""Figure kind `distributions`: a score of each image by method, with the mean."""
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from segxai.figures.style import COLUMN, INK, MILLIMETRE, PAGE, use_style
 
-# Fractions of the golden ratio spread points evenly over a strip, and alike in every run.
+# Multiples of the golden ratio spread points evenly over a strip, identically in every run.
 GOLDEN = (np.sqrt(5) - 1) / 2
 
 

@@ -1,4 +1,4 @@
-"""Which images and predictions a reader is shown, with their maps, masks and scores."""
+"""Example images and predictions for figures and page, with their maps, masks and scores."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,8 +18,7 @@ SEGMENTATION_MASK = "segmentation"
 class Examples:
     """Images, or targets of images, of one study and data set with their maps and masks.
 
-    A method is named by its path: network/explainer of a map, and the segmenter after them of a
-    mask.
+    The path of a method is network/explainer for a map, and network/explainer/segmenter for a mask.
 
     Attributes
     ----------
@@ -43,13 +42,13 @@ class Examples:
     masks: dict[str, np.ndarray]
 
     def ranked(self, *others: str) -> list[int]:
-        """Places of the best, median and worst example and of other ranks, those that there are."""
+        """Places of the best, median and worst example, and of others with a rank."""
         places = {rank: place for place, rank in enumerate(self.table["rank"])}
         return [places[rank] for rank in (*RANKS, *others) if rank in places]
 
 
 def score_key(value: Mapping[str, str]) -> str:
-    """Name a declared value by its metric, view and reference, those that it has."""
+    """Key of a declared value: its metric, view and reference, as far as given."""
     return " ".join(filter(None, map(value.get, ("metric", "view", "reference"))))
 
 
@@ -82,7 +81,7 @@ def read_examples(arrays: str | Path, table: str | Path) -> Examples:
 
 
 def _named(stored: Mapping[str, np.ndarray], kind: str) -> dict[str, np.ndarray]:
-    """Arrays of one kind by what they are of, in the order in which they were written."""
+    """Arrays of one kind by method, in the order of writing."""
     parts = [key.partition(":") for key in stored]
     return {name: stored[f"{kind}:{name}"] for of, _, name in parts if of == kind}
 
@@ -104,7 +103,7 @@ def choose(scores: np.ndarray, count: int) -> np.ndarray:
 def choose_predictions(
     score: np.ndarray, correct: np.ndarray, confidence: np.ndarray, count: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Choose predictions that show where refined maps and confidences fail, and where they do not.
+    """Choose predictions where refined maps and confidences succeed, and where they fail.
 
     Parameters
     ----------
@@ -114,7 +113,7 @@ def choose_predictions(
     confidence : ndarray of shape (n,)
         NaN is taken for 0.
     count
-        How many to choose at most.
+        Largest number of choices.
 
     Returns
     -------
@@ -140,7 +139,7 @@ def rank(scores: np.ndarray) -> np.ndarray:
     order = ranking(scores)
     names = np.full(len(scores), "", dtype=object)
     if len(order):
-        # The best is written last: of a single image it is the name.
+        # The best is written last, so it names a single image.
         for name, place in (("worst", 0), ("median", (len(order) - 1) // 2), ("best", -1)):
             names[order[place]] = name
     return names

@@ -1,4 +1,4 @@
-"""How panels are laid out: grids of square pictures, and one legend for all panels of curves."""
+"""Layout of panels: grids of square pictures, and one legend for all panels of curves."""
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -11,7 +11,7 @@ from segxai.figures.style import MILLIMETRE, PAGE, PAGE_HEIGHT, use_style
 def picture_grid(
     blocks: dict[str, int], columns: list[str]
 ) -> tuple[Figure, dict[str, list[list[Axes]]]]:
-    """Lay out blocks of lines of square panels, as large as the page lets them be.
+    """Lay out blocks of lines of square panels, as large as the page allows.
 
     Parameters
     ----------
@@ -63,7 +63,7 @@ def _picture(figure: Figure, x: float, y: float, side: float) -> Axes:
 def curve_grid(n_lines: int, n_columns: int, line_height: float, margin: float):
     """Lay out (n_lines, n_columns) panels of curves that share x, and y in each line.
 
-    `line_height` and `margin`, what the legend takes, are millimetres.
+    `line_height` and `margin` (space for the legend) are in millimetres.
     """
     use_style()
     line_height = min(line_height, (PAGE_HEIGHT / MILLIMETRE - margin) / n_lines)

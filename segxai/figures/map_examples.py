@@ -1,4 +1,4 @@
-"""Figure kind `map_examples`: maps of predictions, as they are and confined to a segmentation."""
+"""Figure kind `map_examples`: maps of predictions, original and confined to a segmentation."""
 
 from textwrap import shorten
 
@@ -15,7 +15,7 @@ from segxai.figures.outlines import draw_outline, outlines
 from segxai.figures.style import FAINT, RELEVANCE_MAP, SEGMENTATION, TRUTH
 
 REFINED_VIEWS = ("segx", "segx_mask_first")
-# Share of the image that the outline of a map encloses.
+# Share of the image within the outline of a map.
 TOP = 0.05
 
 
@@ -87,7 +87,7 @@ def _map(ax: Axes, relevance: np.ndarray, truth: np.ndarray, colour: str) -> Non
     draw_outline(ax, truth, TRUTH, width=0.7)
     polygons = outlines(relevance > np.quantile(relevance, 1 - TOP))
     if polygons:
-        # Hundreds of specks: one thin path, without the halo that would hide them.
+        # A map has hundreds of specks, which a halo would hide.
         path = Path.make_compound_path(*map(Path, polygons))
         ax.add_patch(PathPatch(path, edgecolor=colour, facecolor="none", linewidth=0.5))
 

@@ -5,7 +5,7 @@ from matplotlib.axes import Axes
 from matplotlib.patheffects import Normal, Stroke
 from skimage.measure import approximate_polygon, find_contours
 
-# How far, in pixels, an outline may leave the mask's border to need fewer points.
+# Tolerance in pixels by which an outline with fewer points may leave the mask's border.
 TOLERANCE = 0.6
 
 

@@ -1,4 +1,4 @@
-"""Figure kind `responses`: how scores respond to known doses of damage to the segmentation."""
+"""Figure kind `responses`: scores by the dose of damage to the segmentation."""
 
 from textwrap import fill
 
@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from segxai.figures.layout import curve_grid, shared_legend
 from segxai.figures.style import FAINT, INK, look
 
-# Value at which a segmentation adds nothing, by statistic; others have none.
+# Value at which a segmentation adds nothing, for the statistics that have one.
 NEUTRAL = {"auroc": 0.5, "difference": 0.0}
 
 
@@ -78,7 +78,7 @@ def _curves(ax: Axes, table: pd.DataFrame, kinds: list[str]) -> None:
     n = table.n.unique()
     if len(n):
         span = f"{n.min():,.0f}" if len(n) == 1 else f"{n.min():,.0f}–{n.max():,.0f}"
-        # A curve, or the segmenter's mark, may run behind it.
+        # A curve or the segmenter's mark may lie behind the text.
         box = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 0.8}
         style = {"transform": ax.transAxes, "va": "top", "fontsize": 6, "bbox": box, "zorder": 5}
         ax.text(0.03, 0.95, f"n = {span}", **style)

@@ -11,7 +11,7 @@ from segxai.figures.layout import curve_grid, shared_legend
 from segxai.figures.style import FAINT, INK, look
 from segxai.stats import selective
 
-# Percent of coverage below which the risk of a few predictions does not set the scale.
+# Percent of coverage that the y-axis ignores: few predictions would dominate its range.
 SETTLED = 5
 
 
@@ -35,7 +35,7 @@ def risk_coverage(
     Returns
     -------
     Figure
-        One panel per data set and row, with the error rate and the curve that knows all errors.
+        One panel per data set and row, with the error rate and the ideal curve.
         The mean height of a curve is its AURC.
     """
     figure, axes = curve_grid(len(datasets), len(rows), 46, 14)
@@ -69,7 +69,7 @@ def _curves(ax: Axes, scores: pd.DataFrame, confidences: dict[str, str]) -> None
     ax.plot(*_expected(perfect, np.sort(correct)[::-1]), color=FAINT, lw=0.8, label="ideal")
     for place, (confidence, label) in enumerate(confidences.items()):
         percent = _expected(scores[confidence].fillna(0).to_numpy(), correct)
-        # Matplotlib leaves a label out that begins with _; a space without width hides it.
+        # Matplotlib omits labels that begin with _; a zero-width space before it prevents that.
         shown = re.sub("^_", "\u200b_", label)
         ax.plot(*percent, color=look(place).colour, linestyle=look(place).line, label=shown)
     rate = 100 * (1 - correct.mean())
@@ -77,7 +77,7 @@ def _curves(ax: Axes, scores: pd.DataFrame, confidences: dict[str, str]) -> None
 
 
 def _expected(confidence: np.ndarray, correct: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Risk at every number of accepted predictions; among equal ones, in any order, its mean."""
+    """Risk at each number of accepted predictions; within ties, its mean over all orders."""
     coverage, risk = selective.risk_coverage(confidence, correct)
     share = np.arange(1, len(correct) + 1) / len(correct)
     errors = np.interp(share, np.append(0, coverage), np.append(0, coverage * risk))

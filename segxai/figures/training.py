@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from segxai.figures.style import FAINT, INK, MILLIMETRE, PAGE, PAGE_HEIGHT, use_style
 
-# For each loss of a network: its name, and the score that is drawn beside it with that one's name.
+# For each loss of a network: its printed name, the score drawn beside it, and the score's name.
 CURVES = {
     "cross_entropy": ("cross-entropy loss", "accuracy", "accuracy of patches"),
     "bce": ("binary\ncross-entropy loss", "f1", "macro F1"),

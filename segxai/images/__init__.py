@@ -1,1 +1,1 @@
-"""Pixels and arrays: from files to arrays, checked."""
+"""Images and masks: from files to checked arrays."""

@@ -1,4 +1,4 @@
-"""Arrays on disk that may be larger than memory."""
+"""Arrays on disk, possibly larger than memory."""
 
 import contextlib
 import io
@@ -15,23 +15,22 @@ def read_array(path: str | Path) -> np.ndarray:
     try:
         array = np.lib.format.open_memmap(path, mode="r")
         if array.dtype.kind not in "biuf":
-            raise ValueError(f"its values are {array.dtype} and no numbers")
-    # A hostile header is answered with almost any exception.
+            raise ValueError(f"its values are {array.dtype}, not numbers")
+    # A hostile header raises almost any exception.
     except Exception as error:
         raise InputError(
-            f"{path}: not a readable array ({reason(error)}); delete it and run again to make it "
-            "anew."
+            f"{path}: not a readable array ({reason(error)}); delete it and run again."
         ) from error
     return array
 
 
 class LazyRows:
-    """Rows of an array that is never in memory as a whole: each is read when it is asked for.
+    """Rows of an array that is never in memory as a whole; each is read on access.
 
     Parameters
     ----------
     shape : tuple of int
-        (N, …) of the whole.
+        (N, …), of the whole array.
     read : callable
         Takes B indices in 0…N−1, an array of shape (B,), and returns their rows (B, …).
     """
@@ -44,7 +43,7 @@ class LazyRows:
         return self.shape[0]
 
     def __getitem__(self, index: int | np.ndarray) -> np.ndarray:
-        """Give the row at an index, or the rows (B, …) at an array of indices."""
+        """Return the row at an index, or the rows (B, …) at an array of indices."""
         if np.ndim(index):
             return self.read(np.asarray(index))
         return self.read(np.array([range(len(self))[index]]))[0]
@@ -57,10 +56,10 @@ class LazyRows:
 def npy_rows(
     path: Path, row_shape: tuple[int, ...], dtype: type | None = np.uint8
 ) -> Iterator[Callable[[np.ndarray], None]]:
-    """Write a ``.npy`` file row by row; how many rows is known only at the end.
+    """Write a ``.npy`` file row by row; the number of rows may be unknown until the end.
 
-    Memory stays flat, whereas the pages of a memory-mapped output count as the process's own; and
-    a full disk is an error here, where a memory map would kill the process.
+    Memory stays flat, whereas the pages of a memory-mapped output would count as memory of the
+    process; and a full disk raises an error, whereas it would kill a process with a memory map.
 
     Yields a callable that appends one row: ndarray of `row_shape` and `dtype` (None for that of the
     first row), without NaN and infinite values; `ValueError` for any other.
@@ -88,7 +87,7 @@ def npy_rows(
 
 
 def npy_header(n_rows: int, row_shape: tuple[int, ...], dtype: type) -> bytes:
-    """Make the head of a ``.npy`` file; NumPy pads it so that `n_rows` may grow in place."""
+    """Header of a ``.npy`` file; NumPy's padding lets `n_rows` grow in place."""
     descr = np.lib.format.dtype_to_descr(np.dtype(dtype))
     header = {"descr": descr, "fortran_order": False, "shape": (n_rows, *row_shape)}
     buffer = io.BytesIO()

@@ -10,24 +10,24 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 SUFFIX = ".dcm"
-MARK = b"DICM"  # after 128 bytes that mean nothing
-MAX_PIXELS = 2 * Image.MAX_IMAGE_PIXELS  # where Pillow stops, too
-RADIOGRAPHS = ("CR", "DX", "MG")  # modalities whose images are flat
+MARK = b"DICM"  # after 128 bytes without a meaning
+MAX_PIXELS = 2 * Image.MAX_IMAGE_PIXELS  # the limit of Pillow
+RADIOGRAPHS = ("CR", "DX", "MG")  # modalities with two-dimensional images
 
 
 def is_dicom(content: BinaryIO) -> bool:
-    """Whether the content of a file, whatever its name, begins as DICOM does."""
+    """Whether the content of a file, whatever its name, begins like DICOM."""
     return content.read(132)[128:] == MARK
 
 
 def read_grey(path: Path) -> np.ndarray:
-    """Read a radiograph, bright where its viewer would show it bright.
+    """Read a radiograph as its viewer would show it.
 
     The stored values go through the file's own modality table or rescaling, and its table or window
     of values of interest (the first, where it offers several; a table before a window). Without
-    either, what the smallest and largest value of its bits are rescaled to become the extremes. The
-    image's own extremes play no part: equal values stay equal between images. Low rescaled values
-    are dark, whatever the sign of the slope; with MONOCHROME1 they are bright.
+    either, the rescaled smallest and largest values of its bits become the extremes. The image's
+    own extremes are not used, so equal values stay equal between images. Low rescaled values are
+    dark, whatever the sign of the slope; with MONOCHROME1 they are bright.
 
     Returns
     -------
@@ -39,7 +39,7 @@ def read_grey(path: Path) -> np.ndarray:
     ValueError
         If it is not a single grey radiograph, or its pixels, tables or window cannot be used.
     OSError
-        If there is no such file, or no DICOM file.
+        If the file is missing or not DICOM.
     """
     dataset = read_dataset(path)
     modality = dataset.get("Modality") or "unknown"
@@ -57,7 +57,9 @@ def read_grey(path: Path) -> np.ndarray:
         raise ValueError(f"its pixels are {dataset.PhotometricInterpretation} and not grey")
     syntax = dataset.file_meta.TransferSyntaxUID
     if syntax.is_compressed and not decodable(syntax):
-        raise ValueError(f"nothing here decodes its compression, {syntax.name}: decompress it")
+        raise ValueError(
+            f"no installed package decodes its compression, {syntax.name}: decompress it"
+        )
     bits = int(dataset.BitsStored)
     if bits > 16:
         raise ValueError(f"{bits}-bit pixels have no known range")
@@ -76,7 +78,7 @@ def series_uid(path: Path) -> str:
     Raises
     ------
     ValueError, OSError
-        If it has none, as for :func:`read_grey`.
+        If the header lacks this UID; otherwise see :func:`read_grey`.
     """
     uid = read_dataset(path, specific_tags=["SeriesInstanceUID"]).get("SeriesInstanceUID")
     if not uid:
@@ -87,7 +89,7 @@ def series_uid(path: Path) -> str:
 def read_dataset(path: Path, specific_tags: list[str] | None = None):
     """Read a file, or only some tags of its header.
 
-    A deflated file is refused: it would be unpacked in memory, whatever its size.
+    A deflated file is refused: pydicom would unpack it in memory, whatever its size.
     """
     from pydicom import dcmread
     from pydicom.errors import InvalidDicomError
@@ -100,7 +102,7 @@ def read_dataset(path: Path, specific_tags: list[str] | None = None):
         header_only = specific_tags is not None
         return dcmread(path, stop_before_pixels=header_only, specific_tags=specific_tags)
     except InvalidDicomError:
-        raise UnidentifiedImageError("no DICOM file") from None
+        raise UnidentifiedImageError("not a DICOM file") from None
 
 
 def decodable(syntax) -> bool:
@@ -111,28 +113,28 @@ def decodable(syntax) -> bool:
 
 
 def stored_values(dataset) -> np.ndarray:
-    """Pixels (H, W) as stored, moved down where they are not the lowest bits of their words."""
+    """Pixels (H, W) as stored, shifted down to the lowest bits of their words."""
     stored = dataset.BitsStored
     below = dataset.get("HighBit", stored - 1) + 1 - stored
     if below < 0:
-        raise ValueError(f"its HighBit {dataset.HighBit} leaves no place for {stored} bits")
+        raise ValueError(f"its HighBit {dataset.HighBit} leaves too few bits for {stored}")
     # pydicom drops the bits above those stored, and takes the lowest for the first of these.
     dataset.BitsStored = stored + below
     return dataset.pixel_array >> below
 
 
 def shown_shares(stored: np.ndarray, dataset) -> np.ndarray:
-    """Brightness, 0…1, of all values that a file can store; `dataset` loses its rescaling."""
+    """Brightness, 0…1, of all values that a file can store; removes the rescaling of `dataset`."""
     from pydicom.pixels import apply_modality_lut, apply_voi, apply_windowing
 
     if tables := dataset.get("ModalityLUTSequence"):
         fit_table(tables[0], stored)
-    # pydicom passes over a slope without intercept.
+    # pydicom ignores a slope without an intercept.
     for name, neutral in (("RescaleSlope", 1), ("RescaleIntercept", 0)):
         if dataset.get(name) is None:
             setattr(dataset, name, neutral)
     levels = apply_modality_lut(stored, dataset).astype(float)
-    # What is left are rescaled values; pydicom spreads their window over the range of the bits.
+    # The values are rescaled now; pydicom spreads their window over the range of the bits.
     for name in ("ModalityLUTSequence", "RescaleSlope", "RescaleIntercept"):
         dataset.pop(name, None)
     dataset.BitsStored, dataset.PixelRepresentation = 16, 0
@@ -148,7 +150,7 @@ def shown_shares(stored: np.ndarray, dataset) -> np.ndarray:
         with np.errstate(invalid="ignore", divide="ignore"):
             shares = (levels - levels.min()) / np.ptp(levels)
     if not np.isfinite(shares).all() or np.ptp(shares) == 0:
-        raise ValueError("its rescaling, table or window is no range of values")
+        raise ValueError("its rescaling, table or window does not span a range of values")
     return shares.clip(0, 1)
 
 

@@ -1,4 +1,4 @@
-"""Images as a person sees them: three channels of eight bits."""
+"""Images for display: three channels of eight bits."""
 
 from collections.abc import Sequence
 
@@ -8,7 +8,7 @@ import numpy as np
 def display_image(image: np.ndarray, channels: Sequence[int] = (0, 1, 2)) -> np.ndarray:
     """Show an image (H, W, C) as (H, W, 3), uint8, by three of its channels, which may repeat.
 
-    uint16 uses its full range; float is an intensity in 0…1, and what lies outside is clipped.
+    uint16 uses its full range; float is an intensity, clipped to 0…1.
     """
     shown = image[..., list(channels)]
     if shown.dtype == np.uint8:

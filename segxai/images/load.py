@@ -12,13 +12,13 @@ from segxai.images import dicom
 from segxai.images.seams import MASK_THRESHOLD, NOISE, third_value
 from segxai.job.log import InputError, reason
 
-FORMATS = ("BMP", "JPEG", "PNG", "TIFF")  # of all that Pillow knows; one of them runs a program
+FORMATS = ("BMP", "JPEG", "PNG", "TIFF")  # of all that Pillow supports; one of those runs a program
 DEPTH = re.compile("(?<!BGR);(12|16)")  # bits of a value in Pillow's names; BGR;16 has 5 or 6
-MOST_NOISE = 100  # of 255: noise of JPEG beyond it cannot be told from grey
+MOST_NOISE = 100  # of 255: JPEG noise beyond this is indistinguishable from grey
 
 
 class Unsuitable(ValueError):
-    """An intact file with the wrong content: what it holds, and the remedy."""
+    """Unsuitable content of an intact file: the problem and the remedy."""
 
 
 def load_image(path: Path, bits: int | None = None) -> np.ndarray:
@@ -26,16 +26,16 @@ def load_image(path: Path, bits: int | None = None) -> np.ndarray:
 
     Greyscale is repeated in the three channels, CMYK converted, an alpha channel dropped (the
     stored colours are kept). An EXIF orientation is applied, to images and masks alike, because
-    annotators outlined what their viewer showed. DICOM: :func:`segxai.images.dicom.read_grey`. A
-    file is what its content says, whatever its suffix. Files of more than 179 megapixels or several
-    frames, or in none of `FORMATS`, are refused.
+    annotators outlined what their viewer showed. For DICOM see
+    :func:`segxai.images.dicom.read_grey`. The content decides about the format, not the suffix.
+    Files of more than 179 megapixels or several frames, or in none of `FORMATS`, are refused.
 
     Parameters
     ----------
     bits : int, optional
-        How many bits the 16-bit images of the data set use, all by default. Their range, 0 to
+        Number of bits that the 16-bit images of the data set use, all by default. Their range, 0 to
         2^bits − 1, becomes 0…255, never an image's own extremes: equal values stay equal between
-        images. By default an image is refused that leaves the uppermost bit unused.
+        images. By default an image that does not use the uppermost bit is refused.
 
     Returns
     -------
@@ -48,9 +48,9 @@ def load_mask(path: Path) -> np.ndarray:
     """Load a mask: a picture of two values, 0 and one above 127 of 255, or 0 and 1.
 
     Values between the two may only be the seam of an outline, or the noise of JPEG along it:
-    :func:`segxai.images.seams.third_value`. Refused is what the threshold would lose, wholly or in
-    part: other numbers, colours, a shape in the transparency. 16-bit masks are 0 and 65535, 0 and
-    255 or 0 and 1.
+    :func:`segxai.images.seams.third_value`. Content that the threshold would lose is refused:
+    further numbers, colours, a shape in the transparency. 16-bit masks are 0 and 65535, 0 and 255
+    or 0 and 1.
 
     Returns
     -------
@@ -60,7 +60,7 @@ def load_mask(path: Path) -> np.ndarray:
 
 
 def find_mask(path: Path) -> np.ndarray | None:
-    """Load the mask in a file that may hold a picture instead; None for one, and for one value."""
+    """Load the mask in a file; None if it holds a picture instead, or one value only."""
 
     def mask_or_none(image: Image.Image, bits: int | None) -> np.ndarray | None:
         try:
@@ -85,8 +85,8 @@ def load_instances(path: Path) -> np.ndarray:
 def same_frame(mask: np.ndarray, shape: tuple[int, int]) -> bool:
     """Whether a mask has the size of its image, or a whole multiple of it.
 
-    The multiple allows for images that were made smaller: both have the same frame, and the mask
-    is resized from the size that it has.
+    The multiple covers images that were made smaller: both have the same frame, and the mask is
+    resized from its own size.
     """
     factor = mask.shape[0] // shape[0]
     return mask.shape == (factor * shape[0], factor * shape[1])
@@ -107,7 +107,7 @@ def resize_image(image: np.ndarray, size: int) -> np.ndarray:
     -------
     resized : ndarray of the type of `image`, (size, size, C)
     """
-    if image.dtype == np.uint8 and image.shape[2] == 3:  # in one go: the same pixels, sooner
+    if image.dtype == np.uint8 and image.shape[2] == 3:  # in one call: the same pixels, faster
         picture = Image.fromarray(image).resize((size, size), Image.Resampling.BILINEAR)
         return np.asarray(picture)
     resized = np.empty((size, size, image.shape[2]), image.dtype)
@@ -123,8 +123,8 @@ def resize_image(image: np.ndarray, size: int) -> np.ndarray:
 def resize_mask(mask: np.ndarray, size: int) -> np.ndarray:
     """Resize to a square: foreground where it covers more than half of the new pixel's area.
 
-    The rule favours neither side of the outline; picking the nearest pixel instead would make
-    the outline ragged where the mask shrinks.
+    This rule is neutral between both sides of the outline; the nearest pixel would give a ragged
+    outline where the mask shrinks.
 
     Parameters
     ----------
@@ -167,13 +167,13 @@ def measure_channels(images: np.ndarray, rows: np.ndarray) -> tuple[list[float],
     Parameters
     ----------
     images : ndarray of uint8, uint16 or float32, (N, H, W, C)
-        Read one image at a time: may be memory-mapped.
+        May be memory-mapped: one image is read at a time.
     rows : ndarray of int, (n,)
 
     Returns
     -------
     mean, std : list of float, (C,)
-        Of whole numbers in units of their full range, 0…1; of fractions as they are.
+        Whole numbers are in units of their full range, 0…1; fractions as stored.
     """
     moments = _fraction_moments if images.dtype.kind == "f" else _integer_moments
     mean, std = moments(images, rows)
@@ -183,7 +183,7 @@ def measure_channels(images: np.ndarray, rows: np.ndarray) -> tuple[list[float],
 
 
 def _integer_moments(images: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Sum the counts of each value: the result is exact in any order of the images."""
+    """Count each value: the result is exact for any order of the images."""
     n_values = np.iinfo(images.dtype).max + 1
     counts = np.zeros((images.shape[3], n_values), np.int64)
     for row in rows:
@@ -196,20 +196,20 @@ def _integer_moments(images: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, 
 
 
 def _fraction_moments(images: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Read the images twice, because the mean square minus the squared mean loses digits."""
+    """Read the images twice: mean square minus squared mean would lose digits."""
     mean = sum(images[row].mean(axis=(0, 1), dtype=np.float64) for row in rows) / len(rows)
     spread = sum(((images[row] - mean) ** 2).mean(axis=(0, 1)) for row in rows) / len(rows)
     return mean, np.sqrt(spread)
 
 
 def decode(path: Path, convert: Callable[[Image.Image, int | None], np.ndarray]) -> np.ndarray:
-    """Read an image file upright, as what `convert` makes of it and of the bits that it declares.
+    """Read an image file upright, converted by `convert` with its declared bits.
 
-    These are None where values have 16 bits, which says nothing about how many are in use.
-    `convert` may raise :class:`Unsuitable`, or `ValueError` for what no intact file holds.
+    These are None for 16-bit values, since the format does not say how many are in use.
+    `convert` may raise :class:`Unsuitable`, or `ValueError` for a damaged file.
     """
     try:
-        # Of a path Pillow would map a TIFF into memory, and garble one that lies on its side.
+        # Given a path, Pillow would map a TIFF into memory, and garble a rotated one.
         with path.open("rb") as content:
             if dicom.is_dicom(content):
                 grey = dicom.read_grey(path)
@@ -224,11 +224,11 @@ def decode(path: Path, convert: Callable[[Image.Image, int | None], np.ndarray])
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; restore it from the original.") from None
     except UnidentifiedImageError:
-        kind = "is no image that can be read" if path.stat().st_size else "is empty (0 bytes)"
+        kind = "is not a readable image" if path.stat().st_size else "is empty (0 bytes)"
         raise InputError(f"{path}: {kind}; replace it by an intact copy.") from None
     except Unsuitable as error:
         raise InputError(f"{path}: {error}.") from None
-    # Decoders answer a hostile file with almost any exception.
+    # On a hostile file, decoders raise almost any exception.
     except Exception as error:
         raise InputError(
             f"{path}: cannot be read ({reason(error)}); replace it by an intact copy."
@@ -241,7 +241,7 @@ def to_rgb(image: Image.Image, bits: int | None, used: int | None) -> np.ndarray
         pixels = np.asarray(as_rgb(image))
         if bits is None and pixels.max() <= 127:
             raise Unsuitable(
-                "has colours of 16 bits, of which only the upper 8 are read, and these hold at "
+                "has colours of 16 bits; only the upper 8 are read, and these hold at "
                 f"most {pixels.max()}; save it with 8 bits a colour"
             )
         return pixels
@@ -297,7 +297,7 @@ def to_ids(image: Image.Image, bits: int | None) -> np.ndarray:
 
 
 def no_mask(problem: str) -> Unsuitable:
-    """Say why a picture is not a mask."""
+    """Reason why a picture is not a mask."""
     return Unsuitable(
         f"is not a mask of two values ({problem}); save its foreground as white and the rest as "
         "black, without loss"
@@ -305,22 +305,22 @@ def no_mask(problem: str) -> Unsuitable:
 
 
 def compression_noise(image: Image.Image) -> tuple[int, int | None]:
-    """By how much a lossy file's values are off, of 255: in a flat area, and along an outline.
+    """Errors of a lossy file's values, of 255: in a flat area, and along an outline.
 
-    What JPEG makes of flat black and white follows from its first quantisation; along an outline
-    noise was never seen to exceed 1.5 mean steps. They are 0 and None in a file without loss.
+    JPEG's first quantisation determines flat black and white; along an outline, noise above 1.5
+    mean steps was never observed. The errors are 0 and None in a lossless file.
     """
     if steps := getattr(image, "quantization", {}).get(0):
         extremes = np.array([1024, 1016])  # black and white: eight times from the middle, 128
         lost = extremes - np.floor(extremes / steps[0] + 0.5) * steps[0]
         flat = int(np.floor(lost.clip(0).max() / 8 + 0.5))
         return flat, min(round(2 * np.mean(steps)), MOST_NOISE)
-    # A TIFF of this kind keeps its steps to itself.
+    # Pillow does not give the quantisation of a TIFF.
     return (1, NOISE) if image.info.get("compression") == "jpeg" else (0, None)
 
 
 def as_rgb(image: Image.Image) -> Image.Image:
-    """Convert to RGB of 8 bits, without a copy of what is that already."""
+    """Convert to RGB of 8 bits; copy only if necessary."""
     return image if image.mode == "RGB" else image.convert("RGB")
 
 
@@ -332,14 +332,14 @@ def is_deep(image: Image.Image) -> bool:
 
 
 def deep_grey(image: Image.Image) -> np.ndarray:
-    """Values of 16 bits (H, W), low is dark; Pillow overlooks where a TIFF says the opposite."""
+    """Values of 16 bits (H, W), low is dark; Pillow ignores a TIFF that declares the opposite."""
     grey = np.asarray(image).astype(np.uint16)
     white_is_zero = getattr(image, "tag_v2", {}).get(ExifTags.Base.PhotometricInterpretation) == 0
     return grey ^ 0xFFFF if white_is_zero else grey
 
 
 def to_shades(image: Image.Image, bits: int | None, ripple: int | None) -> np.ndarray:
-    """Greys of 8 bits (H, W), of an image whose colours are greys but for the noise of JPEG."""
+    """Greys of 8 bits (H, W), of an image without colours apart from JPEG noise."""
     if image.mode in ("1", "L", "LA"):
         return np.asarray(image.convert("L"))
     colours = as_rgb(image)
@@ -354,9 +354,9 @@ def to_shades(image: Image.Image, bits: int | None, ripple: int | None) -> np.nd
 
 
 def to_bytes(grey: np.ndarray) -> np.ndarray:
-    """Reduce greys to 8 bits where they have more; 0 and 255 remain those that were the extremes.
+    """Reduce greys of more than 8 bits to 8; only the extremes become 0 and 255.
 
-    A picture of 16 bits may hold numbers below 256: these stay as they are.
+    A 16-bit picture may hold numbers below 256: these stay unchanged.
     """
     if grey.max() <= 255:
         return grey.astype(np.uint8, copy=False)

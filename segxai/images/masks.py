@@ -1,4 +1,4 @@
-"""Masks on disk: the ones that are not empty, and which image and class each of them is of."""
+"""Masks on disk: the non-empty ones, with the image and class of each."""
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping
@@ -12,13 +12,13 @@ from segxai.images.arrays import npy_rows, read_array
 from segxai.job.files import REMAKE, atomic_path, read_rows, write_table
 from segxai.job.log import InputError
 
-UNKNOWN = -1  # the place of a mask whose outline is unknown
+UNKNOWN = -1  # place of a mask with an unknown outline
 COLUMNS = ["row", "class", "place"]
 
 
 @dataclass(frozen=True)
 class Masks:
-    """The true masks of a data set's images, each read from disk when it is asked for.
+    """The true masks of a data set's images; each is read from disk on access.
 
     Attributes
     ----------
@@ -28,7 +28,7 @@ class Masks:
         The masks that are not empty, 0 or 1; may be memory-mapped.
     places : mapping of (row, class) to int
         Where in `pixels` the mask of an image and class lies; `UNKNOWN` where the image shows the
-        class but its outline is unknown. A pair that is absent has an empty mask.
+        class but its outline is unknown. An absent pair has an empty mask.
     """
 
     shape: tuple[int, ...]
@@ -44,18 +44,18 @@ class Masks:
         return self.shape[0]
 
     def __getitem__(self, row: int) -> np.ndarray:
-        """Give all masks of an image: uint8 (H, W) or (C, H, W); unknown outlines are zeros."""
+        """Return all masks of an image: uint8 (H, W) or (C, H, W); unknown outlines are zeros."""
         row = range(len(self))[row]
         if not self.per_class:
             return self._mask(row, 0)
         return np.stack([self._mask(row, label) for label in range(self.shape[1])])
 
     def of(self, row: int, label: int) -> np.ndarray | None:
-        """Give the mask (H, W) of a class, or the image's only mask; None where it is unknown."""
+        """Return the mask (H, W) of a class, or the image's only mask; None where it is unknown."""
         return self._mask(row, self._class(label)) if self.known(row, label) else None
 
     def union(self, row: int) -> np.ndarray:
-        """Give the mask (H, W) of all classes together; unknown outlines are left out."""
+        """Return the mask (H, W) of all classes together; unknown outlines are left out."""
         masks = self[row]
         return masks.max(axis=0) if self.per_class else masks
 
@@ -94,7 +94,7 @@ def read_masks(npy: str | Path, csv: str | Path, samples: pd.DataFrame) -> Masks
 
 
 def _fits(pixels: np.ndarray, table: pd.DataFrame, n_images: int, n_classes: int) -> bool:
-    """Whether a table names each of the masks once, in their order, and no image beyond N."""
+    """Whether a table lists each mask once, in order, with rows of images below N."""
     if pixels.ndim != 3 or pixels.dtype != np.uint8 or list(table) != COLUMNS:
         return False
     numbers = table.apply(pd.to_numeric, errors="coerce")

@@ -1,14 +1,14 @@
-"""Two values of a mask, and what may lie between them: the seams of its outlines."""
+"""Check of the values of a mask: between its two values only the seams of outlines are allowed."""
 
 import numpy as np
 from PIL import Image
 
 MASK_THRESHOLD = 127  # of 255: between background and foreground
-NOISE = 31  # of 255: a value so near to black or white may be one of them, saved with loss
-SLOPE = 8  # of 255: the least change of a seam within a `PATCH`
+NOISE = 31  # of 255: a value this near to black or white may come from lossy compression
+SLOPE = 8  # of 255: least change of a seam within a `PATCH`
 STILL = 2  # of 255: the most change within a `PATCH` of grey so dark or bright as noise
-PATCH = 2  # pixels to each side: a grey area of this size without a slope is a third value
-THIN = 2  # pixels: how far the seam of a mask reaches that was neither blurred nor compressed
+PATCH = 2  # pixels to each side: a flat grey area of this size is a third value
+THIN = 2  # pixels: reach of the seam of a mask without blur and compression
 BLOCK = 8  # pixels: side of a block of JPEG
 
 
@@ -18,16 +18,16 @@ def third_value(levels: np.ndarray, flat: int, ripple: int | None) -> tuple[int,
     White is the commonest value above the threshold. Others may lie near a black and a white pixel
     or the edge of the picture: in the same block of 8 × 8 pixels or the next, in a file without
     loss the next but one. Grey areas without a slope are third values wherever they lie. In a
-    file without loss whose other values are all on one side of the threshold, they are rather
-    numbers of classes than blur or noise: only a thin seam is allowed.
+    lossless file whose other values are all on one side of the threshold, these are more likely
+    class numbers than blur or noise: only a thin seam is allowed.
 
     Parameters
     ----------
     levels : ndarray of uint8, (H, W)
         Some of them above the threshold.
     flat, ripple : int, int or None
-        By how much a lossy file's values may be off in flat areas and along an outline; 0 and None
-        for a file without loss.
+        Largest errors of a lossy file in flat areas and along an outline; 0 and None for a lossless
+        file.
 
     Returns
     -------
@@ -51,7 +51,7 @@ def third_value(levels: np.ndarray, flat: int, ripple: int | None) -> tuple[int,
     black, bright = lowest <= noise, highest >= white - noise
     reach = 2 if ripple is None else 1
     seam = near(black, reach) & near(bright, reach)
-    # Where both are in one block, it does not matter what else is.
+    # Where both are in one block, its other values do not matter.
     beside = np.where(black, highest > flat, (lowest < white - flat) | (highest > white + flat))
     if (far := beside & ~seam).any():
         rows, columns = (np.arange(side) // BLOCK for side in levels.shape)
@@ -81,7 +81,7 @@ def first_of(pixels: np.ndarray) -> tuple[int, int] | None:
 
 
 def near(pixels: np.ndarray, reach: int) -> np.ndarray:
-    """Pixels (H, W) up to `reach` rows and columns away from one of those given, or the edge."""
+    """Pixels (H, W) up to `reach` rows and columns away from the given ones or the edge."""
     framed = np.ones([side + 2 * reach for side in pixels.shape], bool)
     framed[reach:-reach, reach:-reach] = pixels
     return joined(framed, reach, np.logical_or)

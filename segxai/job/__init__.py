@@ -1,1 +1,1 @@
-"""What every job needs around its arrays: logging, clear errors, files, seeds, workers."""
+"""Helpers of every job: logging, error sentences, files, seeds, workers."""

@@ -1,4 +1,4 @@
-"""The device that a job computes on, and the precision that it can use there."""
+"""Device and precision of a job."""
 
 import contextlib
 import fcntl
@@ -10,10 +10,10 @@ from segxai.job.log import log
 
 
 def torch_device(threads: int):
-    """Choose a GPU that no other job has, else the CPU with a fixed number of threads.
+    """Choose a GPU without another job, else the CPU with a fixed number of threads.
 
-    The thread count comes from the configuration, not from ``--cores``: sums over threads are
-    rounded in an order that depends on their number, and tables must not.
+    The thread count comes from the configuration, not from ``--cores``: the rounding of sums over
+    threads depends on their number, and tables must not.
     """
     import torch
 
@@ -28,14 +28,14 @@ def torch_device(threads: int):
 
 
 def claim_gpu(uuids: list[str]) -> int:
-    """Give the index of the first GPU that no other job of this user on this machine has.
+    """Index of the first GPU without another job of this user on this machine.
 
-    Snakemake counts GPUs but does not say which is whose. A locked file does, until this process
-    ends, however it ends. Where all are taken (`gpu` above their number), jobs share.
+    Snakemake counts GPUs but does not assign them. A locked file assigns one until this process
+    ends, in whatever way. Where all are taken (`gpu` above their number), jobs share.
     """
     for index, uuid in enumerate(uuids):
         path = Path(tempfile.gettempdir(), f"segxai-{os.getuid()}-{uuid}.lock")
-        # A descriptor, which stays open, and not a file, which is closed with its last reference.
+        # A descriptor stays open, whereas a file object closes with its last reference.
         with contextlib.suppress(OSError):
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -44,7 +44,7 @@ def claim_gpu(uuids: list[str]) -> int:
 
 
 def usable_precision(precision: str, device) -> str:
-    """Give `precision` where the device computes in it, else ``float32``, and say so.
+    """Return `precision` if the device supports it, else ``float32`` with a line in the log.
 
     A processor without bfloat16 instructions emulates them: a product of matrices took 60 times
     as long there as in float32.

@@ -1,4 +1,4 @@
-"""What a job says: its log, what the terminal shows of it, and clear errors."""
+"""Log of a job, its lines on the terminal, and error sentences."""
 
 import contextlib
 import errno
@@ -15,16 +15,16 @@ from segxai.workflow.names import UNPRINTABLE
 
 log = logging.getLogger("segxai")
 
-# Marks what the terminal shows of a job while it is at work.
+# Marks lines that the terminal shows while a job runs.
 SHOWN = {"shown": True}
 
 NO_MEMORY = "allocate memory|out of memory"
 
 
 class InputError(Exception):
-    """One sentence for the user: which file or key, what is wrong with it, and the remedy.
+    """One sentence for the user: file or key, problem and remedy.
 
-    It is one printable line, whatever the names and messages that it quotes hold.
+    It is one printable line, whatever names and messages it quotes.
     """
 
     def __init__(self, sentence: str):
@@ -38,8 +38,8 @@ def printable(text: str) -> str:
 
 
 def reason(error: BaseException) -> str:
-    """Say what a library refused: the first line of its message, shortened."""
-    # A missing key alone says nothing.
+    """Reason that a library gives: the first line of its message, shortened."""
+    # A missing key alone is not a reason.
     prefix = "KeyError: " if isinstance(error, KeyError) else ""
     text = prefix + str(error).strip() or type(error).__name__
     line = text.splitlines()[0].strip(" :.")
@@ -48,14 +48,14 @@ def reason(error: BaseException) -> str:
 
 @contextlib.contextmanager
 def job(snakemake) -> Iterator[None]:
-    """Log a job, show on the terminal what matters of it, and turn a failure into one sentence.
+    """Log a job, show its important lines on the terminal, and turn a failure into one sentence.
 
-    All goes to the job's log file. The terminal, which jobs share, shows progress, warnings and,
-    when the job ends, its key figure: the last thing that it said. The sentence about a failure is
-    the last line of the log; the traceback of anything but an :class:`InputError` stands above it.
+    All lines go to the job's log file. The terminal, which jobs share, shows progress, warnings
+    and, when the job ends, its key figure: its last log line. The sentence about a failure is the
+    last line of the log; the traceback of anything but an :class:`InputError` stands above it.
     """
     key_figure = _KeyFigure()
-    # A log on a full disk must not bury the sentence on the terminal under tracebacks of its own.
+    # A log on a full disk must not bury the sentence on the terminal under its own tracebacks.
     logging.raiseExceptions = False
     logging.basicConfig(
         level=logging.INFO,
@@ -68,7 +68,7 @@ def job(snakemake) -> Iterator[None]:
         ],
         force=True,
     )
-    # Third-party chatter stays out of the key figures of a job.
+    # Messages of libraries are not key figures of a job.
     logging.getLogger("PIL").setLevel(logging.WARNING)
     started = time.monotonic()
     try:
@@ -81,7 +81,7 @@ def job(snakemake) -> Iterator[None]:
         log.error("error: %s", describe_os_error(error))
         sys.exit(1)
     except Exception as error:
-        # PyTorch says so in other errors of its own.
+        # PyTorch reports it by other errors.
         if isinstance(error, MemoryError) or re.search(NO_MEMORY, str(error)):
             remedy = "lower the batch size or `threads`, or give the job more memory"
             log.error("error: the memory is too small (%s); %s.", reason(error), remedy)
@@ -92,16 +92,16 @@ def job(snakemake) -> Iterator[None]:
 
 
 def run(main: Callable, snakemake) -> None:
-    """Call the `main` of a script with what its rule gives, each parameter by its name.
+    """Call the `main` of a script with the values of its rule, by name.
 
     A parameter is an input, an output, a param or a wildcard of the rule; `seed` and `shard` are
-    whole numbers, and `threads` is what Snakemake grants unless it is a param. A parameter with a
-    default may be absent from the rule.
+    whole numbers, and `threads` are those that Snakemake grants unless it is a param. A parameter
+    with a default may be absent from the rule.
 
     Raises
     ------
     TypeError
-        If the rule gives one name twice, or lacks one that `main` requires.
+        If the rule has a name twice, or lacks a required parameter of `main`.
     """
     given = {"threads": snakemake.threads}
     sources = [snakemake.input, snakemake.output, snakemake.params]
@@ -117,7 +117,7 @@ def run(main: Callable, snakemake) -> None:
 
 
 def _terminal(name: str) -> logging.Handler:
-    """Show what matters of the job of this name."""
+    """Show the important lines of the named job."""
     handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter(f"%(asctime)s {name}: %(message)s", "%H:%M:%S"))
     handler.addFilter(lambda record: record.levelno > logging.INFO or hasattr(record, "shown"))
@@ -125,7 +125,7 @@ def _terminal(name: str) -> logging.Handler:
 
 
 class _KeyFigure(logging.Handler):
-    """Keeps the last thing that a job said of its own accord."""
+    """Keeps the last log line of the job itself."""
 
     text = "done"
 
@@ -135,8 +135,8 @@ class _KeyFigure(logging.Handler):
 
 
 def describe_os_error(error: OSError) -> str:
-    """Say in one sentence what the operating system refused and what to do about it."""
-    # NumPy reports a full disk in words of its own, without an error number.
+    """Sentence with the error of the operating system and its remedy."""
+    # NumPy reports a full disk without an error number.
     full = re.search("requested and|Not enough free space", str(error))
     number = errno.ENOSPC if full else error.errno
     place = error.filename or "the output folder"

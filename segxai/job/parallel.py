@@ -1,4 +1,4 @@
-"""The same function of many images, in several processes."""
+"""One function of many images, in several processes."""
 
 import os
 from collections.abc import Callable, Iterable, Iterator
@@ -16,13 +16,13 @@ def map_images(
 ) -> Iterator:
     """Yield `function` of each item, in order, from `workers` processes with one BLAS thread each.
 
-    One BLAS thread per process keeps small cuts fast (an oversubscribed 196-node cut took 190
-    times as long) and makes results independent of the number of workers. Items are taken a block
-    at a time, while the workers rest: memory stays flat in their number, and whatever computes
-    them (a network, say) has all cores.
+    One BLAS thread per process keeps small cuts fast (an oversubscribed 196-node cut took 190 times
+    as long) and makes results independent of the number of workers. Items are taken block by block
+    while the workers wait: memory does not grow with the number of items, and their computation
+    (for instance by a network) has all cores.
 
-    One worker is this process itself, if it was started with one BLAS thread, as by a rule of one
-    thread: loading the libraries again can take longer than the work.
+    A single worker is this process itself if it was started with one BLAS thread, as in a rule of
+    one thread: loading the libraries again can take longer than the work.
     """
     if workers == 1 and all(os.environ.get(variable) == "1" for variable in BLAS_THREADS):
         yield from progress(map(function, items), total, what)

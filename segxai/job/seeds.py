@@ -1,4 +1,4 @@
-"""What an image's draws depend on: two numbers, nothing else."""
+"""Seeds of random draws, one per image."""
 
 import zlib
 
@@ -6,6 +6,6 @@ import zlib
 def image_seed(seed: int, image_id: str) -> int:
     """Seed of one image: a pure function of the study's seed and the image's identifier.
 
-    Whatever is drawn for an image then depends neither on the batch, the shard nor the order.
+    Random draws for an image then depend neither on the batch nor on the shard or the order.
     """
     return (seed * 0x9E3779B1 + zlib.crc32(image_id.encode())) % 2**32

@@ -1,4 +1,4 @@
-"""Aggregated Jaccard index: how well single objects are found."""
+"""Aggregated Jaccard index of single objects."""
 
 import numpy as np
 

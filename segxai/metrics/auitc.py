@@ -30,11 +30,11 @@ def measure(case, axis, thresholds):
     ----------
     case : Case
         Its view m; its reference R, the ground truth for AUITC and the predicted segmentation for
-        c_AUITC; and within, which every thresholded map is met with.
+        c_AUITC; and within, the mask that each thresholded map is intersected with.
     axis : str
-        What the paper leaves open. ``"value"``: τᵢ are the midpoints (i + ½)/n of the map scaled to
-        0…1. ``"quantile"``: τᵢ are the map's quantiles at these midpoints, so that the map counts
-        only by its ranks.
+        An open choice of the paper. ``"value"``: τᵢ are the midpoints (i + ½)/n of the map scaled
+        to 0…1. ``"quantile"``: τᵢ are the map's quantiles at these midpoints, so that only the
+        ranks of the map count.
     thresholds : int
         n.
 
@@ -46,7 +46,7 @@ def measure(case, axis, thresholds):
     Raises
     ------
     ValueError
-        If the shapes differ, the map is not finite, or the axis is neither of the two.
+        If the shapes differ, the map is not finite, or the axis is another.
     """
     if case.view is None or case.reference is None:
         return np.nan
@@ -59,7 +59,7 @@ def measure(case, axis, thresholds):
     if axis == "value":
         saliency, levels = unit_range(saliency), odd / (2 * thresholds)
     elif axis == "quantile":
-        # The smallest value below or at which a share of odd/2n of the pixels lies.
+        # The smallest value that at least a share odd/2n of the pixels does not exceed.
         levels = np.sort(saliency, axis=None)[(odd * saliency.size - 1) // (2 * thresholds)]
     else:
         raise ValueError(f"axis must be 'value' or 'quantile', got {axis!r}.")

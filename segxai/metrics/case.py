@@ -1,4 +1,4 @@
-"""What a metric is given: one map or mask, and what it is compared with."""
+"""Case of a metric: one map or mask with its references."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,28 +10,28 @@ from segxai.metrics.squares import Response
 
 @dataclass(frozen=True)
 class Case:
-    """One map or mask of one image, and all that a metric may compare it with.
+    """One map or mask of one image, and everything that a metric may compare it with.
 
-    A metric reads what its ``ABOUT`` names, and gives NaN where that is None, and only there.
+    A metric reads the attributes that its ``ABOUT`` names; it is NaN exactly where one is None.
 
     Attributes
     ----------
     view : ndarray of shape (H, W), float64, ≥ 0, optional
         The map that is scored.
     within : ndarray of shape (H, W), bool or 0/1, optional
-        Every thresholding of the map is met with this mask: SegX that thresholds first.
+        Each thresholded map is intersected with this mask (SegX, threshold first).
     mask : ndarray of shape (H, W), bool or 0/1, optional
-        The predicted mask that is scored: a segmenter's.
+        The segmenter's mask that is scored.
     reference : ndarray of shape (H, W), bool or 0/1, optional
-        What the map or mask is compared with; None where it is unknown, or where there is nothing
-        to be shown. Metrics that read ``absence`` are given an empty one too.
+        Reference of the map or mask; None where it is unknown or empty. Metrics that read
+        ``absence`` also get an empty one.
     instances : ndarray of shape (H, W), int, optional
-        Number of the true object of each pixel, 0 for none; None where there is no object.
+        Number of the true object of each pixel, 0 for none; None in an image without objects.
     probabilities : ndarray of shape (C,), in 0…1, optional
-        What the network gives each class.
+        Probability of each class by the network.
     thresholds : ndarray of shape (C,), in 0…1, optional
-        Above which a class is predicted; NaN for a class without one, all NaN for classes that
-        exclude each other.
+        A class is predicted above its threshold; NaN for a class without one, all NaN for classes
+        that exclude each other.
     label : int, optional
         Index of the explained class.
     segmentation_confidence : float in 0…1

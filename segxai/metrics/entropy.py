@@ -1,4 +1,4 @@
-"""Confidence by normalised entropy: 1 where an outcome is certain, 0 where all are as likely."""
+"""Confidence by normalised entropy: 1 for a certain outcome, 0 where all are equally likely."""
 
 import numpy as np
 

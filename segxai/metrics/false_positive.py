@@ -1,4 +1,4 @@
-"""Whether a mask marks anything where there is nothing to be found."""
+"""Whether a mask marks anything in an image without a finding."""
 
 import numpy as np
 
@@ -10,9 +10,9 @@ ABOUT = {
 
 
 def measure(case):
-    """1 where a mask of an image without a finding holds any pixel, else 0: their mean is a share.
+    """1 if the mask of an image without a finding holds any pixel, else 0; the mean is a share.
 
-    NaN where there is a finding.
+    NaN for an image with a finding.
     """
     if case.mask is None or case.reference is None or np.any(case.reference):
         return np.nan

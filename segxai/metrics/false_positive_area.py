@@ -1,4 +1,4 @@
-"""Share of the image that a mask marks where there is nothing to be found."""
+"""Share of the image that a mask marks in an image without a finding."""
 
 import numpy as np
 
@@ -10,7 +10,7 @@ ABOUT = {
 
 
 def measure(case):
-    """Share of the image's pixels in the mask of an image without a finding; else NaN."""
+    """Share of the image's pixels in the mask; NaN for an image with a finding."""
     if case.mask is None or case.reference is None or np.any(case.reference):
         return np.nan
     return float(np.mean(case.mask))

@@ -1,6 +1,7 @@
-"""How well single objects are found, such as nuclei: AJI and panoptic quality.
+"""Scores of single objects, such as nuclei: AJI and panoptic quality.
 
-Objects are whole numbers in an array of pixels, 0 for background; which numbers is of no matter.
+Objects are whole numbers in an array of pixels, 0 for background; the choice of numbers does not
+matter.
 """
 
 from dataclasses import dataclass
@@ -12,14 +13,14 @@ from scipy import ndimage, sparse
 from segxai.job.log import log
 from segxai.metrics.overlap import binary
 
-# Two objects with a larger IoU are a match, and no third can be: Kirillov et al., §4.1.
+# Two objects with a larger IoU match, and neither can match another: Kirillov et al., §4.1.
 MATCH = 0.5
 
 
 def components(mask: np.ndarray) -> np.ndarray:
     """Single objects of a mask: its 4-connected components.
 
-    Objects that touch come out as one. A mask says no more about them.
+    Touching objects become one: a mask does not separate them.
 
     Parameters
     ----------
@@ -39,7 +40,7 @@ def components(mask: np.ndarray) -> np.ndarray:
 
 
 def warn_of_components(annotated: pd.Series) -> None:
-    """Log of how many images, 0 in `annotated`, :func:`components` stand for the true objects."""
+    """Log the number of images (0 in `annotated`) whose true objects are :func:`components`."""
     if guessed := int((annotated == 0).sum()):
         log.warning(
             "%d of %d images have no numbers of objects: connected components of their true masks "
@@ -54,12 +55,12 @@ def aji(prediction: np.ndarray, target: np.ndarray) -> float:
     .. math:: \mathrm{AJI} = \frac{\sum_i |G_i \cap S_{j(i)}|}
                                   {\sum_i |G_i \cup S_{j(i)}| + \sum_{k \in N} |S_k|}
 
-    :math:`S_{j(i)}` is the predicted object of the largest IoU with the true object
-    :math:`G_i`, N the predicted objects that were chosen for none. One may be chosen by several.
+    :math:`S_{j(i)}` is the predicted object of the largest IoU with the true object :math:`G_i`, N
+    the predicted objects that no true object chose. Several true objects may choose the same one.
 
-    The paper leaves open what a true object is paired with that overlaps nothing: here with
-    nothing, so that its area is added below the line. Of several equally good objects the first,
-    from the top left, is chosen.
+    The paper leaves open the pairing of a true object without any overlap: here it has none, and
+    its area is added to the denominator. Of equally good objects the first from the top left is
+    chosen.
 
     Parameters
     ----------
@@ -81,7 +82,7 @@ def aji(prediction: np.ndarray, target: np.ndarray) -> float:
     Kumar et al., IEEE TMI 36(7):1550, 2017, Algorithm 1.
     """
     pairs = overlaps(prediction, target)
-    # The best of each true object comes first.
+    # The best partner of each true object comes first.
     order = np.lexsort((pairs.predicted, -pairs.iou, pairs.true))
     best = order[np.unique(pairs.true[order], return_index=True)[1]]
     union = pairs.union[best].sum()
@@ -101,13 +102,13 @@ def panoptic_quality(prediction: np.ndarray, target: np.ndarray) -> tuple[float,
     quality SQ is the mean IoU of the matches, detection quality DQ their F1 score, which the paper
     calls RQ.
 
-    Parameters and errors as of :func:`aji`.
+    Parameters and errors: see :func:`aji`.
 
     Returns
     -------
     pq, sq, dq : float in 0…1
         All NaN where there is neither a predicted nor a true object. Without a match sq is 0, as in
-        the authors' code (panopticapi), so that all images with a true object count.
+        the authors' code (panopticapi), so every image with a true object counts.
 
     References
     ----------
@@ -131,9 +132,9 @@ class Overlaps:
     true_area, predicted_area : ndarray of int, (n,) and (m,)
         In the order of the objects' first pixels.
     true, predicted : ndarray of int, (p,)
-        Which objects are a pair.
+        Objects of each pair.
     intersection : ndarray of int, (p,)
-        Pixels that the objects of a pair share.
+        Shared pixels of each pair.
     """
 
     true_area: np.ndarray
@@ -157,7 +158,7 @@ class Overlaps:
 def overlaps(prediction: np.ndarray, target: np.ndarray) -> Overlaps:
     """Count the pixels of all objects and of all pairs that overlap, in one pass over the image.
 
-    Parameters and errors as of :func:`aji`.
+    Parameters and errors: see :func:`aji`.
     """
     prediction, target = np.asarray(prediction), np.asarray(target)
     if prediction.shape != target.shape:
@@ -172,8 +173,8 @@ def overlaps(prediction: np.ndarray, target: np.ndarray) -> Overlaps:
 
 
 def _numbered(ids: np.ndarray, name: str) -> np.ndarray:
-    """Objects (H·W,) as 1…k in the order of their first pixels, whatever their numbers were."""
+    """Objects (H·W,) renumbered 1…k in the order of their first pixels."""
     if ids.dtype.kind not in "iu" or (ids.size and ids.min() < 0):
         raise ValueError(f"{name} must hold whole numbers from 0, one for each object.")
-    # The pixel in front makes the background the first value met.
+    # An added first pixel makes the background the first value.
     return pd.factorize(np.concatenate([[0], ids.ravel()]))[0][1:]

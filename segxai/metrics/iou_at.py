@@ -19,7 +19,7 @@ ABOUT = {
 
 
 def measure(case, fraction):
-    """IoU of the map's top `fraction`, met with `within`, and the reference.
+    """IoU of the map's top `fraction`, intersected with `within`, and the reference.
 
     With the ground truth as reference this is IoU@5 % (eq. 11), with the predicted segmentation
     c_IoU (eq. 9). With `within` the map is thresholded before it is confined (eq. 6).

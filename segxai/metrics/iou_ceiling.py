@@ -1,4 +1,4 @@
-"""Largest IoU@fraction that any map can reach, given the size of what it should show."""
+"""Largest IoU@fraction that any map can reach, given the size of the reference."""
 
 import numpy as np
 
@@ -29,11 +29,11 @@ def measure(case, fraction, sparse):
     case : Case
         Its reference T.
     fraction : float
-        Defines k, as of :func:`segxai.metrics.salient.top_fraction`.
+        Fraction that defines k: see :func:`segxai.metrics.salient.top_fraction`.
     sparse : bool
-        False for a map with at least k pixels above its lowest value, as explainers give them. True
-        for any map: SegX in either order may mark fewer than k pixels, and reaches this ceiling
-        with the true mask as its segmentation.
+        False for maps with at least k pixels above the lowest value, such as those of explainers.
+        True for any map: SegX in either order may mark fewer than k pixels, and reaches this
+        ceiling if its segmentation is the true mask.
 
     Returns
     -------

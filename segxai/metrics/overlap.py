@@ -13,7 +13,7 @@ def iou(prediction: np.ndarray, target: np.ndarray) -> np.ndarray:
     Returns
     -------
     ndarray of shape (...), float64 in 0…1
-        NaN where both masks are empty: there is nothing to overlap.
+        NaN where both masks are empty.
 
     Raises
     ------
@@ -27,7 +27,7 @@ def iou(prediction: np.ndarray, target: np.ndarray) -> np.ndarray:
 def dice(prediction: np.ndarray, target: np.ndarray) -> np.ndarray:
     r"""Dice coefficient, ``2 |P ∩ T| / (|P| + |T|)``.
 
-    Parameters, returns and errors as of :func:`iou`, to which it relates by
+    Parameters, returns and errors: see :func:`iou`. The two are related by
     ``dice = 2 iou / (1 + iou)``.
     """
     intersection, p, t = _counts(prediction, target)
@@ -35,7 +35,7 @@ def dice(prediction: np.ndarray, target: np.ndarray) -> np.ndarray:
 
 
 def binary(mask: np.ndarray, name: str) -> np.ndarray:
-    """Give a mask of 0 and 1 as bool; ValueError with its `name` where it holds anything else."""
+    """Return a mask of 0 and 1 as bool; ValueError with its `name` for any other value."""
     mask = np.asarray(mask)
     if mask.dtype != bool:
         if not np.isin(mask, (0, 1)).all():

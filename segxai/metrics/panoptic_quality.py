@@ -1,4 +1,4 @@
-"""Panoptic quality of single objects, its two factors, and how many objects there are."""
+"""Panoptic quality of single objects, its two factors, and the number of objects."""
 
 import numpy as np
 

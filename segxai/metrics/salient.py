@@ -1,10 +1,9 @@
-"""The most salient pixels of a map, and how much of a map lies in a region.
+"""The most salient pixels of a map, and the share of a map in a region.
 
-The lowest value of a map does not count as saliency: a pixel that has it is never part of an
-explanation. So a constant map explains nothing (its masks are empty, its scores 0), nothing outside
-a segmentation is part of a SegX explanation, and no band of ties from the first pixel on fills up
-the top 5 % of a map that is zero almost everywhere. SegX's official code does the same by its
-strict threshold.
+The lowest value of a map does not count as saliency: pixels with this value are never part of an
+explanation. So a constant map explains nothing (its masks are empty, its scores 0), a SegX
+explanation stays within its segmentation, and ties do not fill up the top 5 % of a map that is zero
+almost everywhere. The strict threshold of SegX's official code has the same effect.
 """
 
 import numpy as np
@@ -24,8 +23,8 @@ def top_fraction(saliency: np.ndarray, fraction: float) -> np.ndarray:
     Returns
     -------
     ndarray of shape (H, W), bool
-        k = round(`fraction`·H·W) pixels, at least 1; of equal ones those of lower flat index.
-        Fewer only where fewer than k exceed the map's lowest value: none where it is constant.
+        k = round(`fraction`·H·W) pixels, at least 1; among ties those of lower flat index. Fewer
+        only if fewer than k exceed the map's lowest value; none if the map is constant.
 
     Raises
     ------
@@ -59,7 +58,7 @@ def pixels_of(fraction: float, size: int) -> int:
 
 
 def checked(saliency: np.ndarray) -> np.ndarray:
-    """Give a finite map (H, W) as float64; ValueError for anything else."""
+    """Return a finite map (H, W) as float64; ValueError for anything else."""
     saliency = np.asarray(saliency, dtype=np.float64)
     if saliency.ndim != 2:
         raise ValueError(f"a map must have shape (H, W), got {saliency.shape}.")

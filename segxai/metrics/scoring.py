@@ -1,6 +1,6 @@
-"""Everything that is declared to be measured of one map or mask, and the tidy table of it.
+"""Measurement of the declared scores of one map or mask, and the tidy table of scores.
 
-A request is a mapping: `segmenter`, the name of the mask that plays the segmentation, or ""; its
+A request is a mapping: `segmenter`, the name of the mask used as segmentation, or ""; its
 `segmenter_definition`; `view`, a definition with its `name`, or None where a mask is measured;
 `reference`, a name or ""; and `metric`, a definition with its `name`.
 """
@@ -25,12 +25,12 @@ COLUMNS = [
     *("dataset", "network", "explainer", "segmenter", "seed", "view", "reference", "metric"),
     *("target_id", "image_id", "group", "split", "correct", "constant", "value"),
 ]
-# Of them, what is known of each target or image; `constant`: whether its map has no contrast.
+# Those of a target or image; `constant`: whether its map lacks contrast.
 KNOWN = ["target_id", "image_id", "group", "split", "correct", "constant"]
 
 
 class Measured(NamedTuple):
-    """Names of what a value is of; "" where it is of none."""
+    """Names that identify a value; "" where one does not apply."""
 
     segmenter: str
     view: str
@@ -39,7 +39,7 @@ class Measured(NamedTuple):
 
 
 class Plan:
-    """Requests, as `Measured`, and by name the functions that answer them with their settings."""
+    """Requests, as `Measured`, and by name the functions for them with their settings."""
 
     def __init__(self, requests: Sequence[Mapping]):
         views = {asked["view"]["name"]: asked["view"] for asked in requests if asked["view"]}
@@ -48,7 +48,7 @@ class Plan:
         made = {name: d for name, d in segmenters.items() if d and _reads("segmenters", d, "truth")}
         self.views = _functions("views", views, "view")
         self.metrics = _functions("metrics", metrics, "measure")
-        # Segmentations that are made of the truth.
+        # Segmentations made from the truth.
         self.segmenters = _functions("segmenters", made, "segment")
         self.refining = {name for name, d in views.items() if _reads("views", d, "segmentation")}
         self.of_maps = {
@@ -70,7 +70,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class Explained:
-    """One target: its map, and what this may be compared with.
+    """One target: its map and the references of the map.
 
     Attributes
     ----------
@@ -78,8 +78,8 @@ class Explained:
     shape : (H, W)
         The analysis size.
     references : dict of str to ndarray of shape (H, W), bool, or None
-        By name: ``truth``, of the target; ``findings``, the truth in the segmenter's scope;
-        ``marker``. None where it is unknown.
+        By name: ``truth`` of the target; ``findings``, the truth in the segmenter's scope;
+        ``marker``. None where unknown.
     segmentation : ndarray of shape (H, W), bool, optional
     seed : int
         Of the image.
@@ -97,7 +97,7 @@ class Explained:
 
 
 def measure_map(explained: Explained, plan: Plan) -> dict[Measured, float]:
-    """Measure all that is asked of one map, each segmentation, view and value once.
+    """Measure all requests for one map; each segmentation, view and value is computed once.
 
     Returns
     -------
@@ -136,14 +136,14 @@ def measure_map(explained: Explained, plan: Plan) -> dict[Measured, float]:
 
     values = {}
     for asked in plan.requests:
-        # A map that is not refined, held against the truth, is the same for every segmentation.
+        # The score of an unrefined map against the truth is the same for every segmentation.
         free = asked.view and asked.view not in plan.refining and asked.reference != "segmentation"
         values |= _named(asked, value(asked._replace(segmenter="") if free else asked))
     return values
 
 
 def measure_mask(case: Case, plan: Plan) -> dict[Measured, float]:
-    """Measure all that is asked of one mask, as :func:`measure_map` does of a map."""
+    """Measure all requests for one mask, as :func:`measure_map` does for a map."""
     values = {}
     for asked in plan.requests:
         values |= _named(asked, _measure(case, asked, plan))
@@ -151,7 +151,7 @@ def measure_mask(case: Case, plan: Plan) -> dict[Measured, float]:
 
 
 def true_mask(truths: Masks, target) -> np.ndarray | None:
-    """Give the true mask (H, W) of a row of the targets, of its label or of all findings.
+    """True mask (H, W) of a row of the targets: of its label, or of all findings.
 
     None where an outline is unknown.
     """
@@ -160,7 +160,7 @@ def true_mask(truths: Masks, target) -> np.ndarray | None:
 
 
 def known_union(truths: Masks, row: int) -> np.ndarray | None:
-    """Give the mask (H, W) of all findings of an image; None where an outline is unknown."""
+    """Mask (H, W) of all findings of an image; None where an outline is unknown."""
     classes = range(truths.shape[1]) if truths.per_class else [0]
     return truths.union(row) if all(truths.known(row, label) for label in classes) else None
 
@@ -170,8 +170,8 @@ def tidy(
 ) -> pd.DataFrame:
     """One row per target or mask and value, with `COLUMNS`.
 
-    Where nothing was measured, an undefined value of no image stands for each request: tables then
-    have the rows that are declared.
+    If nothing was measured, each request has one undefined value without an image, so that tables
+    have all declared rows.
 
     Parameters
     ----------
@@ -180,7 +180,7 @@ def tidy(
     measured : sequence of dict of Measured to float, (n,)
         Values of each, all with the same keys.
     **cell
-        The other `COLUMNS` that all values share. A `segmenter` is that of all of them.
+        The other `COLUMNS`, shared by all values; so is a `segmenter`, if given.
     """
     if not measured:
         known, measured = known.reindex([-1]), [dict.fromkeys(plan.requests, np.nan)]
@@ -191,12 +191,12 @@ def tidy(
 
 
 def places(wanted: pd.Series, known: pd.Series, file: str | Path) -> np.ndarray:
-    """Where each wanted name stands among the known ones.
+    """Place of each wanted name among the known ones.
 
     Raises
     ------
     InputError
-        If one is not among them: `file` is not of this run.
+        If a name is missing: `file` does not belong to this run.
     """
     positions = pd.Index(known).get_indexer(wanted)
     if (positions < 0).any():
@@ -213,11 +213,11 @@ def log_scores(scores: pd.DataFrame, n: int, what: str) -> None:
 
 
 def _measure(case: Case, asked: Measured, plan: Plan) -> float | Mapping[str, float]:
-    """Apply a metric, with a reference only where there is something to be shown.
+    """Apply a metric, with its reference only if this is not empty.
 
-    Every mask and map is thereby scored on the same images: where the reference is empty there is
-    nothing that could overlap, whatever was marked. A segmentation is itself a prediction: an empty
-    one agrees with no map, which is a score.
+    All masks and maps are thereby scored on the same images: with an empty reference, overlap is
+    undefined whatever was marked. A segmentation is itself a prediction: with an empty one, every
+    map scores 0.
     """
     if asked.metric not in plan.of_absence and asked.reference != "segmentation":
         shown = {key: _shown(getattr(case, key)) for key in ("reference", "instances")}
@@ -230,7 +230,7 @@ def _shown(reference: np.ndarray | None) -> np.ndarray | None:
 
 
 def _named(asked: Measured, value: float | Mapping[str, float]) -> dict[Measured, float]:
-    """Give each value of a metric its name: the metric's own, or those of its several values."""
+    """Name each value of a metric: by the metric, or by the names of its several values."""
     if isinstance(value, Mapping):
         return {asked._replace(metric=name): number for name, number in value.items()}
     return {asked: value}

@@ -18,7 +18,7 @@ ABOUT = {
 
 
 def measure(case, fraction):
-    """Share of the map's top `fraction`, met with `within`, that lies on the reference.
+    """Share of the map's top `fraction`, intersected with `within`, that lies on the reference.
 
     See :func:`segxai.metrics.salient.top_fraction`. In 0…1; 0 where no pixel is marked.
     """

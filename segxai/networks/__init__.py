@@ -1,1 +1,1 @@
-"""Networks: what they are fed, how they are built, trained and saved."""
+"""Networks: their inputs, construction, training and files."""

@@ -14,13 +14,13 @@ def augment(
     rotation: float,
     generator: torch.Generator,
 ) -> torch.Tensor:
-    """Augment images as ExplainSeg §4.1 names it: horizontal flip, colour jitter, rotation.
+    """Augment images as in ExplainSeg §4.1: horizontal flip, colour jitter, rotation.
 
     Parameters
     ----------
     x : Tensor of shape (B, C + M, H, W)
-        Intensities in 0…1, and masks after them, which move with their image; jitter leaves masks
-        alone.
+        Intensities in 0…1, and masks after them, which move with their image; jitter does not
+        change masks.
     channels
         C.
     flip
@@ -30,7 +30,7 @@ def augment(
     rotation
         Largest rotation in degrees either way, about the centre; uncovered corners are reflected.
     generator
-        CPU generator that all draws come from.
+        CPU generator of all draws.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Classifiers: their losses, their training, and the probabilities that they give."""
+"""Classifiers: losses, training and class probabilities."""
 
 from collections.abc import Callable, Iterator
 
@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from segxai.job.log import InputError, progress
 from segxai.networks.augment import augment
-from segxai.networks.training import Patches, fit
+from segxai.networks.training import LabelledImages, fit
 from segxai.stats.classification import best_thresholds, multiclass_scores, multilabel_scores
 
 LOSSES = {
@@ -18,7 +18,7 @@ LOSSES = {
     "bce": lambda logits, labels: F.binary_cross_entropy_with_logits(
         logits, _multi_hot(labels, logits)
     ),
-    # SegX's code hands sigmoid outputs to a loss that takes them for logits.
+    # SegX's code passes sigmoid outputs to a loss that expects logits.
     "paper_code": lambda logits, labels: F.cross_entropy(
         logits.sigmoid(), _multi_hot(labels, logits)
     ),
@@ -39,7 +39,7 @@ def freeze(model: nn.Module, unfreeze_blocks: int | None) -> None:
         if len(blocks) < unfreeze_blocks:
             raise InputError(
                 f"networks.unfreeze_blocks: {unfreeze_blocks}, but the network has {len(blocks)} "
-                "blocks; ask for fewer, or null for the whole model."
+                "blocks; set fewer, or null for the whole model."
             )
         for part in (*blocks[-unfreeze_blocks:], model.norm):
             part.requires_grad_(True)
@@ -48,8 +48,8 @@ def freeze(model: nn.Module, unfreeze_blocks: int | None) -> None:
 
 def train_classifier(
     model: nn.Module,
-    training: Patches,
-    validation: Patches,
+    training: LabelledImages,
+    validation: LabelledImages,
     normalise: Callable[[torch.Tensor], torch.Tensor],
     unfreeze_blocks: int | None,
     settings: dict,
@@ -57,24 +57,24 @@ def train_classifier(
 ) -> pd.DataFrame:
     """Train a classifier and keep the epoch of least validation loss.
 
-    With a frozen body and ``cached_views: v`` the body sees v augmented views of each patch once
-    and the head is trained on their features, which is exact for the head and saves the body's
-    passes in all later epochs; without, each epoch draws new augmentations as ExplainSeg does.
+    With a frozen body and ``cached_views: v`` the body processes v augmented views of each patch
+    once and the head is trained on their features, which is exact for the head and saves the body's
+    passes in all later epochs. Without it, each epoch draws new augmentations, as in ExplainSeg.
 
     Parameters
     ----------
     model
         Changed in place; ends in the best epoch's state.
     training, validation
-        Patches of both subsets.
+        Labelled images of both subsets.
     normalise
         Map from intensities in 0…1 to the model's input.
     settings
         ``networks.<name>.training`` of the configuration. ``loss: cross_entropy`` is for classes
         that exclude each other (softmax), ``bce`` and ``paper_code`` for those that may share an
-        image (sigmoid); to these a class index stands for the one class that it names.
+        image (sigmoid); for these, a class index means that class alone.
     seed
-        Of batches, augmentation and dropping layers; the global generators are left as they were.
+        Seed of batches, augmentation and dropout; the global generators are not changed.
 
     Returns
     -------
@@ -86,7 +86,7 @@ def train_classifier(
     freeze(model, unfreeze_blocks)
     generator = torch.Generator().manual_seed(seed)
     views, size = settings["cached_views"], settings["batch_size"]
-    # Norm layers and dropout of a frozen body must not move either.
+    # Norm layers and dropout of a frozen body must stay fixed, too.
     model.train(unfreeze_blocks != 0)
     if unfreeze_blocks == 0 and views:
         forward = model.get_classifier()
@@ -140,25 +140,25 @@ def _augmented_epochs(training, normalise, settings, generator) -> Iterator:
 
 
 def _cached_epochs(model, training, normalise, settings, generator) -> Iterator:
-    """Endless epochs of features of cached augmented views, one view an epoch in turn."""
+    """Endless epochs of features of stored augmented views, one view per epoch in turn."""
     views, draws = settings["cached_views"], settings["augmentation"]
-    cache = []
+    view_features = []
     for _ in progress(range(views), views, "augmented views through the frozen body"):
         parts = []
         for x, y in training.batches(settings["batch_size"]):
             x = normalise(augment(x, x.shape[1], generator=generator, **draws))
             parts.append((last_features(model, x), y))
-        cache.append([torch.cat(part) for part in zip(*parts, strict=True)])
+        view_features.append([torch.cat(part) for part in zip(*parts, strict=True)])
     while True:
-        for features, labels in cache:
+        for features, labels in view_features:
             order = torch.randperm(len(labels), generator=generator).to(labels.device)
             yield ((features[rows], labels[rows]) for rows in order.split(settings["batch_size"]))
 
 
 @torch.no_grad()
 def last_features(model: nn.Module, x: torch.Tensor) -> torch.Tensor:
-    """What the head sees of inputs (B, C, H, W): features (B, d)."""
-    # A class token is a view: without the copy a cache of them keeps all other tokens alive.
+    """Features (B, d) of inputs (B, C, H, W): the input of the head."""
+    # A class token is a view: storing it without a copy would keep all other tokens in memory.
     return model.forward_head(model.forward_features(x), pre_logits=True).clone()
 
 
@@ -168,7 +168,7 @@ def class_probabilities(logits: torch.Tensor, loss: str) -> np.ndarray:
     Parameters
     ----------
     loss
-        What the classifier was trained with: ``cross_entropy`` for classes that exclude each other
+        Loss of the training: ``cross_entropy`` for classes that exclude each other
         (softmax), any other for labels that may share an image (sigmoid).
     """
     logits = logits.double().cpu()

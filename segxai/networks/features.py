@@ -1,4 +1,4 @@
-"""Feature maps of a network: the last layer whose outputs have positions."""
+"""Feature maps of a network: its last layer whose outputs have positions."""
 
 import contextlib
 from collections.abc import Iterable, Iterator
@@ -18,12 +18,12 @@ class Layer(NamedTuple):
 
     name: str
     module: nn.Module
-    shape: tuple[int, ...]  # (C, h, w) of its outputs, empty where they are no maps
+    shape: tuple[int, ...]  # (C, h, w) of its outputs, empty if these are not maps
     channels_last: bool
 
     @property
     def positions(self) -> int:
-        """Number of positions of a map; 0 of what is none."""
+        """Number of positions of a map; 0 for other outputs."""
         return prod(self.shape[1:]) if self.shape else 0
 
     def channels_first(self, x: torch.Tensor) -> torch.Tensor:
@@ -32,28 +32,27 @@ class Layer(NamedTuple):
 
 
 def feature_layer(network: Network, layer: str) -> Layer:
-    """Find the layer whose outputs Grad-CAM weighs: the last of its kind that has positions.
+    """Find the layer that Grad-CAM weights: the last of its kind with positions.
 
-    A pass of the black image shows which have: their outputs are maps of more than one position.
-    What comes after the global pooling has none (MobileNetV3, GhostNet), nor have tokens.
+    A pass of the black image shows which layers qualify: their outputs are maps of more than one
+    position. Layers after the global pooling do not (MobileNetV3, GhostNet), nor do tokens.
 
     Parameters
     ----------
     layer
-        ``features``: the last such map that the network lists in ``feature_info``, after its
-        activation: what global pooling sees in timm's classifiers, the bottleneck of a U-Net.
-        ``convolution``: the last such convolution before the head in the order of modules, as
-        SegX's code has it; in a DenseNet that is 32 of 1,024 channels.
+        ``features``: the last such map in the network's ``feature_info``, after its activation: the
+        input of global pooling in timm's classifiers, the bottleneck of a U-Net. ``convolution``:
+        the last such convolution before the head in the order of modules, as SegX's code has it; in
+        a DenseNet that is 32 of 1,024 channels.
 
     Raises
     ------
     InputError
-        If the network has no such layer, or cuts its image into patches and has no other
-        convolution.
+        If the network lacks such a layer, or its only convolution cuts the image into patches.
     """
     module, head = network.module, head_names(network.module)
     parts = {name: part for name, part in module.named_modules() if name}
-    # Some names are those of stages that are no modules (HRNet's stem).
+    # Some names are stages that are not modules (HRNet's stem).
     listed = {
         entry["module"]: entry.get("num_chs")
         for entry in getattr(module, "feature_info", ())
@@ -71,7 +70,7 @@ def feature_layer(network: Network, layer: str) -> Layer:
         for name in [*listed, *convolutions]
     }
     maps = [known[name] for name in listed if known[name].positions > 1]
-    # Coarser than the last map are the layers of a head, such as VGG's.
+    # Layers of a head, such as VGG's, are coarser than the last map.
     least = maps[-1].positions if maps else 2
     chosen = [known[name] for name in convolutions if known[name].positions >= least]
     chosen = maps if layer == "features" else chosen
@@ -80,26 +79,26 @@ def feature_layer(network: Network, layer: str) -> Layer:
     tokens = any(isinstance(output, torch.Tensor) and output.ndim == 3 for output in shown)
     if not chosen or (tokens and not maps):
         raise InputError(
-            f"explainers: grad_cam needs feature maps with positions, which {kind} has not at an "
+            f"explainers: grad_cam needs feature maps with positions, which {kind} lacks at an "
             f"input_size of {network.input_size} px; choose a convolutional architecture, such as "
             "resnet50 or densenet121, or a larger `input_size`."
         )
     if layer == "convolution" and maps and maps[-1].channels_last:
         raise InputError(
             f"explainers: grad_cam has `layer: convolution`, but the last feature map of {kind} "
-            "comes from no convolution; set `layer: features`."
+            "does not come from a convolution; set `layer: features`."
         )
     return chosen[-1]
 
 
 @contextlib.contextmanager
 def outputs_of(modules: Iterable[nn.Module]) -> Iterator[dict[nn.Module, torch.Tensor]]:
-    """Give what modules of a network put out in the passes within the block, the last of each."""
+    """Yield the last output of each module, from the passes within the block."""
     outputs = {}
 
     def keep(module: nn.Module, _, output: torch.Tensor) -> torch.Tensor:
         outputs[module] = output
-        # What follows may change its input in place.
+        # A later layer may change its input in place.
         return output.clone() if isinstance(output, torch.Tensor) else output
 
     hooks = [module.register_forward_hook(keep) for module in set(modules)]

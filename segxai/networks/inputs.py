@@ -7,7 +7,7 @@ from torch.nn import functional as F
 
 from segxai.job.files import read_facts
 
-# ImageNet's, in the order of red, green and blue.
+# Statistics of ImageNet, in the order of red, green and blue.
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 FULL_RANGE = {torch.uint8: 2**8 - 1, torch.uint16: 2**16 - 1}
 
@@ -17,16 +17,16 @@ def channel_statistics(
 ) -> dict[str, list[float]]:
     """Mean and deviation of intensities, by channel, that a network's inputs are standardised by.
 
-    Where `normalisation` is ``training`` they are those of ``statistics.json``; else those of the
-    pretraining: what timm says of the architecture, ImageNet's for any network that it does not
-    know. These are of three channels; for any other number each has their mean.
+    With `normalisation` ``training`` they are those of ``statistics.json``; else those of the
+    pretraining: timm's values for the architecture, or ImageNet's for networks outside timm. These
+    have three channels; for any other number, each channel has their mean.
     """
     if definition["normalisation"] == "training":
         facts = read_facts(statistics)
         return {key: facts[key] for key in ("mean", "std")}
     facts = None
     if "architecture" in definition:
-        # Loading timm takes as long as loading torch, and only its own networks need it.
+        # Only timm's own networks need timm, which loads as slowly as torch.
         import timm
 
         facts = timm.get_pretrained_cfg(definition["architecture"])

@@ -10,7 +10,7 @@ from segxai.job.log import InputError
 def key_features(model: nn.Module, inputs: torch.Tensor, centre: bool = False) -> torch.Tensor:
     """Keys of the last attention block of a timm ViT (Amir et al., arXiv:2112.05814).
 
-    Read from the block's linear qkv layer, so that fused attention does not hide them.
+    They are read from the block's linear qkv layer, which works with fused attention, too.
 
     Parameters
     ----------
@@ -19,8 +19,8 @@ def key_features(model: nn.Module, inputs: torch.Tensor, centre: bool = False) -
         timm then interpolates the position embeddings.
     inputs : Tensor of shape (B, 3, H, W)
     centre
-        Subtract the mean key of each image. TokenCut and MaskCut do not; keys of networks other
-        than DINO may share a large offset that makes all of them alike.
+        Subtract the mean key of each image. TokenCut and MaskCut do not. Keys of networks other
+        than DINO may share a large offset that makes them nearly identical.
 
     Returns
     -------
@@ -32,12 +32,12 @@ def key_features(model: nn.Module, inputs: torch.Tensor, centre: bool = False) -
     if not isinstance(getattr(attention, "qkv", None), nn.Linear):
         raise InputError(
             f"key features (TokenCut, MaskCut, view `fused`) need attention blocks, which "
-            f"{type(model).__name__} has not; choose a `vit_*` architecture."
+            f"{type(model).__name__} lacks; choose a `vit_*` architecture."
         )
     for side, patch in zip(inputs.shape[-2:], model.patch_embed.patch_size, strict=True):
         if side % patch:
             raise InputError(
-                f"an input of {side} px is no multiple of the network's patches of {patch} px; set "
+                f"an input of {side} px must be a multiple of the patch size, {patch} px; set "
                 f"`input_size` to {max(1, round(side / patch)) * patch}."
             )
     captured = []

@@ -16,9 +16,9 @@ CHANNELS = (32, 64, 128, 256)
 
 
 class Levels(nn.Sequential):
-    """Convolutions that give the activations of every level, not of the last alone.
+    """Convolutions that return the activations of every level.
 
-    As one layer with several outputs: a single pass backward reaches the gradients of them all.
+    As one layer with several outputs, a single backward pass gives the gradients of all levels.
     """
 
     def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
@@ -48,7 +48,7 @@ class MicraNet(nn.Module):
     Bilodeau et al., Nature Machine Intelligence 4 (2022), doi:10.1038/s42256-022-00472-w.
     """
 
-    # As timm names what weights of other classes or channels leave out or adapt to.
+    # timm's names of the parts that depend on the classes and channels.
     pretrained_cfg = MappingProxyType({"classifier": "fc", "first_conv": "levels.1a.conv"})
 
     def __init__(self, outputs: int, channels: int):
@@ -65,7 +65,7 @@ class MicraNet(nn.Module):
         return self.levels(x)[-1]
 
     def forward_head(self, x: torch.Tensor, pre_logits: bool = False) -> torch.Tensor:
-        """Logits (B, outputs) of the deepest activations, or what the linear layer sees."""
+        """Logits (B, outputs) of the deepest activations, or the input of the linear layer."""
         x = self.dropout(x.amax(dim=(2, 3)))
         return x if pre_logits else self.fc(x)
 
@@ -89,9 +89,9 @@ def _level(channels: int, width: int, pooled: bool) -> nn.Sequential:
 
 
 def checkpoint_filter_fn(state: dict, model: nn.Module) -> dict[str, torch.Tensor]:
-    """Give tensors of the authors' checkpoints (`conv1a`, `bnorm1a`, …) the names used here.
+    """Rename the tensors of the authors' checkpoints (`conv1a`, `bnorm1a`, …).
 
-    Theirs see one grey channel; here the mean of the input channels takes its place
+    Their networks have one grey channel; here it receives the mean of the input channels
     (:func:`segxai.networks.weights.load_backbone`).
     """
     body = {}

@@ -1,4 +1,4 @@
-"""What is needed of a network, asked once of one that is not trained yet."""
+"""Check, before training, that a network has everything that is read from it."""
 
 from collections.abc import Iterator
 
@@ -12,21 +12,21 @@ from segxai.workflow.plugins import load
 
 
 def check_needs(network: Network, definition: dict, needs: dict) -> None:
-    """Ask a network for a pass, and for each kind of thing that is read of it later.
+    """Run a network once, and take everything that is read from it later.
 
     Parameters
     ----------
     network
-        With weights of any value: what does not suit its architecture or input size shows at once.
+        The weights may have any value: the check concerns architecture and input size.
     definition
         ``networks.<name>`` of the configuration.
     needs
-        As of :func:`segxai.workflow.studies.needs`.
+        See :func:`segxai.workflow.studies.needs`.
 
     Raises
     ------
     InputError
-        If the network refuses inputs of its `input_size`, or has not what is needed.
+        If the network refuses inputs of its `input_size`, or lacks what is needed.
     """
     _check_size(network, definition)
     for explainer in needs["explainers"]:
@@ -44,12 +44,12 @@ def check_needs(network: Network, definition: dict, needs: dict) -> None:
 
 
 def _check_size(network: Network, definition: dict) -> None:
-    """Refuse an input size that the network does not take, and name the nearest that it does."""
+    """Refuse an input size that the network cannot take; name the nearest possible one."""
     try:
         network.outputs(network.black())
     except InputError:
         raise
-    # Each architecture refuses sizes in its own way.
+    # Each architecture raises other errors for a size.
     except Exception as error:
         size, name = network.input_size, definition.get("architecture", definition["method"])
         suits = next((side for side in _sides_near(size) if _takes(network, side)), None)

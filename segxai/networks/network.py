@@ -1,4 +1,4 @@
-"""One network, classifier or segmenter, frozen, with the preprocessing that belongs to it."""
+"""Network, a frozen classifier or segmenter with its preprocessing."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -22,14 +22,14 @@ def build_network(definition: dict, outputs: int, channels: int, seed: int) -> n
     Parameters
     ----------
     definition
-        ``networks.<name>`` of the configuration. `weights`, a local file for the body, wins over
-        `pretrained`, the download that the method knows.
+        ``networks.<name>`` of the configuration. `weights`, a local file for the body, overrides
+        `pretrained`, the download of the method.
     outputs
         Classes of a classifier, masks of a segmenter; 0 for a body without a head.
     channels
         Channels of the images.
     seed
-        Of everything initialised at random; the global generators are left as they were.
+        Seed of the random initialisation; the global generators are not changed.
 
     Returns
     -------
@@ -39,7 +39,7 @@ def build_network(definition: dict, outputs: int, channels: int, seed: int) -> n
     Raises
     ------
     InputError
-        If the method refuses its settings, or weights cannot be had.
+        If the method refuses its settings, or weights are not available.
     """
     plugin, settings = load("networks", definition)
     if definition["pretrained"] and definition["weights"] is None:
@@ -50,7 +50,7 @@ def build_network(definition: dict, outputs: int, channels: int, seed: int) -> n
             module = plugin.build(outputs, channels, **settings)
         except InputError:
             raise
-        # Each method refuses settings in its own way.
+        # Each method raises other errors for its settings.
         except Exception as error:
             raise InputError(
                 f"networks: {definition['method']} cannot be built with its settings "
@@ -71,7 +71,7 @@ class Network:
     module: nn.Module
     task: str  # classify or segment
     input_size: int  # S
-    mean: Sequence[float]  # of each channel, that intensities are standardised by
+    mean: Sequence[float]  # of each channel, for standardising intensities
     std: Sequence[float]
     device: torch.device
     precision: str = "float32"  # or bfloat16, to run under autocast
@@ -91,10 +91,10 @@ class Network:
         Parameters
         ----------
         weights, card, statistics
-            Files of the training: ``weights.safetensors``, ``card.json``, which says how many
-            outputs the network has, and ``statistics.json`` of its images.
+            Files of the training: ``weights.safetensors``, ``card.json`` with the number of
+            outputs, and ``statistics.json`` of its images.
         definition, channels
-            As of :func:`build_network`.
+            See :func:`build_network`.
 
         Raises
         ------
@@ -110,15 +110,15 @@ class Network:
         except RuntimeError as error:
             raise InputError(
                 f"{weights}: not weights of {definition['method']} with {outputs} outputs; delete "
-                "the file and run again to train it anew."
+                "the file and run again to train it."
             ) from error
         return cls._frozen(module, definition, statistics, channels, device)
 
     @classmethod
     def published(cls, definition: dict, device: torch.device) -> "Network":
-        """Load a body of three channels as it was published, without a head.
+        """Load a published body of three channels without a head.
 
-        Errors as of :func:`build_network`.
+        Errors: see :func:`build_network`.
         """
         module = build_network(definition, outputs=0, channels=3, seed=0)
         return cls._frozen(module, definition, None, 3, device)
@@ -130,7 +130,7 @@ class Network:
         return cls(module, task, definition["input_size"], **known, device=device)
 
     def inputs(self, images: np.ndarray) -> torch.Tensor:
-        """Normalised inputs (B, C, S, S), float32, of images (B, H, W, C) as they are stored."""
+        """Normalised inputs (B, C, S, S), float32, of stored images (B, H, W, C)."""
         pixels = torch.tensor(images, device=self.device)
         return normalise(intensities(pixels, self.input_size), self.mean, self.std)
 

@@ -1,4 +1,4 @@
-"""What training leaves behind: weights, history and card."""
+"""Files of a training: weights, history and card."""
 
 import os
 from pathlib import Path
@@ -20,7 +20,7 @@ def save_model(
     history: str | os.PathLike,
     card: str | os.PathLike,
 ) -> None:
-    """Write a trained network, its epochs and its card, each file whole, and log the epoch kept.
+    """Write a trained network, its epochs and its card, and log the kept epoch.
 
     The card holds `facts`, the number of parameters, the best epoch and torch's version; the
     history has data set, network and seed of the facts as columns.
@@ -41,5 +41,5 @@ def save_model(
 def save_weights(model: nn.Module, path: str | os.PathLike) -> None:
     """Save all weights, body and head, as safetensors."""
     state = {key: value.detach().cpu().contiguous() for key, value in model.state_dict().items()}
-    # Its own writer hides from the system's errors what they are: a full disk, say.
+    # The library's own writer hides errors of the system, such as a full disk.
     Path(path).write_bytes(safetensors.torch.save(state))

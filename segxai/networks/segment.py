@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from segxai.metrics.overlap import dice
 from segxai.networks.augment import augment
-from segxai.networks.training import Patches, fit
+from segxai.networks.training import LabelledImages, fit
 
 
 def segmentation_loss(
@@ -22,14 +22,15 @@ def segmentation_loss(
               L_{Dice} = 1 - \frac{2 \sum_i p_i m_i + 1}{\sum_i p_i + \sum_i m_i + 1}
 
     with a binary cross-entropy per pixel and mask. The Dice loss is taken per image and mask and
-    then averaged; 1 added above and below makes nothing marked where there is nothing a loss of 0.
+    then averaged; the 1 in numerator and denominator gives an empty mask of an empty image a loss
+    of 0.
 
     Parameters
     ----------
     logits, masks : Tensor of shape (B, C, H, W)
         Masks are floats in 0…1: resized ones may be fractional.
     cross_entropy_weight
-        λ in 0…1, which the paper does not give; its code trains with λ = 1.
+        λ in 0…1, not given in the paper; its code trains with λ = 1.
     """
     p = logits.sigmoid()
     overlap, total = (p * masks).sum(dim=(2, 3)), (p + masks).sum(dim=(2, 3))
@@ -40,8 +41,8 @@ def segmentation_loss(
 
 def train_segmenter(
     network: nn.Module,
-    training: Patches,
-    validation: Patches,
+    training: LabelledImages,
+    validation: LabelledImages,
     normalise: Callable[[torch.Tensor], torch.Tensor],
     settings: dict,
     seed: int,
@@ -53,23 +54,23 @@ def train_segmenter(
     network
         Changed in place; ends in the best epoch's state.
     training, validation
-        Images of both subsets, labelled with masks (N, C, H, W). Masks are brought to the
-        network's input size, where the loss is taken.
+        Images of both subsets, labelled with masks (N, C, H, W). Masks are resized to the network's
+        input size for the loss.
     normalise
         Map from intensities in 0…1 to the network's input.
     settings
-        As of :func:`segxai.networks.training.fit`, with `batch_size`, `augmentation` and the λ of
+        See :func:`segxai.networks.training.fit`, with `batch_size`, `augmentation` and the λ of
         :func:`segmentation_loss` as `cross_entropy_weight`. Flips and rotations move masks with
         their images.
     seed
-        Of batches and augmentation; the global generators are left as they were.
+        Seed of batches and augmentation; the global generators are not changed.
 
     Returns
     -------
     DataFrame
         One row per epoch: epoch, learning_rate, train_loss, validation_loss, validation_dice. The
-        Dice coefficient of masks at probability 0.5 is averaged over images and masks, those whose
-        true mask is not empty: the same ones in every epoch.
+        Dice coefficient of masks at probability 0.5 is averaged over the images and masks whose
+        true mask is not empty, the same ones in every epoch.
     """
     generator = torch.Generator().manual_seed(seed)
     loss = partial(segmentation_loss, cross_entropy_weight=settings["cross_entropy_weight"])
@@ -85,7 +86,7 @@ def train_segmenter(
 
 
 def _moved_epochs(training, normalise, settings, generator) -> Iterator:
-    """Endless epochs of images with their masks, freshly augmented together."""
+    """Endless epochs of images with their masks, augmented together."""
 
     def moved(x, masks):
         channels = x.shape[1]

@@ -9,12 +9,12 @@ from segxai.job.log import InputError, reason
 
 ABOUT = {
     "title": "Classifier of timm", "cites": "doi:10.5281/zenodo.4414861", "task": "classify",
-    # How the names of plain vision transformers begin.
+    # Prefixes of the names of plain vision transformers.
     "transformers": ["vit_", "deit_", "deit3_", "flexivit_", "beit"],
     "settings": {
         "architecture": {
             "type": "string",
-            "description": "Name of the model in timm, which may say of which pretraining",
+            "description": "Name of the model in timm, with its pretraining if it has several",
         },
         "arguments": {"type": "object", "default": {},
                       "description": "Further arguments of `timm.create_model`"},
@@ -36,7 +36,7 @@ def build(
 ) -> nn.Module:
     """Build a classifier of timm with a fresh head (ExplainSeg §3.2), for inputs (B, C, S, S).
 
-    Settings as of `ABOUT`. `pretrained` starts the body from timm's download for the architecture;
+    Settings: see `ABOUT`. `pretrained` starts the body from timm's download for the architecture;
     weights for RGB are adapted by timm to other `channels`: summed for one, repeated and rescaled
     for more.
     """
@@ -50,7 +50,7 @@ def build(
         model = timm.create_model(
             architecture, pretrained=pretrained, num_classes=outputs, in_chans=channels, **arguments
         )
-    # Each architecture refuses arguments in its own way.
+    # Each architecture raises other errors for arguments.
     except Exception as error:
         if pretrained and not isinstance(error, TypeError):
             raise InputError(

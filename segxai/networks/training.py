@@ -1,4 +1,4 @@
-"""The training loop of all networks: early best by validation loss."""
+"""Training loop of all networks; the epoch of least validation loss is kept."""
 
 import copy
 from collections.abc import Callable, Iterator
@@ -15,8 +15,8 @@ from segxai.networks.inputs import intensities
 OPTIMISERS = {"adam": torch.optim.Adam, "sgd": torch.optim.SGD, "adamw": torch.optim.AdamW}
 
 
-class Patches:
-    """Labelled patches, or whole images, read batch by batch.
+class LabelledImages:
+    """Labelled images, whole ones or patches, read batch by batch.
 
     Parameters
     ----------
@@ -25,9 +25,9 @@ class Patches:
         Class indices (int64); 0 or 1 for each class, where an image may show several; or masks of
         0 and 1 (uint8).
     size
-        Side in pixels at which batches are given.
+        Side of the images of a batch in pixels.
     device
-        Where batches are given.
+        Device of the batches.
     """
 
     def __init__(
@@ -67,26 +67,27 @@ def fit(
     settings: dict,
     seed: int,
 ) -> pd.DataFrame:
-    """Train what asks for gradients in a model, and keep the epoch of least validation loss.
+    """Train all parameters with gradients, and keep the epoch of least validation loss.
 
     Parameters
     ----------
     model
-        Changed in place; ends in the best epoch's state. It is trained in the mode, training or
-        evaluation, that it is given in.
+        Changed in place; ends in the best epoch's state. Its mode, training or evaluation, is kept
+        during training.
     epochs
         Endless; each epoch yields batches (inputs, labels).
     batch_loss
         Loss of one batch.
     validate
-        Gives the scores of the validation subset, `loss` among them; called in evaluation mode.
+        Function without arguments: the scores of the validation subset, with `loss`; called in
+        evaluation mode.
     settings
         `optimiser` with `learning_rate`, `momentum` and `weight_decay`; the number of `epochs`;
         `decay_every`, `decay_factor`: the learning rate is multiplied by the factor every so many
         epochs, counted from `decay_after` (warm-up) on; `patience`: training stops after so many
         epochs without improvement, null never.
     seed
-        Of dropping layers.
+        Seed of dropout.
 
     Returns
     -------
@@ -102,7 +103,7 @@ def fit(
         optimiser, settings["decay_every"], settings["decay_factor"]
     )
     mode, rows, best = model.training, [], None
-    # Layers that drop (dropout, timm's patch drop) draw from the global generator and no other.
+    # Dropout layers (and timm's patch drop) draw from the global generator only.
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         n = settings["epochs"]

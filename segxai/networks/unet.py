@@ -29,13 +29,13 @@ class UNet(nn.Module):
     max-pooling on the way down, 2×2 transposed convolutions and skip connections on the way up.
 
     Differs from the original in batch norm, in padding (masks are as large as images) and in half
-    its features, as SegX's code has it.
+    its features, as in SegX's code.
 
     Parameters
     ----------
     outputs
         Masks: 1 for the union of all findings, or one per class. Masks may overlap, so each channel
-        has a sigmoid of its own.
+        has its own sigmoid.
     channels
         Channels of the input.
     width
@@ -46,7 +46,7 @@ class UNet(nn.Module):
     Ronneberger et al., MICCAI 2015, arXiv:1505.04597.
     """
 
-    # As timm names the head, and feature maps by depth: here the bottleneck alone.
+    # timm's names of the head, and of feature maps by depth: here only the bottleneck.
     pretrained_cfg = MappingProxyType({"classifier": "head"})
     feature_info = ({"module": f"encoders.{LEVELS - 1}"},)
 
@@ -79,7 +79,7 @@ class UNet(nn.Module):
 def _level(channels: int, width: int) -> nn.Sequential:
     parts = []
     for before in (channels, width):
-        # A bias would be undone by the norm.
+        # The norm would cancel a bias.
         convolution = nn.Conv2d(before, width, 3, padding=1, bias=False)
         parts += [convolution, nn.BatchNorm2d(width), nn.ReLU()]
     return nn.Sequential(*parts)

@@ -1,4 +1,4 @@
-"""Read network weights from local files without ever running code found in them."""
+"""Network weights from local files, read without running code."""
 
 import pickle
 import zipfile
@@ -13,30 +13,29 @@ from torch import nn
 
 from segxai.job.log import InputError, reason
 
-# Where checkpoints keep the network (DINO keeps a student and a teacher).
+# Keys of the network in checkpoints (DINO's have a student and a teacher).
 CONTAINERS = ("teacher", "student", "state_dict", "model_state_dict", "model")
-# What wrappers put before all names, and before those of the network alone: what stands beside it,
+# Prefixes that wrappers add to all names, and to those of the network alone: everything beside it,
 # such as DINO's projection, is a head.
 WRAPPERS, PARTS = ("module.", "_orig_mod."), ("teacher.", "student.", "model.", "backbone.")
-MAX_EXPANSION = 4  # numbers per byte of the file; several only where tensors share them
-# Names under which families of timm convert foreign checkpoints.
+MAX_EXPANSION = 4  # numbers per byte of the file; above 1 only if tensors share numbers
+# Names of the functions by which timm's families convert foreign checkpoints.
 FILTERS = ("checkpoint_filter_fn", "_filter_fn", "_filter_torchvision_pretrained")
-# Embeddings of positions, which may be resampled to another grid.
+# Position embeddings, which may be resampled to another grid.
 POSITIONS = ("pos_embed", "relative_position", "rel_pos", "attention_bias")
-# Nothing that a network in evaluation mode computes with: a counter, and the head of a deeper layer
-# that Inception is trained with.
+# Tensors that evaluation does not use: a counter, and the auxiliary head of Inception's training.
 COUNTER, AUXILIARY = "num_batches_tracked", "AuxLogits."
 
 
 def read_state_dict(path: str | Path) -> dict[str, torch.Tensor]:
-    """Read a state dict from a safetensors or torch file; never run code that it holds.
+    """Read a state dict from a safetensors or torch file without running code in it.
 
     Parameters
     ----------
     path
         Safetensors, or a torch file that holds nothing but tensors, plain containers and the
         options of a command line (read with ``weights_only=True``). ``~`` is the home folder.
-        DINO's full checkpoints are accepted: their teacher is taken, without its projection, and
+        DINO's full checkpoints are accepted: the teacher is taken, without its projection, and
         prefixes such as ``module.`` and ``backbone.`` are dropped.
 
     Returns
@@ -52,7 +51,7 @@ def read_state_dict(path: str | Path) -> dict[str, torch.Tensor]:
             state = safetensors.torch.load_file(path)
         else:
             _refuse_compression(path)
-            # A namespace is a mapping: it runs nothing. By its path torch would go by the suffix.
+            # A namespace is a mapping without code. Given a path, torch would rely on the suffix.
             with path.open("rb") as file, torch.serialization.safe_globals([Namespace]):
                 state = torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
@@ -60,7 +59,7 @@ def read_state_dict(path: str | Path) -> dict[str, torch.Tensor]:
             f"{path}: holds more than tensors and is not loaded, because unpickling runs code; "
             "save its state dict as safetensors."
         ) from error
-    # Decoders answer a hostile file with almost any exception.
+    # On a hostile file, decoders raise almost any exception.
     except Exception as error:
         raise InputError(
             f"{path}: not a readable weights file ({reason(error)}); download it again."
@@ -78,10 +77,10 @@ def read_state_dict(path: str | Path) -> dict[str, torch.Tensor]:
 def load_backbone(model: nn.Module, state: dict[str, torch.Tensor], path: str | Path) -> None:
     """Load all of `state` but its head into a network, in place.
 
-    Every tensor of the body comes from the file, and every tensor of the file has its place there,
-    under its own name or under the one that the method's own filter gives it: timm's knows foreign
-    checkpoints of each family. A first convolution of RGB is adapted to other channels as timm
-    does, one of grey sees their mean. Only embeddings of positions may be resampled.
+    Every tensor of the body must come from the file, and every tensor of the file must have a place
+    there, under its own name or the name from the method's filter: timm's filters convert foreign
+    checkpoints of each family. A first convolution for RGB is adapted to other channels as in timm,
+    one for grey receives their mean. Only position embeddings may be resampled.
 
     Raises
     ------
@@ -115,16 +114,16 @@ def load_backbone(model: nn.Module, state: dict[str, torch.Tensor], path: str | 
 def _converted(
     given: dict[str, torch.Tensor], model: nn.Module, path: str | Path
 ) -> tuple[dict[str, torch.Tensor], list[str]]:
-    """Tensors as the filter of the model's family names them, and names of resampled ones."""
+    """Tensors with the names of the model's filter, and the names of resampled ones."""
     module = import_module(type(model).__module__)
     convert = next((getattr(module, name) for name in FILTERS if hasattr(module, name)), None)
     if convert is None:
         return given, []
     traced = {key: value.detach().requires_grad_() for key, value in given.items()}
     try:
-        # Some families need no model to convert for.
+        # The filters of some families take no model.
         body = convert(*(dict(traced), model)[: len(signature(convert).parameters)])
-    # It looks for keys and shapes of many families, each in its own way.
+    # Filters look for keys and shapes, and raise other errors for each family.
     except Exception as error:
         raise InputError(
             f"{path}: not weights of this architecture ({reason(error)}); set `architecture` "
@@ -134,9 +133,9 @@ def _converted(
 
 
 def _resampled(traced: dict[str, torch.Tensor], body: dict[str, torch.Tensor]) -> list[str]:
-    """Names of tensors that a filter has made of more or fewer numbers of the file than they hold.
+    """Names of tensors whose size differs from the numbers that a filter took for them.
 
-    What is renamed, reshaped, joined or split holds as many numbers as it depends on.
+    Renaming, reshaping, joining and splitting keep the number of numbers.
     """
     sources = [value for key, value in traced.items() if not _of_positions(key)]
     names = []
@@ -154,10 +153,10 @@ def _of_positions(key: str) -> bool:
 
 
 def _unwrap(state: object, path: Path) -> dict[str, torch.Tensor]:
-    """Find the network's own tensors inside a checkpoint and give them timm's names."""
+    """Find the network's own tensors in a checkpoint and give them timm's names."""
     for _ in CONTAINERS:  # a dictionary may hold itself
         inner = (state.get(key) for key in CONTAINERS) if isinstance(state, dict) else ()
-        state = next((each for each in inner if isinstance(each, dict)), state)
+        state = next((entry for entry in inner if isinstance(entry, dict)), state)
     items = state.items() if isinstance(state, dict) else ()
     tensors = {
         key: value
@@ -171,14 +170,14 @@ def _unwrap(state: object, path: Path) -> dict[str, torch.Tensor]:
             )
     if not tensors:
         raise InputError(f"{path}: holds no tensors; give a state dict of the network.")
-    # Tensors may repeat what is stored, without end.
+    # Tensors may repeat stored numbers without limit.
     if sum(map(torch.numel, tensors.values())) > MAX_EXPANSION * path.stat().st_size:
         raise InputError(f"{path}: unfolds to far more than its size; save its tensors contiguous.")
     return {key: value.float() for key, value in _without_prefixes(tensors, path).items()}
 
 
 def _without_prefixes(tensors: dict[str, torch.Tensor], path: Path) -> dict[str, torch.Tensor]:
-    """Drop what wrappers put before the names of a network, and what stands beside it."""
+    """Drop the prefixes of wrappers, and tensors beside the network."""
     before = None
     while tensors.keys() != before:
         before = tensors.keys()
@@ -196,14 +195,14 @@ def _without_prefixes(tensors: dict[str, torch.Tensor], path: Path) -> dict[str,
 
 
 def _is_safetensors(path: Path) -> bool:
-    """Whether a file is safetensors: by its content, or by its name where that says nothing."""
+    """Whether a file is safetensors: by its content, or else by its name."""
     with path.open("rb") as file:
         start = file.read(9)
     return start[8:] == b"{" or (path.suffix == ".safetensors" and not zipfile.is_zipfile(path))
 
 
 def _refuse_compression(path: Path) -> None:
-    """Refuse a torch file that unpacks to more than its size, which torch never writes."""
+    """Refuse a torch file with compressed entries, which torch never writes."""
     if zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as file:
             if sum(entry.file_size for entry in file.infolist()) > path.stat().st_size:
@@ -211,14 +210,14 @@ def _refuse_compression(path: Path) -> None:
 
 
 def head_names(model: nn.Module) -> tuple[str, ...]:
-    """Prefixes of the names of all that belongs to a network's head."""
+    """Prefixes of the names of a network's head."""
     classifier = getattr(model, "pretrained_cfg", {}).get("classifier", ())
     names = (classifier,) if isinstance(classifier, str) else classifier
     return tuple(f"{name}." for name in names)
 
 
 def _adapt_channels(body: dict, own: dict, first: str | tuple | None) -> None:
-    """Adapt the first convolution of weights for RGB or grey to other channels, in place."""
+    """Adapt the first convolution, for RGB or grey, to other channels, in place."""
     key = f"{first}.weight"
     if key not in body or key not in own:
         return

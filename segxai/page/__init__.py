@@ -1,1 +1,1 @@
-"""The page of the report."""
+"""The report page."""

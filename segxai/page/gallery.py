@@ -1,4 +1,4 @@
-"""What the per-image browser shows, and pictures that need no file beside the page."""
+"""Content of the per-image browser, and pictures embedded in the page."""
 
 import base64
 import io
@@ -17,7 +17,7 @@ JPEG_QUALITY = 82
 
 
 def data_uri(content: bytes, kind: str) -> str:
-    """Put a file's bytes into an address that needs no network, for example of kind image/png."""
+    """Data URI of a file's bytes, of a kind such as image/png."""
     return f"data:{kind};base64,{base64.b64encode(content).decode()}"
 
 
@@ -35,7 +35,7 @@ def heat(relevance: np.ndarray) -> np.ndarray:
 
 
 def figure(png: bytes, caption: str) -> dict:
-    """Take a figure and its caption, whose first sentence is its title, into the page.
+    """Describe a figure for the page; the first sentence of its caption is its title.
 
     Returns
     -------
@@ -58,9 +58,9 @@ def browse(examples: Examples, study: dict, dataset: str) -> dict:
     Parameters
     ----------
     study
-        Of the study: title; methods (title and role by path); first, the path that the browser
-        starts with; values, the scores that are shown: metric, and where they have them view,
-        reference, title, short (its title in a column); and unit, percent or fraction.
+        Facts of the study: title; methods (title and role by path); first, the path that the
+        browser starts with; values, the displayed scores: metric and, where given, view, reference,
+        title, short (its title in a column); and unit, percent or fraction.
     dataset
         Printed name of the data set.
 
@@ -105,7 +105,7 @@ def browse(examples: Examples, study: dict, dataset: str) -> dict:
 
 
 def map_of(path: str, maps: dict) -> str | None:
-    """Which map belongs to a method: its own, that which its mask was cut from, or the first."""
+    """Path of the map of a method: its own, the one that its mask was cut from, or the first."""
     cut_from = [name for name in maps if f"{path}/".startswith(f"{name}/")]
     return next(iter([*cut_from, *maps]), None)
 
@@ -118,12 +118,12 @@ def gallery(examples: Examples, scores: list[str], methods: list[str], scale: fl
     scores, methods
         Names in the columns ``<score>:<method>`` of the table.
     scale
-        What the scores are multiplied by: 100 for percent.
+        Factor of the scores: 100 for percent.
 
     Returns
     -------
     dict
-        height and width in px; pictures, JPEG data URIs that several items may share; and items:
+        height and width in px; pictures, JPEG data URIs, shared by items; and items:
         id, facts, correct (null where examples are images), image and maps (places among the
         pictures), truth and masks (SVG paths), and scores by method and name, null where they
         are undefined.
@@ -159,14 +159,14 @@ def gallery(examples: Examples, scores: list[str], methods: list[str], scale: fl
 
 
 def facts(row: pd.Series, predicted: bool) -> str:
-    """Say what an image shows and what was explained."""
+    """Text of what an image shows and what was explained."""
     if predicted:
         verdict = "✓ correct" if row.correct == 1 else "✗ incorrect"
         return f"{row.split}; predicted {row.target}, {verdict}; shows {row.label}"
     text = f"{row.split}; shows {row.label}"
     if row.target:
         text += f", explained for {row.target}"
-    # Grad-CAM and others promise no sum.
+    # Maps of Grad-CAM and others have no sum to reach.
     if pd.isna(row.completeness_error):
         return text
     return f"{text}, completeness error {100 * row.completeness_error:.1f} %"

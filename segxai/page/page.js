@@ -15,7 +15,7 @@ const boxes = () => [...form.querySelectorAll("input[name=show]")];
 const shown = () => boxes().filter((box) => box.checked).map((box) => box.value);
 const number = (value, digits) => (value === null || value === undefined ? "–" : value.toFixed(digits));
 
-// What can be laid over an image, with its key.
+// Layers over an image, with their keys.
 function layers({ refined, masks }) {
   const maps = [{ value: "relevance", name: "relevance", key: "r", swatch: "heat" }];
   if (refined) maps.push({ value: "inside", name: "relevance inside the mask", key: "x", swatch: "heat" });
@@ -144,7 +144,7 @@ function recall() {
   document.getElementById(section).scrollIntoView({ behavior: "instant" });
 }
 
-// The mask that is shown follows the method.
+// The displayed mask is that of the method.
 function follow(before) {
   const [old, now] = [before, form.elements.by.value].map((name) => boxes().find(({ value }) => value === name));
   if (old && now && old !== now && old.checked) [old.checked, now.checked] = [false, true];
@@ -212,7 +212,7 @@ function start() {
   });
 }
 
-// Tables: a button in each heading sorts the rows, within their group; a second press turns them.
+// Tables: a button in each heading sorts the rows within their group; a second press reverses them.
 const numbers = JSON.parse(document.getElementById("numbers").textContent);
 const LIMIT = 200;
 
@@ -249,7 +249,7 @@ for (const table of document.querySelectorAll("table.sortable")) {
   });
 }
 
-// All numbers of a table: made when it is unfolded, filtered by words that a row must hold.
+// All numbers of a table: built when it is unfolded, filtered by words that a row must contain.
 function unfold(details) {
   const { columns, rows } = numbers[details.dataset.table];
   details.insertAdjacentHTML("beforeend", `<div class="controls"><label>Rows with
@@ -283,7 +283,7 @@ function unfold(details) {
 for (const details of document.querySelectorAll("details.every")) {
   details.addEventListener("toggle", () => unfold(details), { once: true });
 }
-// Print what is folded away on the screen, but not every number.
+// Print folded parts of the page, but not all numbers.
 addEventListener("beforeprint", () => {
   for (const details of document.querySelectorAll("details:not(.every)")) details.open = true;
 });

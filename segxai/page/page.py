@@ -1,4 +1,4 @@
-"""The report page: one template for any studies, filled with what their tables hold."""
+"""Report page: one template for any studies, filled with their tables."""
 
 import numpy as np
 import pandas as pd
@@ -18,7 +18,7 @@ def render(texts: dict[str, str], facts: dict) -> str:
     texts
         ``page.html.j2`` and the files that it includes, by name.
     facts
-        What the template names; a missing name is an error.
+        Values of the names in the template; a missing name is an error.
 
     Returns
     -------
@@ -34,7 +34,7 @@ def render(texts: dict[str, str], facts: dict) -> str:
     )
     environment.filters |= {"duration": duration, "in_unit": in_unit}
     environment.tests["finite"] = np.isfinite
-    # Keys keep their order: that of the study's methods and scores.
+    # Keys keep the order of the study's methods and scores.
     environment.policies["json.dumps_kwargs"] = {"ensure_ascii": False}
     return environment.get_template("page.html.j2").render({"verdicts": VERDICTS} | facts)
 
@@ -78,7 +78,7 @@ def costs(benchmarks: pd.DataFrame) -> list[dict]:
 
 
 def published(claims: pd.DataFrame, titles: dict[str, str]) -> dict:
-    """Published numbers that the run has a number for, and how many there are beside them.
+    """Published numbers with a counterpart in the run, and the number of others.
 
     Returns
     -------

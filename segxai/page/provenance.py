@@ -1,4 +1,4 @@
-"""Where numbers come from: the environment, and the cost of the jobs."""
+"""Provenance of a run: the environment, and the cost of the jobs."""
 
 import platform
 from importlib.metadata import PackageNotFoundError, version
@@ -10,15 +10,15 @@ PACKAGES = ["numpy", "scipy", "pandas", "scikit-image", "pydensecrf2", "torch", 
 
 
 def versions() -> dict[str, str]:
-    """Versions of Python and of those packages that this environment has."""
-    found = {"Python": platform.python_version()}
+    """Versions of Python and of the packages in this environment."""
+    installed = {"Python": platform.python_version()}
     for name in PACKAGES:
         try:
-            found[name] = version(name)
+            installed[name] = version(name)
         except PackageNotFoundError:
-            # With conda a job's environment holds only what its stage needs.
+            # With conda, a job's environment holds only the packages of its stage.
             continue
-    return found
+    return installed
 
 
 def read_benchmarks(folder: Path) -> pd.DataFrame:
@@ -27,8 +27,8 @@ def read_benchmarks(folder: Path) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        One row per job: stage, dataset (what its benchmark is named after next: of jobs for one
-        data set that one), and what was measured.
+        One row per job: stage, dataset (the second part of its benchmark's name: the data set of
+        jobs for one), and the measurements.
     """
     jobs = []
     for path in sorted(folder.rglob("*.tsv")):

@@ -1,4 +1,4 @@
-"""Any study's tidy table as the page prints it: rows × titled values, the best row, all numbers."""
+"""Tidy tables for the page: rows × titled values, comparisons with the best row, all numbers."""
 
 import numpy as np
 import pandas as pd
@@ -14,7 +14,7 @@ SIGNIFICANT = 0.05
 
 
 def normalise(table: pd.DataFrame) -> pd.DataFrame:
-    """Give a table text in its keys and other texts: empty where they do not apply."""
+    """Fill the text columns of a table: empty where they do not apply."""
     named = {name for name in table if name.startswith(("first_", "second_"))} | {*ROW, *CELL}
     texts = [name for name in table if name in named or not is_numeric_dtype(table[name])]
     table = table.astype(dict.fromkeys(texts, object))
@@ -31,7 +31,7 @@ def with_verdicts(table: pd.DataFrame, claims: pd.DataFrame) -> pd.DataFrame:
 
 
 def arrange(table: pd.DataFrame, spec: dict, titles: dict[str, str], names: dict) -> dict:
-    """Arrange a tidy table as it is printed: a group of rows for each data set.
+    """Arrange a tidy table for printing: a group of rows for each data set.
 
     Parameters
     ----------
@@ -86,13 +86,13 @@ def cell(line: dict | None) -> dict:
 
 
 def count(line: dict | None) -> dict:
-    """Print of how many images, or predictions, a number is."""
+    """Print the number of images, or predictions, behind a value."""
     n = None if line is None else line["n"]
     return cell(None) | ({} if n is None else {"sort": f"{n:.0f}", "value": f"{n:,.0f}"})
 
 
 def interval(line: dict, unit: str, printed=in_unit) -> str:
-    """Print an interval; nothing where there is none."""
+    """Print an interval; empty if undefined."""
     low, high = line["ci_low"], line["ci_high"]
     return f"{printed(low, unit)} to {printed(high, unit)}" if np.isfinite(low) else ""
 
@@ -112,26 +112,26 @@ def comparisons(
     table, tests
         Tidy table, and its tests.
     spec, titles, names
-        As of :func:`arrange`.
+        See :func:`arrange`.
     directions
-        ``higher``, ``lower`` or ``none`` by metric or statistic; what has none is not compared.
+        ``higher``, ``lower`` or ``none`` by metric or statistic; `none` is not compared.
 
     Returns
     -------
     list of (str, str)
-        Title of the data set, and a line about it.
+        Title of the data set, and its comparison.
     """
     table, lines = printed_rows(table, spec, names), []
     shown = table[table.value.notna()]
     tested = shown[shown.metric.isin(tests.metric[tests.first_segmenter != tests.second_segmenter])]
-    # What was tested says more than what stands first.
+    # A tested value is preferred to the first one.
     columns = [*tested.column, *shown.column]
     for dataset, part in shown[shown.column.isin(columns[:1])].groupby("dataset", sort=False):
         line = part.iloc[0]
         direction = directions.get(line.statistic) or directions.get(line.metric, "none")
         part = part.sort_values("value", ascending=direction == "lower", kind="stable")
         best, *others = part.to_dict("records")
-        # Of equal rows none is the best.
+        # Equal rows have no best one.
         if direction == "none" or (others and others[0]["value"] == best["value"]):
             continue
         name, unit = row_title(best, spec["rows"], names), best["unit"]
@@ -145,7 +145,7 @@ def comparisons(
 
 
 def difference(best: dict, other: dict, tests: pd.DataFrame) -> str:
-    """Say how far the best row lies from another: by their paired test, where there is one."""
+    """Difference of the best row from another: by their paired test, if there is one."""
     unit = best["unit"]
     for first, second, sign in ((best, other, 1), (other, best, -1)):
         for test in tests.to_dict("records"):
@@ -171,14 +171,14 @@ def difference(best: dict, other: dict, tests: pd.DataFrame) -> str:
 
 
 def within_rows(tests: pd.DataFrame, titles: dict[str, str], names: dict) -> list[tuple[str, str]]:
-    """Count what the tests of two parts of one row show: two views, or two kinds of predictions.
+    """Count the outcomes of tests of two views, or of two kinds of predictions, of one row.
 
     Parameters
     ----------
     tests
-        Of one table; mean_difference or effect says which side is higher.
+        Tests of one table; mean_difference or effect gives the higher side.
     titles, names
-        As of :func:`arrange`; `names` may have those of metrics and views.
+        See :func:`arrange`; `names` may include metrics and views.
 
     Returns
     -------
@@ -193,7 +193,7 @@ def within_rows(tests: pd.DataFrame, titles: dict[str, str], names: dict) -> lis
     parts = ["dataset", "metric", *(f"{s}_{k}" for k in ("view", "where") for s in SIDES)]
     lines = []
     for (dataset, metric, *sides), part in tests.groupby(parts, sort=False):
-        # What the two sides differ in: the view, or which predictions.
+        # The difference between the two sides: the view, or the predictions.
         first, second = next(pair for pair in (sides[:2], sides[2:]) if pair[0] != pair[1])
         shown = part.p_holm < SIGNIFICANT
         higher = (part.mean_difference > 0) | (part.effect > 0.5)
@@ -207,7 +207,7 @@ def within_rows(tests: pd.DataFrame, titles: dict[str, str], names: dict) -> lis
 
 
 def all_numbers(table: pd.DataFrame) -> dict:
-    """Give a table for sorting and filtering: columns that are not empty, and their rows."""
+    """Table for sorting and filtering: the non-empty columns and all rows."""
     kept = [name for name in table if table[name].notna().any() and (table[name] != "").any()]
     rounded = table[kept].map(lambda v: float(f"{v:.4g}") if isinstance(v, float) else v)
     rows = rounded.astype(object).where(rounded.notna(), None).to_numpy().tolist()

@@ -1,4 +1,4 @@
-"""A centred disc as large as the mean true mask: the control that looks at nothing."""
+"""A centred disc as large as the mean true mask: the control that ignores the image."""
 
 from collections.abc import Iterable
 

@@ -1,4 +1,4 @@
-"""From the attribution of one target to its mask: view, coarse mask, refined mask."""
+"""The steps from an attribution to a mask: view, coarse mask, refined mask."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,17 +15,17 @@ from segxai.job.files import read_rows
 
 
 class Item(NamedTuple):
-    """What the mask of one target is made from."""
+    """Inputs of the mask of one target."""
 
     stored: StoredMap
     shape: tuple[int, int]  # (H, W) of the analysis size
-    reads: dict  # what the view reads beyond the attribution: `features`, or nothing
-    refined: tuple  # the image (H, W, 3), uint8, and the mask (H, W) that is refined, or nothing
+    reads: dict  # input of the view besides the attribution: `features`, or nothing
+    refined: tuple  # the image (H, W, 3), uint8, and the mask (H, W) to be refined, or nothing
 
 
 @dataclass(frozen=True)
 class Explained:
-    """The explained targets of a network, an :class:`Item` each, read when it is asked for."""
+    """The explained targets of a network, an :class:`Item` each, read on access."""
 
     targets: pd.DataFrame  # rows of the list of targets, in the order of the maps
     maps: Maps
@@ -64,11 +64,11 @@ def read_explained(
     chosen: str | Path | None = None,
     coarse: str | Path | None = None,
 ) -> Explained:
-    """Open what masks of explained targets are made from.
+    """Open the inputs of the masks of explained targets.
 
     These are attributions with their table, the list of targets, and the images with the channels
-    that show them; feature maps (n, h, w) with the list of the images that they are of, where the
-    view reads them; and the masks (T, H, W) that are refined, if any are.
+    to display; feature maps (n, h, w) with the list of their images, if the view reads them; and
+    the masks (T, H, W) to be refined, if any.
     """
     stored = read_maps(maps, rows)
     table = read_rows(targets).set_index("target_id").loc[stored.table.target_id].reset_index()

@@ -34,9 +34,9 @@ ABOUT = {
 def segment(
     mask: np.ndarray, grey: np.ndarray, image: np.ndarray, mask_weight: float, **crf: float
 ) -> np.ndarray:
-    """Refine a coarse mask (H, W) by the view `grey` that it was cut from and by its image.
+    """Refine a coarse mask (H, W) by its image and by `grey`, the view that it was cut from.
 
-    Settings as of `ABOUT`; see :func:`foreground_probability` and :func:`dense_crf`.
+    Settings: see `ABOUT`, :func:`foreground_probability` and :func:`dense_crf`.
     """
     return dense_crf(image, foreground_probability(mask, grey, mask_weight), **crf)
 
@@ -71,7 +71,7 @@ def dense_crf(
     probability : ndarray of shape (H, W), in 0…1 exclusive
         Of the foreground; its negative logarithm is the unary potential.
     iterations, …
-        Settings as of `ABOUT`.
+        Settings: see `ABOUT`.
 
     Returns
     -------
@@ -85,7 +85,7 @@ def dense_crf(
     crf.addPairwiseBilateral(
         sxy=pixels(bilateral_sxy, probability.shape),
         srgb=bilateral_srgb,
-        # The library refuses arrays that cannot be written to, such as memory-mapped images.
+        # The library refuses read-only arrays, such as memory-mapped images.
         rgbim=np.require(image, requirements=["C", "W"]),
         compat=bilateral_compat,
     )

@@ -1,4 +1,4 @@
-"""True masks made worse by a known dose: what of an explanation a poor segmentation leaves."""
+"""True masks, degraded by a known dose: a segmentation of known quality."""
 
 import numpy as np
 from scipy import ndimage
@@ -11,7 +11,7 @@ ABOUT = {
     "title": "Degraded truth", "cites": "", "reads": ["truth"], "facts": [],
     "settings": {
         "kind": {"enum": ["erode", "dilate", "shift"],
-                 "description": "What is done to the true mask"},
+                 "description": "Change of the true mask"},
         "radius": {"type": "number", "minimum": 0,
                    "description": "Radius of the disc, or distance of the shift, in px at 224"},
     },
@@ -25,17 +25,17 @@ def segment(truth: np.ndarray, seed: int, kind: str, radius: float) -> np.ndarra
     ----------
     truth : ndarray of shape (H, W), bool or 0/1
     seed
-        Fixes the direction of the shift: the same at every radius.
+        Seed of the direction of the shift, which is the same at every radius.
     kind
         ``"erode"`` or ``"dilate"``: by a disc. The border of the image is not an edge of the mask.
-        ``"shift"``: in a random direction; what leaves the image is lost.
+        ``"shift"``: in a random direction; pixels that leave the image are lost.
     radius
-        As of `ABOUT`.
+        See `ABOUT`.
 
     Returns
     -------
     ndarray of shape (H, W), bool
-        The mask itself at radius 0; empty where nothing remains.
+        The mask itself at radius 0; empty if no pixel remains.
     """
     if radius < 0:
         raise ValueError(f"radius must be at least 0, got {radius}.")
@@ -53,5 +53,5 @@ def segment(truth: np.ndarray, seed: int, kind: str, radius: float) -> np.ndarra
 
 
 def _dilated(mask: np.ndarray, radius: float) -> np.ndarray:
-    # SciPy's distance to the nearest pixel is arbitrary where there is none.
+    # SciPy's distance to the nearest pixel is arbitrary for an empty mask.
     return isotropic_dilation(mask, radius) if mask.any() else mask

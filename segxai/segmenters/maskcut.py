@@ -24,11 +24,11 @@ ABOUT = {
 
 # A later object is dropped where it overlaps the one before by more, or covers no more of the grid.
 MAX_OVERLAP, MIN_AREA = 0.5, 0.01
-# A mask that the CRF changes more than this is dropped.
+# A mask is dropped if its IoU with the CRF's result is below this.
 MIN_AGREEMENT = 0.5
 # Soft-max over a mask of 0 and 1: the official unaries.
 FOREGROUND = float(np.exp(1) / (1 + np.exp(1)))
-# Side of the published input. The official lengths are its pixels, those of `dense_crf` are not.
+# Side of the published input. The official lengths are in its pixels, those of `dense_crf` are not.
 INPUT_SIDE = 480
 CRF = {
     "iterations": 10,
@@ -52,12 +52,12 @@ def segment(
     image : ndarray of shape (H, W, 3), uint8
         Published at 480 × 480; the lengths of the CRF scale with the image.
     tau, max_objects
-        As of `ABOUT`.
+        See `ABOUT`.
 
     Returns
     -------
     mask : ndarray of shape (H, W), bool
-        The union of the objects, see :func:`refine`; empty where there is nothing to cut.
+        The union of the objects, see :func:`refine`; empty if the tokens have no cut.
     facts : dict
         See :func:`segxai.segmenters.tokens.cut_facts`.
     """
@@ -71,15 +71,15 @@ def segment(
 def cut_objects(features: np.ndarray, tau: float, max_objects: int) -> Iterator[Cut]:
     """Yield one cut after another, each less the objects before it.
 
-    The features of the tokens found so far are zero in the next cut. An object that is mostly the
-    one before, or tiny, is dropped: its mask is empty. Parameters and errors as of
+    The features of tokens in earlier objects are zero in the next cut. An object that is tiny, or
+    mostly equal to the one before, is dropped: its mask is empty. Parameters and errors: see
     :func:`segxai.segmenters.tokens.cut_tokens`.
     """
-    found = np.zeros(features.shape[:2], bool)
+    covered = np.zeros(features.shape[:2], bool)
     previous = None
     for _ in range(max_objects):
         try:
-            rest = np.where(found[..., None], 0, features)
+            rest = np.where(covered[..., None], 0, features)
             mask, eigengap = cut_tokens(rest, tau, avoid_corners=True)
         except NoPartition:
             if previous is None:
@@ -87,16 +87,16 @@ def cut_objects(features: np.ndarray, tau: float, max_objects: int) -> Iterator[
             return
         if previous is not None and (iou(mask, previous) > MAX_OVERLAP or mask.mean() <= MIN_AREA):
             mask = np.zeros_like(mask)
-        yield Cut(mask & ~found, eigengap)
-        found |= mask
+        yield Cut(mask & ~covered, eigengap)
+        covered |= mask
         previous = mask
 
 
 def refine(masks: Sequence[np.ndarray], image: np.ndarray) -> np.ndarray:
     """Refine each mask at the image's pixels, and join those that are kept.
 
-    A mask is upsampled, refined by the dense CRF and freed of holes; it is dropped where this
-    changes it to an IoU below 0.5. The union is empty where none is kept.
+    A mask is upsampled, refined by the dense CRF, and its holes are filled; it is dropped if its
+    IoU with the result is below 0.5. The union is empty if no mask is kept.
     """
     union = np.zeros(image.shape[:2], bool)
     for mask in masks:

@@ -1,4 +1,4 @@
-"""MICRA-Net's mask: what the class activation maps of all levels of a network have in common."""
+"""MICRA-Net's mask: the principal component of the class activation maps of all levels."""
 
 from collections.abc import Sequence
 
@@ -17,7 +17,7 @@ ABOUT = {
         "sigma": {"type": "number", "minimum": 0, "default": 1,
                   "description": "Gaussian smoothing of the component in px at 224"},
         "quantile": {"type": "number", "minimum": 0, "maximum": 1, "default": 0.8,
-                     "description": "Share of the image that stays background"},
+                     "description": "Share of the image that is background"},
     },
 }  # fmt: skip
 
@@ -37,12 +37,12 @@ def segment(maps: Sequence[np.ndarray], sigma: float, quantile: float) -> np.nda
     maps : sequence of ndarray of shape (h, w)
         Shallow to deep, the first of the mask's size; the deepest ≥ 0.
     sigma, quantile
-        As of `ABOUT`.
+        See `ABOUT`.
 
     Returns
     -------
     ndarray of shape (H, W), bool
-        Empty where the deepest map is: nothing then speaks for the class anywhere.
+        Empty if the deepest map is: there is then no evidence for the class.
     """
     shape = maps[0].shape
     *shallow, deepest = (_scaled(level, shape) for level in maps)

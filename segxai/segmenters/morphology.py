@@ -32,20 +32,20 @@ def segment(
     min_component: float,
     max_hole: float,
 ) -> np.ndarray:
-    """Mask from a relevance map by thresholding and morphological operations.
+    """Mask of a relevance map by thresholding and morphological operations.
 
     Equalisation, Otsu's threshold, removal of components that touch the border and of
     small ones, dilation, erosion, filling of small holes.
 
-    Differs from the paper, which does not say what a border artefact is: components at the border
-    go only if something remains without them, since a lesion may well be cut by the border.
+    Differs from the paper, which does not define a border artefact: components at the border are
+    removed only if others remain, since the border may cut a lesion.
 
     Parameters
     ----------
     grey : ndarray of shape (H, W), in 0…1
         A view of the attribution.
     equalisation, …
-        Settings as of `ABOUT`.
+        Settings: see `ABOUT`.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Normalized Cut of a relevance map: its cells fall into foreground and background."""
+"""Normalized Cut of the cells of a relevance map into foreground and background."""
 
 import numpy as np
 from skimage.transform import resize
@@ -38,7 +38,7 @@ def segment(
     grey : ndarray of shape (H, W), in 0…1
         A view of the attribution.
     grid, sigma_relevance, sigma_distance
-        Settings as of `ABOUT`; see :func:`relevance_affinity`.
+        Settings: see `ABOUT` and :func:`relevance_affinity`.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""What segmenters read of a network: keys, class activation maps or probabilities."""
+"""Network outputs that segmenters read: keys, class activation maps or probabilities."""
 
 import numpy as np
 import torch
@@ -17,12 +17,12 @@ def load_network(
     channels: int,
     device: torch.device,
 ) -> Network:
-    """Load the network that a segmenter reads; its own `input_size` wins over the network's.
+    """Load the network that a segmenter reads; its own `input_size` overrides the network's.
 
     `trained` is weights, card and channel statistics; None for a network used as published, which
-    sees three channels.
+    has three channels.
     """
-    # Only a method with arguments may have tokens; what has none is refused by what reads them.
+    # Only methods with arguments may have tokens; readers of tokens refuse other networks.
     if "input_size" in segmenter and "arguments" in definition:
         # Position embeddings are interpolated to the size of the input.
         arguments = definition["arguments"] | {"dynamic_img_size": True}
@@ -32,7 +32,7 @@ def load_network(
             return Network.published(definition, device)
         return Network.load(*trained, definition, channels, device)
     except InputError as error:
-        # An argument that its author never gave.
+        # This argument does not come from the user.
         if "dynamic_img_size" not in str(error):
             raise
         raise InputError(
@@ -42,7 +42,7 @@ def load_network(
 
 
 def keys(network: Network, image: np.ndarray, centre: bool) -> np.ndarray:
-    """Keys (h, w, d) of the tokens of an image (H, W, C): those of the last attention block."""
+    """Keys (h, w, d) of the tokens of an image (H, W, C), from the last attention block."""
     return key_features(network.module, network.inputs(image[None]), centre)[0].cpu().numpy()
 
 
@@ -51,15 +51,15 @@ def levels(network: Network, image: np.ndarray, target: int) -> list[np.ndarray]
     module = network.module
     if not hasattr(module, "levels"):
         raise InputError(
-            f"segmenters: activation maps of all levels are those of MICRA-Net, which "
-            f"{type(module).__name__} is not; name a network of method micranet."
+            f"segmenters: activation maps of all levels need MICRA-Net, and this network is "
+            f"{type(module).__name__}; name a network of method micranet."
         )
     return level_maps(module, module.levels, network.inputs(image[None]), target)
 
 
 @torch.no_grad()
 def probabilities(network: Network, image: np.ndarray) -> np.ndarray:
-    """Probability (C, H, W) of each pixel of an image (H, W, C') to lie in each mask.
+    """Probability (C, H, W) of each mask at each pixel of an image (H, W, C').
 
     Logits are resized bilinearly before the sigmoid.
     """
@@ -76,7 +76,7 @@ def level_maps(
     .. math:: M = \sum_c \overline{\frac{\partial F}{\partial A_c}} A_c
 
     where the bar is the mean over positions (Selvaraju et al., arXiv:1610.02391, eqs. 1 and 2).
-    Only the deepest map is rectified, as MICRA-Net has it: the shallower ones keep their sign.
+    Only the deepest map is rectified, as in MICRA-Net; the shallower ones keep their sign.
 
     Parameters
     ----------
@@ -93,10 +93,10 @@ def level_maps(
     list of ndarray of shape (h, w), float64
         One map per level, shallow to deep.
     """
-    # Of all networks only this one needs it, and it loads matplotlib.
+    # It loads matplotlib, and only this network needs it.
     from captum.attr import LayerGradCam
 
-    # Activations are tied into one graph only where the input asks for gradients.
+    # Activations are in one graph only if the input requires gradients.
     inputs = inputs.detach().requires_grad_()
     maps = LayerGradCam(module, levels).attribute(inputs, target)
     *shallow, deepest = (level[0, 0].detach().double().cpu().numpy() for level in maps)

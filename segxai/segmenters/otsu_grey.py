@@ -1,4 +1,4 @@
-"""Otsu's threshold on the grey image: the control that sees the image but no explanation."""
+"""Otsu's threshold on the grey image: a control that uses the image but no explanation."""
 
 from collections.abc import Iterable
 
@@ -20,8 +20,8 @@ def prepare(training: Iterable[tuple[np.ndarray, np.ndarray]]) -> bool:
     Parameters
     ----------
     training : iterable of (image, truth)
-        Image (H, W, 3) of uint8 and its true mask (H, W), which is not empty. The fit is the mean
-        Dice; a draw goes to the brighter side.
+        Image (H, W, 3) of uint8 and its non-empty true mask (H, W). The fit is the mean Dice; a tie
+        goes to the brighter side.
     """
     fits = [
         [dice(segment(image, brighter), truth) for brighter in (True, False)]

@@ -1,4 +1,4 @@
-"""The mask that a segmenter predicts, and its confidence in it."""
+"""Predicted mask of a segmentation network, with its confidence."""
 
 import numpy as np
 

@@ -1,13 +1,13 @@
-"""The solver of the Normalized Cut (Shi & Malik, PAMI 2000)."""
+"""Solver of the Normalized Cut (Shi & Malik, PAMI 2000)."""
 
 import numpy as np
 import scipy.linalg
 import scipy.sparse
 from scipy.sparse.linalg import ArpackError, LinearOperator, eigsh
 
-# Below this order a dense decomposition is the faster of the two.
+# Below this order a dense decomposition is faster.
 DENSE_ORDER = 64
-# Where the second and third eigenvalues lie closer, Lanczos returns some mix of their vectors.
+# If the second and third eigenvalues lie closer, Lanczos returns a mixture of their vectors.
 MIN_EIGENGAP = 1e-8
 
 
@@ -18,8 +18,8 @@ def normalized_cut(affinity) -> tuple[np.ndarray, float]:
 
     With :math:`S = D^{-1/2} W D^{-1/2}` and :math:`y = D^{1/2} x` this is :math:`S y = (1-\lambda)
     y`. The trivial solution :math:`y_1 = D^{1/2} \mathbf 1` is known and deflated, and Lanczos
-    iterations find the two eigenvectors after it; a dense solver takes over for small graphs,
-    where Lanczos does not converge, and where the eigengap is too small for it.
+    iterations find the two eigenvectors after it; a dense solver is used for small graphs, if
+    Lanczos does not converge, and if the eigengap is too small for it.
 
     Parameters
     ----------
@@ -31,7 +31,7 @@ def normalized_cut(affinity) -> tuple[np.ndarray, float]:
     vector : ndarray of shape (n,), float64
         x with :math:`x^T D x = 1`; its entry of largest magnitude is positive.
     eigengap : float
-        λ₃ − λ₂ ≥ 0; near 0 the partition is not defined by the graph.
+        λ₃ − λ₂ ≥ 0; near 0 the graph does not define a partition.
 
     Raises
     ------
@@ -60,7 +60,7 @@ def _check(affinity) -> np.ndarray:
     if affinity.ndim != 2 or affinity.shape[0] != affinity.shape[1] or affinity.shape[0] < 3:
         raise ValueError(f"affinity must be (n, n) with n ≥ 3, got {affinity.shape}.")
     entries = affinity.data if scipy.sparse.issparse(affinity) else affinity
-    # NaN fails both comparisons, without an array of answers as large as the affinity.
+    # NaN fails both comparisons, which need no further array as large as the affinity.
     if not (entries.min(initial=0) >= 0 and entries.max(initial=0) < np.inf):
         raise ValueError("affinity must be finite and non-negative.")
     asymmetry = _asymmetry(affinity)
@@ -74,7 +74,7 @@ def _check(affinity) -> np.ndarray:
 
 def _asymmetry(affinity) -> float:
     """Largest |w_ij − w_ji|."""
-    # Exact symmetry is the rule, and seen tile by tile where a difference takes three copies.
+    # Most matrices are exactly symmetric. Tiles show it without the three copies of a difference.
     if not scipy.sparse.issparse(affinity) and scipy.linalg.issymmetric(affinity):
         return 0.0
     return float(abs(affinity - affinity.T).max())
@@ -98,12 +98,12 @@ def _dense(affinity, scale: np.ndarray) -> tuple[np.ndarray, float]:
     dense = affinity.toarray() if scipy.sparse.issparse(affinity) else np.asarray(affinity)
     normalized = scale[:, None] * dense * scale
     n = len(scale)
-    # The top eigenvector is the trivial one: of a disconnected graph, one of several such.
+    # The top eigenvector is the trivial one; a disconnected graph has several.
     values, vectors = scipy.linalg.eigh(normalized, subset_by_index=(n - 3, n - 1))
     trivial = (1 / scale) / np.linalg.norm(1 / scale)
     if values[2] - values[1] > MIN_EIGENGAP:
         return vectors[:, 1], float(values[1] - values[0])
-    # Within a degenerate top space take the direction orthogonal to the trivial vector.
+    # In a degenerate top space, take the direction orthogonal to the trivial vector.
     plane = vectors[:, 1:] - np.outer(trivial, trivial @ vectors[:, 1:])
     directions, _, _ = np.linalg.svd(plane, full_matrices=False)
     return directions[:, 0], float(values[1] - values[0])

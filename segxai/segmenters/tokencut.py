@@ -23,14 +23,14 @@ def segment(keys: np.ndarray, image: np.ndarray, tau: float) -> tuple[np.ndarray
     keys : ndarray of shape (h, w, d), float
         One feature per token: the keys of the last attention block.
     image : ndarray of shape (H, W, 3), uint8
-        Gives the mask its size, by the nearest token.
+        Its size is that of the mask; each pixel takes the nearest token.
     tau
-        As of `ABOUT`.
+        See `ABOUT`.
 
     Returns
     -------
     mask : ndarray of shape (H, W), bool
-        Empty where there is nothing to cut, which `facts` says.
+        Empty if the tokens have no cut; `facts` then gives the problem.
     facts : dict
         See :func:`segxai.segmenters.tokens.cut_facts`.
     """

@@ -1,4 +1,4 @@
-"""Tokens of a vision transformer as a graph, the Normalized Cut of it, and what became of cuts."""
+"""Graph of the tokens of a vision transformer, its Normalized Cut, and facts about cuts."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -8,7 +8,7 @@ from scipy import ndimage
 
 from segxai.segmenters.spectral import MIN_EIGENGAP, normalized_cut
 
-# Weight of the edge between tokens that are not alike; it keeps the graph connected.
+# Weight of the edge between dissimilar tokens; it keeps the graph connected.
 WEAK_EDGE = 1e-5
 
 
@@ -19,7 +19,7 @@ class NoPartition(ValueError):
 class Cut(NamedTuple):
     """One object (h, w), bool, cut from a token grid, and the graph's eigengap λ₃ − λ₂.
 
-    Below `MIN_EIGENGAP` the dense solver was asked, and the graph does not define the partition.
+    Below `MIN_EIGENGAP` the dense solver was used, and the graph does not define the partition.
     """
 
     mask: np.ndarray
@@ -29,7 +29,7 @@ class Cut(NamedTuple):
 def token_affinity(features: np.ndarray, tau: float) -> np.ndarray:
     """Affinity (h·w, h·w) of tokens: 1 where their cosine similarity exceeds τ, else 1e-5.
 
-    The similarity of a feature of zeros to any is 0. Parameters and errors as of
+    A feature of zeros has similarity 0 to all. Parameters and errors: see
     :func:`cut_tokens`.
     """
     if features.ndim != 3 or features.shape[0] * features.shape[1] < 3:
@@ -45,8 +45,8 @@ def token_affinity(features: np.ndarray, tau: float) -> np.ndarray:
     alike = tokens @ tokens.T > tau
     if alike.all() or not alike.any():
         raise NoPartition(
-            f"all tokens are {'alike' if alike.any() else 'unlike'} at tau = {tau}, so that there "
-            "is nothing to cut; centre the features or change tau."
+            f"all tokens are {'alike' if alike.any() else 'unlike'} at tau = {tau}, so that "
+            "no cut exists; centre the features or change tau."
         )
     return np.where(alike, 1.0, WEAK_EDGE)
 
@@ -89,7 +89,7 @@ def cut_tokens(features: np.ndarray, tau: float, avoid_corners: bool = False) ->
 
 
 def cut_facts(cuts: Sequence[Cut]) -> dict:
-    """Facts about the cuts of an image; `dense` is how many the dense solver was asked for."""
+    """Facts about the cuts of an image; `dense` counts the uses of the dense solver."""
     eigengaps = [cut.eigengap for cut in cuts]
     return {
         "objects": sum(bool(cut.mask.any()) for cut in cuts),
@@ -100,6 +100,6 @@ def cut_facts(cuts: Sequence[Cut]) -> dict:
 
 
 def no_cut(image: np.ndarray, problem: NoPartition) -> tuple[np.ndarray, dict]:
-    """Empty mask of an image (H, W, …) that has nothing to cut, and facts that say why."""
+    """Empty mask of an image (H, W, …) without a cut, and facts with the reason."""
     facts = {"objects": 0, "eigengap": np.nan, "dense": 0, "problem": str(problem)}
     return np.zeros(image.shape[:2], bool), facts

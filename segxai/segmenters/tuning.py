@@ -1,4 +1,4 @@
-"""The search for a segmenter's settings, on validation images only."""
+"""Search for a segmenter's settings on validation images."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -13,7 +13,7 @@ from segxai.segmenters.chain import Item, apply
 def candidates(defaults: dict, grid: dict[str, list]) -> list[dict]:
     """All combinations of the values that `grid` lists for some keys of a method's settings.
 
-    Complete settings, those of `defaults` first, whether they are listed or not.
+    Complete settings; `defaults` come first, listed or not.
     """
     axes = [
         [defaults[key], *(value for value in values if value != defaults[key])]
@@ -29,11 +29,11 @@ def trial_scores(
     view_settings: Sequence[dict],
     segmenter_settings: Sequence[dict],
 ) -> list[float]:
-    """Dice of the masks of one target under each pair of settings, those of the view outermost.
+    """Dice of the masks of one target for each pair of settings, with the view's outermost.
 
     `item` also holds the true mask (H, W), which is not empty: every pair is scored on the same
-    images, as the tables are. `view` and `segment` are functions of a view's and a
-    segmenter's module.
+    images, as in the tables. `view` and `segment` are functions of a view's and a segmenter's
+    module.
     """
     explained, truth = item
     scores = []

@@ -13,7 +13,7 @@ from segxai.job.log import log
 
 
 def mask_key(table: pd.DataFrame) -> str:
-    """Name the column that says what each mask is of: `target_id` where it is cut from a map."""
+    """Column that identifies masks: `target_id` for masks cut from maps, else `image_id`."""
     return "target_id" if "target_id" in table else "image_id"
 
 
@@ -24,14 +24,14 @@ def write_masks(
     masks: str | Path,
     facts: str | Path,
 ) -> pd.DataFrame:
-    """Write the masks that a segmenter gives, as 0 and 1, and its facts about each.
+    """Write the masks of a segmenter, as 0 and 1, and its facts about each.
 
     Parameters
     ----------
     results
         For each row of `known` a mask (H, W) or (C, H, W), bool, alone or with its facts.
     known
-        `target_id` or `image_id` of each, and what else is known of it before.
+        `target_id` or `image_id` of each mask, and other facts that are known before.
     shape
         (H, W) of the images.
     masks, facts

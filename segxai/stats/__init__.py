@@ -1,1 +1,1 @@
-"""Scores over images: means, intervals, tests, and the tables made of them."""
+"""Statistics of scores over images: means, intervals, tests and tables."""

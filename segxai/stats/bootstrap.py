@@ -1,4 +1,4 @@
-"""Intervals: what a mean is worth."""
+"""Bootstrap intervals of means and other statistics."""
 
 from collections.abc import Callable
 from functools import lru_cache
@@ -17,14 +17,14 @@ def bootstrap_mean(
     values : ndarray of shape (n,)
         One score per image; NaN (undefined) scores are left out.
     groups : ndarray of shape (n,)
-        Patient, lesion, …; the image itself where nothing is shared.
+        Patient, lesion, …; the image itself where there are no groups.
     resamples, confidence, seed
         Number of bootstrap samples, coverage of the interval in 0…1, and seed of the resampling.
 
     Returns
     -------
     mean, low, high : float
-        All NaN where no score is defined.
+        All NaN if no score is defined.
 
     References
     ----------
@@ -58,8 +58,8 @@ def bootstrap_weighted(
     Parameters
     ----------
     statistic
-        Called with weights, int (r, n): how often each image counts in each of r samples. Gives
-        (r, k): k statistics of each sample, NaN where one is undefined.
+        Function of weights, int (r, n), the count of each image in each of r samples. Returns (r,
+        k): k statistics of each sample, NaN where undefined.
     groups, resamples, confidence, seed
         See :func:`bootstrap_mean`.
 
@@ -74,7 +74,7 @@ def bootstrap_weighted(
     if undefined.all():
         return value, value, value
     codes, draws = _drawn(groups, resamples, seed)
-    # A block of samples at a time keeps the memory of large data sets small.
+    # Blocks of samples keep the memory of large data sets small.
     blocks = np.array_split(draws, -(-resamples // 250))
     values = np.concatenate([statistic(block[:, codes]) for block in blocks])
     values[:, undefined] = 0
@@ -84,15 +84,15 @@ def bootstrap_weighted(
 
 
 def _drawn(groups: np.ndarray, resamples: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Number the groups, and count how often each is drawn in each bootstrap sample."""
+    """Number the groups, and count the draws of each in each bootstrap sample."""
     codes, names = pd.factorize(np.asarray(groups))
     return codes, _draws(len(names), resamples, seed)
 
 
-# The cells of a table are often of the same images; two sets of draws are kept.
+# Cells of a table often share their images, so two sets of draws are kept.
 @lru_cache(maxsize=2)
 def _draws(n: int, resamples: int, seed: int) -> np.ndarray:
-    """How often each of n groups is drawn in each bootstrap sample: int (resamples, n)."""
+    """Number of draws of each of n groups in each bootstrap sample: int (resamples, n)."""
     draws = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=resamples)
     draws.setflags(write=False)
     return draws

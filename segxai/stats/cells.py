@@ -15,7 +15,8 @@ from segxai.stats.selective import augrc, aurc, auroc
 from segxai.workflow.studies import MEASURE, made_of, other
 
 OBSERVATION = ["image_id", "target_id", "seed"]
-# Beside each score: whether the map that it is of, or is cut from, is constant; NaN without a map.
+# Beside each score: whether its map, or the map that its mask was cut from, is constant; NaN
+# without a map.
 CONSTANT = "constant map of "
 # Beside a score: its rank among the methods that are compared, see segxai.stats.ranks.
 RANK = "rank of "
@@ -29,24 +30,24 @@ SUBSETS = {
     "marked": lambda frame: (level(frame, "correct") == 1) & (column(frame, MARKER) > 0),
     "unmarked": lambda frame: (level(frame, "correct") == 1) & (column(frame, MARKER) == 0),
 }
-# Areas measure how well a confidence puts the second before the first.
+# Areas measure how well a confidence ranks the second subset above the first.
 OPPOSITE = {"incorrect": "correct", "marked": "unmarked"}
 
 
 def observations(scores: pd.DataFrame) -> pd.DataFrame:
-    """Lay the tidy scores of one row of a table out: a line per observation, a column per score.
+    """Pivot the tidy scores of one row of a table: a line per observation, a column per score.
 
     Parameters
     ----------
     scores
-        As of :func:`segxai.job.files.read_scores`.
+        See :func:`segxai.job.files.read_scores`.
 
     Returns
     -------
     DataFrame
         Index: `OBSERVATION`, group, split and correct, in the order of the scores. Columns:
-        `MEASURE`, and the same with `CONSTANT` before the metric. A score that several families
-        have is taken once.
+        `MEASURE`, and the same with `CONSTANT` before the metric. A score in several families is
+        taken once.
     """
     about = scores.drop_duplicates(OBSERVATION)
     values = scores.drop_duplicates([*OBSERVATION, *MEASURE])
@@ -63,11 +64,11 @@ def image_means(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def level(frame: pd.DataFrame, name: str) -> np.ndarray:
-    """One level of the index of observations; of images over seeds, nothing is correct."""
+    """One level of the index of observations; averages over seeds have no correctness."""
     if name not in frame.index.names:
         raise InputError(
-            "configuration: a table whose rows are segmenters alone asks for correct or incorrect "
-            "predictions; add `network` to its `rows`, or remove `where` and `statistic`."
+            "configuration: a table with rows of segmenters alone has values of correct or "
+            "incorrect predictions; add `network` to its `rows`, or remove `where` and `statistic`."
         )
     return frame.index.get_level_values(name).to_numpy()
 
@@ -84,23 +85,23 @@ def cell(frame: pd.DataFrame, value: dict, statistics: dict) -> dict[str, float]
     Parameters
     ----------
     frame
-        As of :func:`observations`.
+        See :func:`observations`.
     value
         metric, view and reference of the scores; statistic ``mean`` (the default), ``rank``, the
         mean of ranks among methods, ``error_rate``, or one of `AREAS`; ``where``, one of `SUBSETS`;
-        ``minus``, what is subtracted of each observation, or whose area is subtracted on the same
-        resamples; for areas also ``with``, a confidence whose ranks are averaged with this one's
-        among all predictions of the row, and ``against``, the subset that a good confidence ranks
-        low (incorrect predictions).
+        ``minus``, a score to subtract from each observation, or a confidence whose area is
+        subtracted on the same resamples; for areas also ``with``, a confidence whose ranks are
+        averaged with this one's among all predictions of the row, and ``against``, the subset that
+        a good confidence ranks low (incorrect predictions).
     statistics
         resamples, confidence and seed of the intervals.
 
     Returns
     -------
     dict
-        value, ci_low, ci_high, n, n_undefined and n_constant: how many observations rest on a
-        constant map. An area that is undefined counts all its observations as undefined, any other
-        those whose confidence is.
+        value, ci_low, ci_high, n, n_undefined and n_constant: the number of observations with a
+        constant map. An undefined area counts all its observations as undefined, any other area
+        those with an undefined confidence.
     """
     frame = frame[SUBSETS[value.get("where", "all")](frame)]
     constant = np.full(len(frame), False)
@@ -125,14 +126,14 @@ def _statistic(frame: pd.DataFrame, value: dict, statistics: dict) -> dict[str, 
 
 
 def mean_cell(values: np.ndarray, groups: np.ndarray, statistics: dict) -> dict[str, float]:
-    """Mean of some scores with its interval, how many are defined and how many are not."""
+    """Mean of some scores with its interval, and the numbers of defined and undefined ones."""
     mean, low, high = bootstrap_mean(values, groups, **statistics)
     n = int(np.isfinite(values).sum())
     return {"value": mean, "ci_low": low, "ci_high": high, "n": n, "n_undefined": len(values) - n}
 
 
 def _area(frame: pd.DataFrame, value: dict, area: Callable, statistics: dict) -> dict[str, float]:
-    """Area by how well a confidence puts trusted observations before the others."""
+    """Area that measures how well a confidence ranks trusted observations above the others."""
     low = value.get("against", "incorrect")
     trusted = SUBSETS[OPPOSITE[low]](frame)
     known = trusted | SUBSETS[low](frame)
@@ -153,11 +154,11 @@ def _area(frame: pd.DataFrame, value: dict, area: Callable, statistics: dict) ->
 
 
 def _confidence(frame: pd.DataFrame, value: dict) -> tuple[np.ndarray, np.ndarray]:
-    """Confidence in each prediction (n,), undefined ones as 0, and which are undefined."""
+    """Confidence in each prediction (n,), undefined ones as 0, and a mask of these."""
     own = column(frame, value)
     if "with" not in value:
         return np.nan_to_num(own), np.isnan(own)
-    # Loading scipy.stats takes longer than most jobs that import this module.
+    # Loading scipy.stats takes longer than most jobs of this module.
     from scipy.stats import rankdata
 
     both = np.stack([own, column(frame, other(value, "with"))])

@@ -1,4 +1,4 @@
-"""Verdicts on published numbers: each beside ours, reproduced or not, and why not comparable."""
+"""Verdicts on published numbers: reproduced, differs, or not comparable and why."""
 
 from collections.abc import Callable
 
@@ -24,19 +24,19 @@ def claims(
     published
         ``config/published/{paper}.csv`` of all papers, with a column paper.
     table
-        Our tidy tables, all of them in one.
+        All our tidy tables, concatenated.
     obstacle
         Why the network of a claim is not the paper's, or "".
     notes
-        What else a reader must know, by study and data set.
+        Further notes by study and data set.
 
     Returns
     -------
     DataFrame
         Keys and value (``published``) of each number, then ours, ci_low, ci_high, n, verdict and
         reason. The verdict is ``reproduced`` where the published number lies in our interval,
-        ``differs`` where it does not, and ``not comparable`` where the run was not theirs, did not
-        include it, or had nothing to take it from.
+        ``differs`` where it does not, and ``not comparable`` where the run differs from the
+        paper's, does not include the number, or leaves it undefined.
     """
     result = pair(published, table)
     known = table.rename(columns={"value": "ours", "network": "our_network"})
@@ -46,8 +46,8 @@ def claims(
         if pd.isna(claim.n):
             return "not comparable", "not part of this run"
         note = notes.get((claim.study, claim.dataset), "")
-        said, why = _verdict(claim, obstacle)
-        return said, "; ".join(filter(None, [why, note]))
+        outcome, why = _verdict(claim, obstacle)
+        return outcome, "; ".join(filter(None, [why, note]))
 
     keys = published.columns.drop("value")
     return _judged(result, verdict)[[*keys, "published", "ours", *OURS, "verdict", "reason"]]
@@ -56,9 +56,9 @@ def claims(
 def count_claims(
     published: pd.DataFrame, summary: pd.DataFrame, parts: dict[str, str]
 ) -> pd.DataFrame:
-    """Set every published count beside that of our summary, with a verdict as of :func:`claims`.
+    """Set every published count beside that of our summary, with a verdict like :func:`claims`.
 
-    `parts` says which part of a data set was used; its counts cannot be compared.
+    `parts` describes the part of a data set that was used; its counts are not comparable.
     """
     ours = summary.rename(columns={"value": "ours"}).reindex(columns=[*COUNTED, "ours", *OURS])
     result = published.rename(columns={"value": "published"}).merge(ours, how="left", on=COUNTED)

@@ -1,4 +1,4 @@
-"""Classes that may share an image: their thresholds, and how well each is recognised."""
+"""Scores of classifiers: thresholds and recognition of each class."""
 
 import numpy as np
 import pandas as pd
@@ -10,11 +10,11 @@ from segxai.stats.selective import auroc
 def best_thresholds(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """Thresholds τ of best F1, one per class (SegX eq. 2: class j is predicted where p > τ).
 
-    Every set of images that some threshold can mark is tried. Of sets with equal F1 the smallest
-    is taken; τ lies in the middle between the probabilities on its two sides.
+    All sets of images that a threshold can mark are tried. Among sets with equal F1 the smallest is
+    taken; τ lies midway between the probabilities on its two sides.
 
-    Differs from SegX's code (``utils/metrics.py``), whose τ is the lowest probability of the set:
-    asked for p > τ, it leaves the image of that probability out.
+    Differs from SegX's code (``utils/metrics.py``), whose τ is the lowest probability of the set: p
+    > τ then excludes the image of that probability.
 
     Parameters
     ----------
@@ -24,8 +24,8 @@ def best_thresholds(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray
     Returns
     -------
     ndarray of shape (C,), float64 in 0…1
-        NaN for a class without positives, or whose positives all have probability 0: nothing can
-        be learnt, and p > NaN never predicts it.
+        NaN for a class without positives, or whose positives all have probability 0; p > NaN never
+        predicts it.
 
     Raises
     ------
@@ -47,7 +47,7 @@ def _best_threshold(p: np.ndarray, y: np.ndarray) -> float:
     k = np.flatnonzero(f1 == f1.max())[-1]
     below = levels[k - 1] if k > 0 else 0.0
     middle = (below + levels[k]) / 2
-    # Between neighbouring floats there is no middle.
+    # Neighbouring floats have no midpoint.
     return middle if middle < levels[k] else below
 
 
@@ -59,7 +59,7 @@ def multilabel_scores(
     Parameters
     ----------
     probabilities, labels
-        As of :func:`best_thresholds`.
+        See :func:`best_thresholds`.
     thresholds : ndarray of shape (C,)
         Class j is predicted where p > τ; NaN never predicts it.
 

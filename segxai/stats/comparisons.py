@@ -13,7 +13,7 @@ from segxai.stats.tables import KEYS, Rows, alike
 from segxai.stats.tests import holm, mann_whitney, paired_tests
 from segxai.workflow.studies import values
 
-# What tells the two sides of a test apart.
+# Keys in which the two sides of a test may differ.
 SIDE = [*KEYS[1:], "view", "where"]
 EFFECT = ["n", "n_second", "mean_difference", "ci_low", "ci_high", "effect", "p", "p_holm"]
 SIDES = [f"{side}_{key}" for side in ("first", "second") for key in SIDE]
@@ -28,7 +28,7 @@ def compare(rows: Rows, spec: dict, segmenters: dict[str, dict], statistics: dic
     Parameters
     ----------
     rows
-        As of :func:`segxai.stats.tables.table_rows`, of one subset of the images.
+        See :func:`segxai.stats.tables.table_rows`; of one subset of the images.
     spec
         The declared table. ``wilcoxon`` tests are paired by image, or by image and target, scores
         averaged over seeds: of two views of each row, of all pairs of rows or of the first row
@@ -121,8 +121,8 @@ def per_target(frame: pd.DataFrame, value: dict) -> pd.Series:
 
 def _wilcoxon(pairs: Iterable[tuple[Side, Side]], scale: float, statistics: dict) -> pd.DataFrame:
     results = []
-    for (first, one), (second, other) in pairs:
-        both = scale * pd.concat([one, other], axis=1, keys=["first", "second"])
+    for (first, first_scores), (second, second_scores) in pairs:
+        both = scale * pd.concat([first_scores, second_scores], axis=1, keys=["first", "second"])
         difference = both["first"] - both["second"]
         groups = difference.index.get_level_values("group")
         _, low, high = bootstrap_mean(difference.to_numpy(), groups, **statistics)

@@ -1,4 +1,4 @@
-"""What the data sets of a run hold, beside the counts of the papers and those of their makers."""
+"""Summary of the data sets of a run, with the counts of the papers and of the makers."""
 
 import re
 
@@ -34,9 +34,9 @@ LINES = {
     ("total", "rejected files"): "Files rejected",
 }
 TERMS = ("licence", "citation")
-# What is counted of each class.
+# Counts of each class.
 COUNTED = ("images", "patches", "boxes")
-# LaTeX's description of the columns of the tables of text; classes have numbers only.
+# LaTeX column descriptions of the tables of text; classes have numbers only.
 BREAKING = {"terms": "lp{5cm}p{9cm}", "rejected": "lp{10cm}r"}
 
 
@@ -50,26 +50,26 @@ def summarise(
     published: pd.DataFrame,
     official: pd.DataFrame,
 ) -> pd.DataFrame:
-    """Count what one data set holds, beside what others counted.
+    """Count the contents of one data set, with the counts of others.
 
     Parameters
     ----------
     definition
         analysis_size, classes, licence and citation.
     patches
-        ``patches.csv`` of a data set that is cut into labelled patches; None for whole images.
+        ``patches.csv`` of a data set with labelled patches; None for whole images.
     n_found
         Images in the folder of the originals.
     published, official
-        Counts of the papers, and those of the data set's makers or of its own lists.
+        Counts of the papers, and of the data set's makers or its own lists.
 
     Returns
     -------
     DataFrame
         `COLUMNS` without intervals, a row per number: `LINES`, classes by what is counted of them,
         and ``rejected files`` by :func:`reasons`. n is the number of images, or of those with a
-        mask for areas. Groups are NaN where none are known. What only others counted has no value.
-        Licence and citation have a text instead.
+        mask for areas. Groups are NaN where unknown. Counts of others alone have no value. Licence
+        and citation have a text instead.
     """
     counts = _images(samples, n_found) | _classes(samples, patches, definition["classes"])
     counts |= {("total", "rejected files"): len(rejected)}
@@ -108,7 +108,7 @@ def _images(samples: pd.DataFrame, n_found: int) -> dict[tuple[str, str], float]
         (side, "images"): (samples.split == side).sum() for side in (TRAIN, VALIDATION, TEST)
     }
     sides = samples.groupby("group").split.nunique()
-    # An image is its own group where no groups are known.
+    # Without known groups, each image is its own group.
     known = (samples.group != samples.image_id).any()
     counts |= {
         ("total", "groups"): len(sides) if known else np.nan,
@@ -123,7 +123,7 @@ def _images(samples: pd.DataFrame, n_found: int) -> dict[tuple[str, str], float]
 def _classes(
     samples: pd.DataFrame, patches: pd.DataFrame | None, classes: list[str]
 ) -> dict[tuple[str, str], int]:
-    """Count the patches of each class and subset, or the images that show each class."""
+    """Count the patches of each class and subset, or the images of each class."""
     if patches is not None:
         counts = {(side, "patches"): (patches.split == side).sum() for side in (TRAIN, VALIDATION)}
         return counts | {(name, "patches"): (patches.label == name).sum() for name in classes}
@@ -135,9 +135,9 @@ def _classes(
 
 
 def areas(samples: pd.DataFrame, size: int) -> list[dict]:
-    """Quantiles of the share of the image that masks of side `size` cover, empty ones left out.
+    """Quantiles of the area of masks of side `size`, without empty ones.
 
-    In percent, linear between order statistics; NaN where every mask is empty.
+    In percent of the image, linear between order statistics; NaN if all masks are empty.
     """
     covered = samples.mask_pixels[samples.mask_pixels > 0]
     counted = {"n": len(covered), "n_undefined": len(samples) - len(covered)}
@@ -152,42 +152,42 @@ def areas(samples: pd.DataFrame, size: int) -> list[dict]:
 def reasons(rejected: pd.DataFrame) -> dict[str, int]:
     """Count rejected files by reason, the commonest first.
 
-    The reason is that of ``rejected.csv`` without the names of files, and without its remedy,
-    which follows a semicolon; numbers are replaced by #. It begins with what is at fault, the
-    image or its mask.
+    The reason is that of ``rejected.csv`` without the names of files, and without its remedy, which
+    follows a semicolon; numbers are replaced by #. It begins with the faulty part, the image or its
+    mask.
     """
 
     def generalise(file: str, reason: str) -> str:
         path, _, problem = reason.partition(": ")
-        # The image may be a folder: a series.
+        # The image may be a folder, such as a series.
         part = "image" if path == file or path.startswith(f"{file}/") else "mask"
         problem = re.sub(r"\S+\.[A-Za-z]\w*", "…", problem.partition(";")[0])
         return f"{part}: {re.sub(r'[0-9]+([.,][0-9]+)*', '#', problem)}"
 
-    said = [generalise(*row) for row in rejected[["file", "reason"]].itertuples(index=False)]
-    return pd.Series(said, dtype=object).value_counts().to_dict()
+    kinds = [generalise(*row) for row in rejected[["file", "reason"]].itertuples(index=False)]
+    return pd.Series(kinds, dtype=object).value_counts().to_dict()
 
 
 def arrange(table: pd.DataFrame, titles: dict[str, str]) -> dict:
-    """Arrange the summary as it is read: a column per data set, and lists of what has its own rows.
+    """Arrange the summary for readers: a column per data set, and lists with their own rows.
 
     Parameters
     ----------
     table
-        Those of :func:`summarise` of all data sets.
+        Results of :func:`summarise` for all data sets.
     titles
         Printed name of each data set.
 
     Returns
     -------
     dict
-        titles; lines, each a name with a cell per data set, a cell being a list of texts: our
-        number, and those of others that name one; classes, rejected (by reason) and terms (licence
-        and citation), each a list of records of text. Lines that say nothing are left out.
+        titles; lines, each a name with a cell per data set; a cell is a list of texts, our number
+        and those of others; classes, rejected (by reason) and terms (licence and citation), each a
+        list of records of text. Empty lines are left out.
     """
-    found = {(r["dataset"], r["row"], r["metric"]): r for r in table.to_dict("records")}
+    numbers = {(r["dataset"], r["row"], r["metric"]): r for r in table.to_dict("records")}
     lines = {
-        name: [_cell(found.get((dataset, *key))) for dataset in titles]
+        name: [_cell(numbers.get((dataset, *key))) for dataset in titles]
         for key, name in LINES.items()
     }
     return {
@@ -195,31 +195,31 @@ def arrange(table: pd.DataFrame, titles: dict[str, str]) -> dict:
         "lines": {name: cells for name, cells in lines.items() if any(cells)},
         "classes": _by_class(table.assign(dataset=table.dataset.map(titles))),
         "rejected": [
-            {"Data set": titles[dataset], "Reason": row, "Files": f"{one['value']:,.0f}"}
-            for (dataset, row, metric), one in found.items()
+            {"Data set": titles[dataset], "Reason": row, "Files": f"{number['value']:,.0f}"}
+            for (dataset, row, metric), number in numbers.items()
             if metric == "rejected files" and row != "total"
         ],
         "terms": [
             {"Data set": title}
-            | {row.capitalize(): found[dataset, row, "text"]["text"] for row in TERMS}
+            | {row.capitalize(): numbers[dataset, row, "text"]["text"] for row in TERMS}
             for dataset, title in titles.items()
         ],
     }
 
 
-def _cell(found: dict | None) -> list[str]:
-    """Print a number with those of others beside it; nothing where none is known."""
-    if found is None:
+def _cell(number: dict | None) -> list[str]:
+    """Print a number with those of others; empty if none is known."""
+    if number is None:
         return []
-    printed = {"percent": "{:.2f} %", "count": "{:,.0f}"}[found["unit"]]
-    ours = "–" if np.isnan(found["value"]) else printed.format(found["value"])
-    others = {"paper": found["published"], "official": found["official"]}
-    said = [f"{name} {value:,.0f}" for name, value in others.items() if np.isfinite(value)]
-    return [ours, *said] if said or ours != "–" else []
+    printed = {"percent": "{:.2f} %", "count": "{:,.0f}"}[number["unit"]]
+    ours = "–" if np.isnan(number["value"]) else printed.format(number["value"])
+    others = {"paper": number["published"], "official": number["official"]}
+    counted = [f"{name} {value:,.0f}" for name, value in others.items() if np.isfinite(value)]
+    return [ours, *counted] if counted or ours != "–" else []
 
 
 def _by_class(table: pd.DataFrame) -> list[dict[str, str]]:
-    """One record per class: what we, the paper and the makers count of it."""
+    """One record per class: our count, the paper's and the makers'."""
     lines = {row for row, metric in LINES if metric in COUNTED}
     rows = table[table.metric.isin(COUNTED) & ~table.row.isin(lines)]
     sources = {"value": "", "published": ", paper", "official": ", official"}
@@ -241,7 +241,7 @@ def _by_class(table: pd.DataFrame) -> list[dict[str, str]]:
 
 
 def printed(arranged: dict) -> dict[str, pd.DataFrame]:
-    """Lay out what :func:`arrange` gives as tables of text by name, without empty ones."""
+    """Lay out the result of :func:`arrange` as non-empty tables of text by name."""
     lines = {
         name: ["; ".join(cell) or "–" for cell in cells]
         for name, cells in arranged["lines"].items()

@@ -1,4 +1,4 @@
-"""Tables as papers print them: rows down, data sets and numbers across; Markdown and LaTeX."""
+"""Printed tables for papers: rows down, data sets and numbers across; Markdown and LaTeX."""
 
 import re
 
@@ -11,7 +11,7 @@ from segxai.workflow.names import plain
 from segxai.workflow.shown import CELL, row_title, value_titles
 
 DECIMALS = {"percent": 1, "fraction": 3, "count": 0}
-# What Markdown would take for the end of a cell, a tag, a formula, emphasis, an entity or a link.
+# Characters of Markdown: end of a cell, tag, formula, emphasis, entity, link.
 MARKS = re.compile(r"[|*`~$\\]|<(?=[\w/!?])|&(?=#?\w+;)|\](?=\()|(?<!\w)_|_(?!\w)")
 ESCAPES = str.maketrans({
     **{code: f"\\{code}" for code in "&%$#_{}"},
@@ -23,12 +23,12 @@ ESCAPES = str.maketrans({
 def printed(
     table: pd.DataFrame, spec: dict, titles: dict[str, str], names: dict[str, dict[str, str]]
 ) -> pd.DataFrame:
-    """Lay a tidy table out as papers print it, for the first of its subsets of the images.
+    """Lay out a tidy table for papers, for the first of its subsets of the images.
 
-    Values with a ``title`` are printed; all of them where none has one. `titles` are the printed
+    Values with a ``title`` are printed; without any title, all values. `titles` are the printed
     names of data sets, `names` those of networks, explainers and segmenters by key. Cells have the
-    form ``41.4 [39.0, 43.9]``, and after a semicolon the published value, and how many maps have no
-    contrast, if any. A column n follows those that are of the same number of images.
+    form ``41.4 [39.0, 43.9]``, and after a semicolon the published value, and the number of maps
+    without contrast, if any. A column n follows the columns with that number of images.
     """
     shown = printed_rows(table, spec, names)
     shown = shown.assign(cell=[_cell(row) for row in shown.itertuples()])
@@ -44,10 +44,10 @@ def printed(
 
 
 def printed_rows(table: pd.DataFrame, spec: dict, names: dict[str, dict[str, str]]) -> pd.DataFrame:
-    """Rows of a tidy table that are printed, with the titles of their ``row`` and ``column``.
+    """Printed rows of a tidy table, with the titles of their ``row`` and ``column``.
 
-    They are of the first subset of the images. A mean that no image of a data set has is left out,
-    such as false positives where every image shows a finding, unless the data set has no other.
+    They belong to the first subset of the images. A mean over no image of a data set, such as false
+    positives where every image shows a finding, is left out, unless the data set has no other.
     """
     columns = value_titles(spec)
     table = table.assign(
@@ -73,7 +73,7 @@ def same_images(shown: pd.DataFrame) -> list[list[str]]:
 
 
 def markdown(layout: pd.DataFrame) -> str:
-    """Print a table that :func:`printed` laid out as Markdown, which shows it as it is."""
+    """Print a table of :func:`printed` as Markdown."""
 
     def text(cell: str) -> str:
         return MARKS.sub(r"\\\g<0>", plain(cell))
@@ -83,11 +83,11 @@ def markdown(layout: pd.DataFrame) -> str:
 
 
 def latex(layout: pd.DataFrame, columns: str | None = None) -> str:
-    """Print a table that :func:`printed` laid out for LaTeX with booktabs.
+    """Print a table of :func:`printed` as LaTeX with booktabs.
 
-    `columns` is LaTeX's description of the columns, for instance of ones that break lines.
+    `columns` is LaTeX's description of the columns, for instance for line breaks.
     """
-    # The index is named in the line of the columns' names, not in a line of its own.
+    # The name of the index stands in the line of the column names.
     named = layout.rename_axis(index=None, columns=layout.index.name)
     style = named.style.format(_latex_text)
     for axis in ("index", "columns"):
@@ -96,13 +96,13 @@ def latex(layout: pd.DataFrame, columns: str | None = None) -> str:
 
 
 def _latex_text(cell: str) -> str:
-    """Escape a text for LaTeX, whatever its fonts; after a line's end, [ and * are commands."""
+    """Escape a text for LaTeX, for all fonts; after the end of a line, [ and * are commands."""
     text = plain(cell).translate(ESCAPES).replace("--", "-{}-")
     return f"{{}}{text}" if text.startswith(("[", "*")) else text
 
 
 def write_printed(texts: dict[str, str]) -> None:
-    """Write printed tables to their files in UTF-8, each whole or not at all, and log the first."""
+    """Write printed tables to their files in UTF-8, each complete, and log the first."""
     for path, text in texts.items():
         with atomic_path(path) as temporary:
             temporary.write_text(text, encoding="utf-8")
@@ -121,5 +121,5 @@ def _cell(row) -> str:
 
 
 def constant_maps(n: float) -> str:
-    """Say how many of the maps behind a number are constant; nothing where none is."""
+    """Number of constant maps behind a number, as text; empty if none."""
     return f"; {n:.0f} constant maps" if n > 0 else ""

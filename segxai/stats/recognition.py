@@ -1,4 +1,4 @@
-"""How well classifiers recognise the classes of images, with intervals."""
+"""Recognition scores of classifiers, with intervals."""
 
 import numpy as np
 import pandas as pd
@@ -12,9 +12,9 @@ RECOGNITION = ("accuracy", "f1", "auroc")
 def recognition(
     probability: np.ndarray, predicted: np.ndarray, truth: np.ndarray, weights: np.ndarray
 ) -> np.ndarray:
-    """Accuracy, F1 and AUROC of C classes by how often each of n images counts: (r, 3, C), in 0…1.
+    """Accuracy, F1 and AUROC of C classes with weights of n images: (r, 3, C), in 0…1.
 
-    Those of :func:`segxai.stats.classification.multilabel_scores`, NaN likewise, for r samples at
+    As in :func:`segxai.stats.classification.multilabel_scores`, with the same NaN, for r samples at
     once; probability, predicted and truth are (n, C), weights int (r, n).
     """
     counted = (predicted & truth, predicted, truth, predicted == truth)
@@ -76,6 +76,6 @@ def recognise(predictions: pd.DataFrame, groups: pd.Series, statistics: dict) ->
 
 
 def _mean_of_defined(scores: np.ndarray) -> np.ndarray:
-    """Mean over the last axis of what is not NaN; NaN where nothing is left."""
+    """Mean over the last axis without NaN; NaN if nothing is left."""
     with np.errstate(invalid="ignore"):
         return np.nansum(scores, axis=-1) / np.isfinite(scores).sum(axis=-1)

@@ -1,8 +1,8 @@
-"""Selective prediction: how well a confidence tells right predictions from wrong ones.
+"""Failure detection and selective prediction: how well a confidence ranks correct predictions.
 
 A confidence is any score that is higher for predictions to be trusted more: SegU's, or one of the
-baselines below. `correct` says which predictions are right. Every area has the same arguments,
-depends on the order of the confidences alone, and knows no order among equal ones.
+baselines below. `correct` marks the correct predictions. All areas have the same arguments, depend
+only on the order of the confidences, and treat equal confidences alike.
 """
 
 import numpy as np
@@ -13,7 +13,7 @@ from segxai.metrics.overlap import binary
 def auroc(
     confidence: np.ndarray, correct: np.ndarray, weights: np.ndarray | None = None
 ) -> float | np.ndarray:
-    """Probability that a right prediction has a higher confidence than a wrong one.
+    """Probability that a correct prediction has a higher confidence than an incorrect one.
 
     Equal confidences count one half: the area under the ROC curve of failure detection.
 
@@ -22,19 +22,17 @@ def auroc(
     confidence : ndarray of shape (n,)
     correct : ndarray of shape (n,), bool or 0/1
     weights : ndarray of int, (..., n), optional
-        How often each prediction counts, such as in each of many bootstrap samples; once each by
-        default.
+        Count of each prediction, for instance in each of many bootstrap samples; 1 by default.
 
     Returns
     -------
     float in 0…1, or with weights ndarray of shape (...)
-        0.5 for a confidence that says nothing; NaN unless there are right and wrong predictions.
+        0.5 for an uninformative confidence; NaN unless there are correct and incorrect predictions.
 
     Raises
     ------
     ValueError
-        If the shapes differ, or a confidence is NaN: what an undefined one means is to be decided
-        before predictions are ranked.
+        If the shapes differ, or a confidence is NaN: the caller must decide how to rank it.
 
     References
     ----------
@@ -50,7 +48,7 @@ def auroc(
 def risk_coverage(confidence: np.ndarray, correct: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Risk–coverage curve: the error rate among the most confident predictions.
 
-    Parameters and errors as of :func:`auroc`, without weights.
+    Parameters and errors: see :func:`auroc`, without weights.
 
     Returns
     -------
@@ -76,15 +74,15 @@ def aurc(
     .. math:: \mathrm{AURC} = \frac1n \sum_{k=1}^{n} r(k)
 
     r(k) is the share of errors among the k most confident predictions; within a group of equal
-    confidences its expectation over their random order. Without information it is the error
-    rate e; at best, with all m errors last, Σⱼ j/(n − m + j) / n for j = 1…m.
+    confidences its expectation over their random order. For an uninformative confidence it is the
+    error rate e; at best, with all m errors last, Σⱼ j/(n − m + j) / n for j = 1…m.
 
-    Parameters and errors as of :func:`auroc`.
+    Parameters and errors: see :func:`auroc`.
 
     Returns
     -------
     float in 0…1, or with weights ndarray of shape (...), lower is better
-        0 without errors and 1 without right predictions, whatever the confidence; NaN for n = 0.
+        0 without errors and 1 without correct predictions, whatever the confidence; NaN for n = 0.
 
     References
     ----------
@@ -111,12 +109,12 @@ def augrc(
 
     .. math:: \mathrm{AUGRC} = e (1 - e) (1 - \mathrm{AUROC}) + e^2 / 2
 
-    Parameters and errors as of :func:`auroc`.
+    Parameters and errors: see :func:`auroc`.
 
     Returns
     -------
     float in 0…½, or with weights ndarray of shape (...), lower is better
-        0 without errors and ½ without right predictions, whatever the confidence; NaN for n = 0.
+        0 without errors and ½ without correct predictions, whatever the confidence; NaN for n = 0.
 
     References
     ----------
@@ -131,8 +129,8 @@ def augrc(
 def two_outcomes(probability: np.ndarray, threshold: float | np.ndarray = 0.5) -> np.ndarray:
     r"""Distribution over absent and present for each label of a multi-label sigmoid.
 
-    A label decided at a threshold τ is most uncertain at τ. The odds are therefore divided by those
-    of the threshold, which moves the decision to ½ (Elkan, IJCAI 2001, §3):
+    A label with the threshold τ is most uncertain at τ. The odds are therefore divided by those of
+    the threshold, which moves the threshold to ½ (Elkan, IJCAI 2001, §3):
 
     .. math:: q = \frac{p (1 - \tau)}{p (1 - \tau) + \tau (1 - p)}
 
@@ -155,9 +153,9 @@ def maximum_probability(distribution: np.ndarray) -> np.ndarray:
 def entropy_confidence(distribution: np.ndarray) -> np.ndarray:
     r"""Confidence by normalised entropy, 1 − H / ln C: (..., C) in 0…1 to (...).
 
-    1 where one outcome is certain, 0 where all are equally likely. With two outcomes the order
-    is that of :func:`maximum_probability`, and so is every area above; the mean over the labels of
-    an image is a confidence of its own (Park & Read, IDA 2015, normalised entropy).
+    1 where one outcome is certain, 0 where all are equally likely. With two outcomes the order is
+    that of :func:`maximum_probability`, and so is every area above; the mean over the labels of an
+    image is another confidence (Park & Read, IDA 2015, normalised entropy).
     """
     surprise = -np.log(distribution, where=distribution > 0, out=np.zeros(distribution.shape))
     entropy = (distribution * surprise).sum(axis=-1)
@@ -209,7 +207,7 @@ def segmentation_confidence(probability: np.ndarray) -> np.ndarray:
     Returns
     -------
     ndarray of shape (...), in 0…1
-        0 where the foreground is empty: nothing was found, and c_IoU is 0 there as well.
+        0 where the foreground is empty, as is c_IoU.
     """
     foreground = probability > 0.5
     certainty = np.where(foreground, entropy_confidence(two_outcomes(probability)), 0)
@@ -219,7 +217,7 @@ def segmentation_confidence(probability: np.ndarray) -> np.ndarray:
 def _accepted(
     confidence: np.ndarray, correct: np.ndarray, weights: np.ndarray | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Count the accepted and the errors among them, from none on, per distinct confidence."""
+    """Count accepted predictions and errors among them, from 0, per distinct confidence."""
     confidence, correct = np.asarray(confidence, dtype=np.float64), binary(correct, "correct")
     if confidence.ndim != 1 or confidence.shape != correct.shape:
         shapes = f"{confidence.shape} and {correct.shape}"

@@ -1,4 +1,4 @@
-"""Tidy tables of a study: means and areas of scores with intervals, beside published numbers."""
+"""Tidy tables of a study: means and areas of scores with intervals, and published numbers."""
 
 from collections.abc import Iterator
 
@@ -16,9 +16,9 @@ COUNTS = ["n", "n_undefined", "n_constant"]
 NUMBERS = ["value", "ci_low", "ci_high", *COUNTS, "published", "difference"]
 TEXT = ["study", "table", *KEYS, "split", *CELL, "unit"]
 COLUMNS = [*TEXT, *NUMBERS]
-# What a published number must agree with ours in, and the keys of which it may leave some open.
+# Keys in which a published number must equal ours, and keys that it may leave open.
 EXACT, OPEN = ["table", "dataset", "split", *CELL], KEYS[1:]
-# What tells how a segmentation was damaged.
+# Columns that describe the damage of a segmentation.
 DOSE = ["kind", "radius"]
 
 Rows = list[tuple[dict[str, str], pd.DataFrame]]
@@ -33,12 +33,12 @@ def table_rows(scores: pd.DataFrame, images: dict[str, set], spec: dict) -> Rows
     Parameters
     ----------
     scores
-        As of :func:`segxai.job.files.read_scores`.
+        See :func:`segxai.job.files.read_scores`.
     images
-        Of each data set, the image_ids that the study is about.
+        The image_ids of the study, by data set.
     spec
-        The declared table: its name (``table``), its ``datasets``, ``rows`` (the `KEYS` that tell
-        rows apart, besides the data set), ``values``, and its ``segmenters``, in order.
+        The declared table: its name (``table``), its ``datasets``, ``rows`` (the `KEYS` that
+        distinguish rows, besides the data set), ``values``, and its ``segmenters``, in order.
 
     Returns
     -------
@@ -99,7 +99,7 @@ def summarise(rows: Rows, spec: dict, statistics: dict) -> pd.DataFrame:
     Parameters
     ----------
     rows, spec
-        As of :func:`table_rows`; of several ``splits``, only those that the data set has.
+        See :func:`table_rows`; of several ``splits``, only those that the data set has.
     statistics
         resamples, confidence and seed of the intervals.
 
@@ -124,9 +124,9 @@ def summarise(rows: Rows, spec: dict, statistics: dict) -> pd.DataFrame:
 def summarise_predictions(
     predictions: pd.DataFrame, groups: dict[str, pd.Series], spec: dict, statistics: dict
 ) -> pd.DataFrame:
-    """Say how well each network recognises the classes: a row per data set and network.
+    """Recognition scores of each network: a row per data set and network.
 
-    Parameters are as of :func:`summarise` and :func:`segxai.stats.recognition.recognise`, with the
+    Parameters: see :func:`summarise` and :func:`segxai.stats.recognition.recognise`, with the
     groups of each data set; ``predictions`` of `spec` names the values.
     """
     cells = []
@@ -145,14 +145,14 @@ def summarise_predictions(
 
 
 def of_splits(frame: pd.DataFrame, splits: list[str]) -> Iterator[tuple[str, pd.DataFrame]]:
-    """Observations of each subset; of several, those that have none are left out."""
+    """Observations of each subset; empty ones are left out if there are several."""
     present = {"all", *level(frame, "split")}
     for split in [name for name in splits if name in present] or splits[:1]:
         yield split, frame if split == "all" else frame[level(frame, "split") == split]
 
 
 def beside_published(table: pd.DataFrame, published: pd.DataFrame) -> pd.DataFrame:
-    """Set the published values beside ours, and the differences, in the table's order."""
+    """Add the published values and the differences from them, in the table's order."""
     pairs = pair(published, table).dropna(subset="place").set_index("place")
     return table.assign(
         published=pairs.published.reindex(table.index),
@@ -161,11 +161,10 @@ def beside_published(table: pd.DataFrame, published: pd.DataFrame) -> pd.DataFra
 
 
 def pair(published: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
-    """Find the row of ours that each published number is of.
+    """Match each published number with a row of ours.
 
-    Published numbers have `EXACT`, value and some of `OPEN`; what they leave open agrees with any
-    of ours. Returns their rows, the value as ``published``; and ``place``, the index of our row, or
-    NaN.
+    Published numbers have `EXACT`, value and some of `OPEN`; open keys match any of ours. Returns
+    their rows, the value as ``published``; and ``place``, the index of our row, or NaN.
     """
     keys = [*EXACT, *OPEN]
     columns = list(dict.fromkeys([*published, *keys, "value"]))
@@ -180,8 +179,10 @@ def pair(published: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
 
 
 def with_doses(table: pd.DataFrame, segmenters: dict[str, dict]) -> pd.DataFrame:
-    """Add how the segmentation of each row was damaged, where it was: `DOSE`."""
-    doses = {name: one for name, one in segmenters.items() if one["role"] == "dose"}
+    """Add the damage of the segmentation of each row, if any: `DOSE`."""
+    doses = {
+        name: definition for name, definition in segmenters.items() if definition["role"] == "dose"
+    }
     if not table.segmenter.isin(list(doses)).any():
         return table
     settings = {key: table.segmenter.map({n: d[key] for n, d in doses.items()}) for key in DOSE}
@@ -189,7 +190,7 @@ def with_doses(table: pd.DataFrame, segmenters: dict[str, dict]) -> pd.DataFrame
 
 
 def _split(scores: pd.DataFrame, names: list[str]) -> Iterator[tuple[dict, pd.DataFrame]]:
-    """Scores of each row; what does not depend on one of its keys belongs to all its rows."""
+    """Scores of each row; a score that does not depend on a key belongs to all rows of that key."""
     keys = ["dataset", *names]
     parts = dict(list(scores.groupby(keys, sort=False)))
     for row in parts:
@@ -214,7 +215,7 @@ def _only(scores: pd.DataFrame, key: str, spec: dict) -> str:
 
 
 def _check_measured(scores: pd.DataFrame, spec: dict) -> None:
-    """Refuse a value that no score file holds, unless there is no score at all."""
+    """Refuse a value that no score file holds, unless there are no scores at all."""
     measured = scores[scores.metric != ""][MEASURE].drop_duplicates()
     known = set(measured.itertuples(index=False, name=None))
     for value in values(spec):
@@ -222,6 +223,6 @@ def _check_measured(scores: pd.DataFrame, spec: dict) -> None:
             key = tuple(measure.get(name, "") for name in MEASURE)
             if known and key not in known:
                 raise InputError(
-                    f"configuration: table {spec['table']} asks for {' '.join(filter(None, key))}, "
+                    f"configuration: table {spec['table']} needs {' '.join(filter(None, key))}, "
                     f"which {', '.join(spec['scores'])} do not measure; add it to their `measure`."
                 )

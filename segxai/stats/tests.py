@@ -1,4 +1,4 @@
-"""Tests: whether two methods differ."""
+"""Tests of differences between methods."""
 
 import numpy as np
 import pandas as pd
@@ -8,19 +8,19 @@ from scipy.stats import mannwhitneyu, wilcoxon
 def mann_whitney(first: np.ndarray, second: np.ndarray) -> tuple[float, float]:
     """Mann–Whitney test of whether one of two independent samples has the larger scores.
 
-    It takes every score as independent: where images share a group, the interval of the AUROC by
-    :func:`segxai.stats.bootstrap.bootstrap_weighted` is the sounder answer.
+    All scores count as independent: if images share groups, prefer the interval of the AUROC by
+    :func:`segxai.stats.bootstrap.bootstrap_weighted`.
 
     Parameters
     ----------
     first, second : ndarray of shape (n,) and (m,)
-        Such as c_IoU of correct and of incorrect predictions; NaN scores are left out.
+        For example c_IoU of correct and incorrect predictions; NaN scores are left out.
 
     Returns
     -------
     effect : float in 0…1
         Probability that a score of `first` exceeds one of `second`, ties counting one half: the
-        AUROC of telling the two samples apart.
+        AUROC of separating the two samples.
     p : float
         Two-sided. Both are NaN where a sample is empty.
 
@@ -44,7 +44,7 @@ def paired_tests(scores: pd.DataFrame, pairs: list[tuple[str, str]]) -> pd.DataF
         One row per image, one column per method; rows with an undefined score in either method
         are left out of that pair.
     pairs
-        Columns to compare: the family of tests that is adjusted for.
+        Columns to compare: the family of tests for the adjustment.
 
     Returns
     -------
@@ -65,7 +65,7 @@ def paired_tests(scores: pd.DataFrame, pairs: list[tuple[str, str]]) -> pd.DataF
 def holm(p: np.ndarray) -> np.ndarray:
     """Adjust p values by Holm's step-down procedure (Scand. J. Statist. 6:65, 1979).
 
-    NaN, a test that could not be made, stays NaN and does not count.
+    NaN, an undefined test, stays NaN and does not count.
     """
     m = np.count_nonzero(~np.isnan(p))
     order = np.argsort(p, kind="stable")[:m]

@@ -1,1 +1,1 @@
-"""Maps of an image: what is made of an explanation, array to array."""
+"""Views: maps ≥ 0 made from attributions."""

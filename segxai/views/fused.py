@@ -26,7 +26,7 @@ def view(
     clip_percentile: float,
     sigma: float,
 ) -> np.ndarray:
-    """Smoothed relevance (`segxai.views.smoothed`), weighted by a feature map: see :func:`fuse`."""
+    """Smoothed relevance (`segxai.views.smoothed`) weighted by a feature map: see :func:`fuse`."""
     grey = smoothed.view(stored, shape, clip_percentile=clip_percentile, sigma=sigma)
     return fuse(grey, features)
 
@@ -39,8 +39,8 @@ def fuse(relevance: np.ndarray, component: np.ndarray) -> np.ndarray:
     relevance : ndarray of shape (H, W), ≥ 0
         Smoothed relevance.
     component : ndarray of shape (h, w)
-        First principal component of the ViT's keys, of arbitrary sign. The sign is taken that
-        makes its mean over the top tenth of the relevance exceed its mean elsewhere.
+        First principal component of the ViT's keys, of arbitrary sign. Its sign is chosen so that
+        the mean over the top tenth of the relevance exceeds the mean elsewhere.
 
     Returns
     -------

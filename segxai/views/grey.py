@@ -1,4 +1,4 @@
-"""Maps as grey images: their size, their range and their histogram."""
+"""Maps as grey images: size, range and histogram."""
 
 import numpy as np
 from scipy.ndimage import gaussian_filter
@@ -18,7 +18,7 @@ def pixels(length: float, shape: tuple[int, int]) -> float:
 def peak_one(values: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     """Resize a map (h, w) ≥ 0 bilinearly to `shape`, float32, and scale it to maximum 1.
 
-    All zero where the map is.
+    All zero if the map is.
     """
     full = resize(values.astype(np.float64), shape, order=1, anti_aliasing=False, mode="edge")
     peak = full.max()
@@ -32,7 +32,7 @@ def smooth(relevance: np.ndarray, clip_percentile: float, sigma: float) -> np.nd
     ----------
     relevance : ndarray of shape (H, W), ≥ 0
     clip_percentile
-        Percentile of the map above which it is clipped: single pixels would rule it otherwise.
+        Percentile above which the map is clipped: single pixels would otherwise dominate it.
     sigma
         Standard deviation of the Gaussian, in pixels at 224 px.
 
@@ -53,7 +53,7 @@ def unit_range(x: np.ndarray) -> np.ndarray:
     return (x - x.min()) / span if span > 0 else np.zeros_like(x)
 
 
-# "histogram" is what ExplainSeg §3.5 says, "adaptive" what the paper that it cites there describes.
+# "histogram" follows ExplainSeg §3.5, "adaptive" the paper that it cites there.
 EQUALISATIONS = {
     "histogram": equalize_hist,
     "adaptive": equalize_adapthist,

@@ -1,4 +1,4 @@
-"""Positive part: where an attribution speaks for the target."""
+"""Positive part of an attribution: evidence for the target."""
 
 import numpy as np
 
@@ -13,6 +13,6 @@ def view(stored: StoredMap, shape: tuple[int, int]) -> np.ndarray:
 
     .. math:: R = \max\left(0, \sum_c A_c\right)
 
-    Parameters and returns as of :func:`segxai.views.relevance.view`.
+    Parameters and returns: see :func:`segxai.views.relevance.view`.
     """
     return peak_one(np.maximum(stored.signed, 0), shape)

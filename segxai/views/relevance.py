@@ -1,4 +1,4 @@
-"""Relevance: where an attribution is large, whatever its sign. The papers' "original" map."""
+"""Relevance: the magnitude of an attribution, the papers' "original" map."""
 
 from functools import lru_cache
 
@@ -10,13 +10,13 @@ from segxai.views.grey import peak_one
 ABOUT = {"title": "Relevance", "cites": "", "reads": [], "settings": {}}
 
 
-@lru_cache(maxsize=1)  # several views and settings are made of the same map
+@lru_cache(maxsize=1)  # several views and settings use the same map
 def view(stored: StoredMap, shape: tuple[int, int]) -> np.ndarray:
     r"""Sum of the magnitudes of an attribution over its channels.
 
     .. math:: R = \sum_c |A_c|
 
-    Both signs locate what the network looks at.
+    Both signs locate evidence of the network.
 
     Parameters
     ----------

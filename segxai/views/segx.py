@@ -19,8 +19,8 @@ def view(stored: StoredMap, shape: tuple[int, int], *, segmentation: np.ndarray)
 
     .. math:: m_{\mathrm{SegX}} = m_{\mathrm{seg}} \cdot m_{\mathrm{XAI}}
 
-    Parameters and returns as of :func:`segxai.views.relevance.view`, with a segmentation (H, W) of
-    0 and 1. The lowest value of a map does not count as saliency, so that nothing outside the
+    Parameters and returns: see :func:`segxai.views.relevance.view`, with a segmentation (H, W) of 0
+    and 1. The lowest value of a map does not count as saliency, so that nothing outside the
     segmentation is part of the explanation.
     """
     return relevance.view(stored, shape) * binary(segmentation, "segmentation")

@@ -17,15 +17,15 @@ ABOUT = {
 def view(
     stored: StoredMap, shape: tuple[int, int], *, segmentation: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Threshold relevance first and then meet it with a segmentation (SegX eq. 6).
+    """Threshold relevance first, then intersect it with a segmentation (SegX eq. 6).
 
-    Parameters and errors as of :func:`segxai.views.segx.view`.
+    Parameters and errors: see :func:`segxai.views.segx.view`.
 
     Returns
     -------
     map : ndarray of shape (H, W), float32 in 0…1
-        The relevance as it is.
+        The unchanged relevance.
     within : ndarray of shape (H, W), bool
-        The segmentation, which every thresholding of the map is met with.
+        The segmentation that each thresholded map is intersected with.
     """
     return relevance.view(stored, shape), binary(segmentation, "segmentation")

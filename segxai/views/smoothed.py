@@ -1,4 +1,4 @@
-"""Smoothed relevance: the grey map that ExplainSeg cuts masks from."""
+"""Smoothed relevance: the grey map from which ExplainSeg cuts masks."""
 
 import numpy as np
 

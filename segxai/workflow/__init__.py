@@ -1,1 +1,1 @@
-"""What the Snakefile needs while it is parsed: the standard library only."""
+"""Planning: what the Snakefile imports while it is parsed (standard library only)."""

@@ -1,4 +1,4 @@
-"""Two things of one run under one name: files that overwrite each other, rows that look the same.
+"""Name collisions within a run: files that overwrite each other, rows that look the same.
 
 As in :mod:`segxai.workflow.studies`, all functions read a resolved configuration.
 """
@@ -11,7 +11,7 @@ from segxai.workflow import shown
 from segxai.workflow.names import UNPRINTABLE, name_key
 from segxai.workflow.studies import MEASURE, score_cells, selected, tables, values
 
-# Names that files of every run have, sections of its page, or lines of its summary of the data.
+# Reserved names: files of every run, sections of its page, lines of its data summary.
 TAKEN = {
     "classes": ("test", "total", "train", "validation"),
     "tables": ("claims", "cost", "data", "dataset_summary", "images", "results"),
@@ -22,7 +22,7 @@ Printed = list[tuple[str, str]]
 
 
 def file_problems(config: dict) -> Iterator[str]:
-    """Sentences about two things whose files would have the same name."""
+    """Sentences about entries whose files would have the same name."""
     for name in config["explainers"]:
         if name in config["segmenters"]:
             yield f"Config keys explainers.{name} and segmenters.{name}: rename one of them."
@@ -41,11 +41,11 @@ def file_problems(config: dict) -> Iterator[str]:
 
 
 def _segmentation_problems(config: dict) -> Iterator[str]:
-    """Sentences about two studies that need one score file made in two ways."""
+    """Sentences about studies that need different contents of one score file."""
     declared: dict[str, tuple[str, tuple]] = {}
     for name, study in selected(config).items():
         for family, scores in study["scores"].items():
-            # What a score file reads follows from the study that declares it.
+            # The study that declares a score file decides what it reads.
             own = (study["segmentation"], scores["needs"])
             for cell in score_cells(config, name, family) if scores["of"] == "maps" else []:
                 other, same = declared.setdefault(cell["file"], (name, own))
@@ -57,13 +57,13 @@ def _segmentation_problems(config: dict) -> Iterator[str]:
 
 
 def title_problems(config: dict) -> Iterator[str]:
-    """Sentences about two things that readers of a run could not tell apart by their titles."""
+    """Sentences about entries whose titles look the same."""
     for group in _printed_together(config):
         known: dict[str, str] = {}
         for path, title in group:
             key = name_key(title)
             if not key or re.search(UNPRINTABLE, title):
-                problem = "holds codes that are no text" if key else "is empty"
+                problem = "holds codes that are not text" if key else "is empty"
                 yield f"Config key {path} {problem}: give a title that can be read."
             elif key in known:
                 both = f"s {known[key]} and {path}" if known[key] != path else f" {path}"
@@ -101,7 +101,7 @@ def _printed_together(config: dict) -> Iterator[Printed]:
 def _of_table(
     config: dict, study: dict, path: str, spec: dict, used: dict[str, list[str]]
 ) -> Iterator[Printed]:
-    """Columns and rows of a table: whole headings, in which a title may run on into the next."""
+    """Columns and rows of a table: whole headings, since titles are joined in them."""
     numbers = shown.declared_values(spec)
     yield [(f"{path}.values", " ".join(filter(None, cell))) for cell, _ in numbers]
     columns = [title for _, title in numbers if title]

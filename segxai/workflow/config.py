@@ -1,4 +1,4 @@
-"""What is wrong with a configuration, or went wrong in a job, in one sentence.
+"""Sentences about errors of a configuration or of a job.
 
 Only the standard library is imported here (jsonschema inside the function that needs it), so
 that ``snakemake -n`` stays instant.
@@ -18,7 +18,7 @@ from segxai.workflow.plugins import about, network_task, resolve, schema
 from segxai.workflow.studies import measures, reads, selected
 
 # fmt: off
-# Sections of former versions, and where their keys are now.
+# Sections of former versions, and the present places of their keys.
 RENAMED = {
     "explainseg": "studies.explainseg", "segx": "studies.segx", "models": "networks",
     "segmentation": "segmenters and views", "baselines": "segmenters", "shards": "shard_size",
@@ -40,7 +40,7 @@ BOUNDS = {
 def repeated_key(text: str) -> str | None:
     """Name the first key that a mapping in a YAML file gives twice, in one sentence.
 
-    YAML forbids it, and PyYAML takes the last of them without a word.
+    YAML forbids it, but PyYAML silently takes the last one.
     """
     import yaml
 
@@ -62,7 +62,7 @@ def repeated_key(text: str) -> str | None:
 
 
 def problem_of(config: dict) -> str | None:
-    """Name the first thing wrong with a merged configuration, in one sentence for its author."""
+    """First error of a merged configuration, as one sentence for its author."""
     for section, now in RENAMED.items():
         if section in config:
             return f"Config key {section} was renamed: move its keys to {now} (see CHANGELOG.md)."
@@ -73,7 +73,7 @@ def problem_of(config: dict) -> str | None:
 
 
 def config_problem(config: dict, schema: dict) -> str | None:
-    """Name the first thing wrong with a configuration, in one sentence for its author.
+    """First violation of the schema by a configuration, as one sentence for its author.
 
     Parameters
     ----------
@@ -85,8 +85,8 @@ def config_problem(config: dict, schema: dict) -> str | None:
     Returns
     -------
     str or None
-        The key's dotted path, what it got and what is allowed; for an unknown key, the nearest
-        known one. None if the configuration is valid.
+        The key's dotted path, its value and the allowed ones; for an unknown key, the nearest known
+        one. None if the configuration is valid.
     """
     from jsonschema import Draft202012Validator
     from jsonschema.exceptions import best_match
@@ -94,7 +94,7 @@ def config_problem(config: dict, schema: dict) -> str | None:
 
     if unnamed := _key_that_is_not_text(config):
         return f"Config key {unnamed} is not text to YAML: put it in quotes."
-    # JSON knows neither NaN nor infinity, and takes 2.0 for a whole number.
+    # JSON schema has neither NaN nor infinity, and accepts 2.0 as a whole number.
     types = Draft202012Validator.TYPE_CHECKER.redefine_many(
         {"integer": lambda _, value: type(value) is int, "number": lambda _, value: _finite(value)}
     )
@@ -102,17 +102,17 @@ def config_problem(config: dict, schema: dict) -> str | None:
     errors = list(validator(schema).iter_errors(config))
     if not errors:
         return None
-    # A misspelt key is also a missing one; the misspelling is what its author wants to read.
+    # A misspelt key is also a missing one; the misspelling is the more useful message.
     first = min(errors, key=lambda error: error.validator != "additionalProperties")
     return _sentence(best_match([first]))
 
 
 def selection_problem(config: dict) -> str | None:
-    """Name the first selection of a resolved configuration that cannot be, in one sentence.
+    """First impossible selection of a resolved configuration, as one sentence.
 
-    A selected name has a definition, networks and explainers suit a study's targets, a network
-    that is not trained here has weights from elsewhere, and no two files, rows or columns have the
-    same name.
+    Selected names must have a definition, networks and explainers must suit a study's targets,
+    networks without training here need weights, and files, rows and columns must have different
+    names.
     """
     checks = (
         _undefined,
@@ -128,7 +128,7 @@ def selection_problem(config: dict) -> str | None:
 
 
 def _undefined(config: dict) -> Iterator[str]:
-    """Sentences about selected names without a definition, and channels that are not there."""
+    """Sentences about selected names without a definition, and missing channels."""
     for where, section, names in _selections(config):
         for name in names:
             if name not in config[section]:
@@ -146,7 +146,7 @@ def _undefined(config: dict) -> Iterator[str]:
 
 
 def _selections(config: dict) -> Iterator[tuple[str, str, list[str]]]:
-    """Where something is selected, the section that must define it, and the names."""
+    """Places of selections, the section that must define them, and the names."""
     yield "run", "studies", config["run"]
     for name, entry in config["segmenters"].items():
         for key, section in (("view", "views"), ("of", "segmenters"), ("network", "networks")):
@@ -170,12 +170,12 @@ def _selections(config: dict) -> Iterator[tuple[str, str, list[str]]]:
 
 
 def _given(value: str | None) -> list[str]:
-    """A name, if there is one."""
+    """A name, if given."""
     return [value] if value else []
 
 
 def _segmenter_problems(config: dict) -> Iterator[str]:
-    """Sentences about segmenters that are made from what they cannot be made from."""
+    """Sentences about segmenters with unsuitable inputs."""
     for name, entry in config["segmenters"].items():
         if entry["of"] is not None and config["segmenters"][entry["of"]]["view"] is None:
             yield (
@@ -192,7 +192,7 @@ def _segmenter_problems(config: dict) -> Iterator[str]:
 
 
 def _network_problems(config: dict) -> Iterator[str]:
-    """Sentences about networks without a way to weights, or whose loss is of another task."""
+    """Sentences about networks without a source of weights, or with the loss of another task."""
     for name, network in config["networks"].items():
         path, training = f"Config key networks.{name}", network["training"]
         segments = network_task(network) == "segment"
@@ -245,13 +245,13 @@ def _study_problems(config: dict) -> Iterator[str]:
 
 
 def _read_by_view(config: dict, measure: dict) -> list[str]:
-    """What the view of a score reads beside the attribution."""
+    """Inputs of the view of a score besides the attribution."""
     view = measure.get("view")
     return about("views", config["views"][view]["method"])["reads"] if view else []
 
 
 def _declared_problems(config: dict) -> Iterator[str]:
-    """Sentences about tables, figures and examples of what their study does not declare."""
+    """Sentences about tables, figures and examples with names that their study does not declare."""
     for name, study in selected(config).items():
         path, measured = f"Config key studies.{name}", _measured(config, study)
         known = {"scores": study["scores"], "tables": study["tables"], "metrics": measured}
@@ -265,7 +265,7 @@ def _declared_problems(config: dict) -> Iterator[str]:
 
 
 def _declared(study: dict) -> Iterator[tuple[str, str, list[str]]]:
-    """Where a study names its own scores, tables or metrics; which of these; and the names."""
+    """Places where a study names its own scores, tables or metrics; the kind; and the names."""
     examples, measured = study["examples"] or {}, []
     for name, spec in study["tables"].items():
         yield f"tables.{name}", "scores", spec["scores"]
@@ -290,8 +290,8 @@ def _measured(config: dict, study: dict) -> list[str]:
     """Names of the values that a study's scores hold; a metric may give several."""
     names = {}
     for measure in chain(*map(measures, study["scores"].values())):
-        said = about("metrics", config["metrics"][measure["metric"]]["method"])
-        names |= dict.fromkeys(said.get("names", [measure["metric"]]))
+        facts = about("metrics", config["metrics"][measure["metric"]]["method"])
+        names |= dict.fromkeys(facts.get("names", [measure["metric"]]))
     return list(names)
 
 
@@ -313,11 +313,11 @@ def _finite(value) -> bool:
 
 
 def _sentence(error) -> str:
-    """Put a validation error into words."""
+    """Sentence about a validation error."""
     rule, got, schema = error.validator, error.instance, error.schema
     path = [str(part) for part in error.absolute_path]
     if schema is False:
-        return f"Config key {'.'.join(path)} has no meaning beside its other keys: it must go."
+        return f"Config key {'.'.join(path)} has no meaning beside its other keys: remove it."
     known = schema.get("properties", {})
     if rule == "additionalProperties":
         patterns = schema.get("patternProperties", {})
@@ -330,7 +330,7 @@ def _sentence(error) -> str:
         return f"Config key {'.'.join([*path, unknown])} is unknown{hint}."
     if rule == "required":
         missing = next(key for key in schema["required"] if key not in got)
-        # Keys that only some methods need are described elsewhere in the schema.
+        # The schema describes keys of single methods elsewhere.
         remedy = f"it must be {_allowed(known[missing])}" if missing in known else "add it"
         return f"Config key {'.'.join([*path, missing])} is missing: {remedy}."
     hint = ""
@@ -342,7 +342,7 @@ def _sentence(error) -> str:
 
 
 def _allowed(schema: dict) -> str:
-    """Say what a schema allows."""
+    """Text of the values that a schema allows."""
     if "const" in schema:
         return _shown(schema["const"])
     if "enum" in schema:
@@ -357,13 +357,13 @@ def _allowed(schema: dict) -> str:
 
 
 def _shown(value) -> str:
-    """Write a value as YAML would have it, shortened."""
+    """Value in YAML notation, shortened."""
     text = json.dumps(value, ensure_ascii=False, default=str)
     return text if len(text) <= 60 else f"{text[:59]}…"
 
 
 def _known(word: str, known) -> str:
-    """Names that there are, with the nearest to a misspelt one."""
+    """Existing names, with the nearest to a misspelt one."""
     return (", ".join(known) or "nothing") + _nearest(word, known)
 
 
@@ -381,14 +381,14 @@ def _number_hint(text: str) -> str:
 
 
 def job_errors(logs: Path, since: float) -> list[str]:
-    """Sentences in which jobs said why they failed: the last lines of their logs.
+    """Error sentences of failed jobs: the last lines of their logs.
 
     Parameters
     ----------
     logs
         Folder of all log files.
     since
-        Time of day, in seconds since 1970, before which logs are of no interest.
+        Seconds since 1970; earlier logs are ignored.
     """
     recent = (file for file in sorted(logs.rglob("*.log")) if file.stat().st_mtime >= since)
     last = ((file, file.read_text(encoding="utf-8").rstrip().split("\n")[-1]) for file in recent)

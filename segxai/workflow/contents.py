@@ -1,7 +1,7 @@
-"""What lies under a path of the configuration, as a param of its job: the standard library only.
+"""State of the files under a path of the configuration, as a param (standard library only).
 
-Names, sizes and times of files are compared with those that the last job saw. Files are read only
-where nothing but a time differs.
+Names, sizes and times of files are compared with those of the last job. Files are read only if
+nothing but a time differs.
 """
 
 import contextlib
@@ -17,18 +17,18 @@ from typing import NamedTuple
 
 from segxai.workflow import kept
 
-# Files and folders that macOS, Windows and storage add to those of a user, who does not see them.
+# Files and folders that macOS, Windows and storage systems add, unseen by the user.
 ADDED = re.compile(
     r"\..*|~\$.*|(eh)?thumbs.*\.db|desktop\.ini|.*:(zone\.identifier|encryptable)|icon\r"
     r"|__macosx|\$recycle\.bin|system volume information|@eadir",
     re.IGNORECASE,
 )
-# Folders that Snakemake and this study write, which a `path` may hold.
+# Folders that Snakemake and this study write, possibly within a `path`.
 OWN = ("results", "logs", "benchmarks")
 
 
 class File(NamedTuple):
-    """A file, its size in bytes, and when it was changed, in nanoseconds since 1970."""
+    """A file, its size in bytes, and the time of its last change in nanoseconds since 1970."""
 
     path: str
     size: int
@@ -36,7 +36,7 @@ class File(NamedTuple):
 
 
 def expanded(path: str) -> Path:
-    """Put the home folder for ``~``, where there is one."""
+    """Replace ``~`` by the home folder, if known."""
     with contextlib.suppress(RuntimeError):
         return Path(path).expanduser()
     return Path(path)
@@ -45,9 +45,9 @@ def expanded(path: str) -> Path:
 def list_files(folder: Path) -> dict[str, File]:
     """List the files below a folder by their paths in it, in a fixed order.
 
-    Files that a system adds, links that lead nowhere, and the results of the run in the current
-    folder are passed over. Each folder is entered once, and none that holds `folder`: links may
-    lead round in circles.
+    Files that a system adds, broken links, and the results of the run in the current folder are
+    passed over. Each folder is entered once, and never a parent of `folder`, since links may form a
+    circle.
 
     Raises
     ------
@@ -83,13 +83,13 @@ def list_files(folder: Path) -> dict[str, File]:
 
 
 def _identity(place: str | Path) -> tuple[int, int]:
-    """What a folder is, by whatever way it is reached."""
+    """Identity of a folder, whatever path leads to it."""
     state = Path(place).stat()
     return state.st_dev, state.st_ino
 
 
 def _portable(name: str) -> str:
-    """Write a file's name as UTF-8 reads its bytes: locales decode them in different ways."""
+    """Name of a file with its bytes read as UTF-8, since locales decode them differently."""
     return name if name.isascii() else os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
@@ -101,20 +101,21 @@ def sha256(path: str) -> str:
 
 @cache
 def folder_key(path: str, receipt: str) -> str:
-    """Name the state of a folder: another name where a file was changed, added or removed.
+    """Digest of the state of a folder: it changes if a file is changed, added or removed.
 
     Parameters
     ----------
     path : str
         The folder, as the configuration names it.
     receipt : str
-        What the job that read the folder wrote, if it has: the ``contents`` that it was run with,
-        and of each of the ``files`` its size, time and SHA-256, as one text.
+        File written by the job that read the folder, if it has run: the ``contents`` of that run,
+        and the size, time and SHA-256 of each of the ``files``, as one text.
 
     Returns
     -------
     str
-        As in the receipt if the folder holds the same or cannot be read; empty if there is neither.
+        The receipt's digest if the folder holds the same or cannot be read; empty if there is
+        neither.
     """
     contents, known = _read(receipt)
     try:
@@ -129,7 +130,7 @@ def folder_key(path: str, receipt: str) -> str:
 
 @cache
 def file_key(path: str) -> str:
-    """SHA-256 of a file; of one that cannot be read, the last that is known, or nothing."""
+    """SHA-256 of a file; if it cannot be read, the last known one, or nothing."""
     place = expanded(path)
     try:
         state = place.stat()
@@ -139,7 +140,7 @@ def file_key(path: str) -> str:
 
 
 def known_digests(files: Iterable[File]) -> list[str]:
-    """SHA-256 of files; those whose size and time are known are not read again."""
+    """SHA-256 of files; files with a known size and time are not read again."""
     known, digests, fresh = kept.read("contents"), [], {}
     for file in files:
         size, changed, digest = known.get(file.path, (None, None, None))
@@ -153,7 +154,7 @@ def known_digests(files: Iterable[File]) -> list[str]:
 
 
 def _read(receipt: str) -> tuple[str, dict[str, str]]:
-    """What a receipt says of a folder: ``contents`` and ``files``; nothing, if it does not."""
+    """Entries of a receipt about a folder: ``contents`` and ``files``; empty without them."""
     with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
         facts = json.loads(Path(receipt).read_text(encoding="utf-8"))
         return str(facts["contents"]), dict(facts["files"])
@@ -161,7 +162,7 @@ def _read(receipt: str) -> tuple[str, dict[str, str]]:
 
 
 def _same(files: dict[str, File], known: dict[str, str]) -> bool:
-    """Whether files have the names, sizes and contents that a receipt says."""
+    """Whether files have the names, sizes and contents of a receipt."""
     if files.keys() != known.keys():
         return False
     touched = {
@@ -176,10 +177,10 @@ def _same(files: dict[str, File], known: dict[str, str]) -> bool:
 
 
 def _unread(path: str, error: OSError, known: str | None) -> str:
-    """Say that what was made of a path stays, if it was; the job would say what is wrong."""
+    """Warn that results of a path stay, if there are any; otherwise its job reports the problem."""
     if known:
         logging.getLogger("segxai").warning(
-            "%s: cannot be read (%s); what was made from it before is used as it is.",
+            "%s: cannot be read (%s); the earlier results from it are used unchanged.",
             path,
             error.strerror,
         )

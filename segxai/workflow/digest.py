@@ -1,4 +1,4 @@
-"""What a job reaches of the sources, as a digest: the standard library only.
+"""Digest of the source code that a job reaches (standard library only).
 
 Snakemake reruns a job when its params change but not when a module that its script imports does,
 so each rule carries a digest as a param. It follows the script, the methods that the job's
@@ -12,7 +12,7 @@ from functools import cache, cached_property
 from pathlib import Path
 
 from segxai.workflow import kept
-from segxai.workflow.sources import LOGIC, SAID, Module, Part, Use
+from segxai.workflow.sources import LOGIC, MESSAGE, Module, Part, Use
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -21,8 +21,8 @@ def digest(script: str, root: Path = ROOT, **plugins: str | Iterable[str]) -> st
     """Hash the logic behind a job.
 
     Comments, docstrings, annotations of functions, layout, and texts of errors, warnings and log
-    lines do not change it; nor does a definition that the job does not reach. A use that cannot be
-    seen by reading (a star import, a module handed on as a value) counts the whole module.
+    lines do not change it; nor does a definition that the job does not reach. Where the use is not
+    evident from the text (a star import, a module passed as a value), the whole module counts.
 
     Parameters
     ----------
@@ -69,7 +69,7 @@ def source_files(script: str, root: Path = ROOT, **plugins: str | Iterable[str])
 
 @cache
 def read_sources(root: Path) -> "Sources":
-    """The scripts and segxai's modules of a checkout, which are read when they are reached."""
+    """The scripts and segxai's modules of a checkout, read when reached."""
     return Sources(root)
 
 
@@ -84,10 +84,10 @@ def _hash(text: str) -> str:
 
 
 class Sources:
-    """The files of a checkout by module, and what their names mean.
+    """The files of a checkout by module, and the definitions of their names.
 
-    A script is its own module. `digests` are those of an earlier run by script and methods, if no
-    file has changed since, as `stamp` says.
+    A script is its own module. `digests` are those of an earlier run by script and methods, if
+    `stamp` shows that no file has changed since.
     """
 
     def __init__(self, root: Path):
@@ -96,16 +96,16 @@ class Sources:
         names = [parts[1:] if parts[0] == "scripts" else parts for parts in names]
         names = [".".join(parts[: len(parts) - (parts[-1] == "__init__")]) for parts in names]
         self.files = dict(zip(names, paths, strict=True))
-        # Another version of the reader reads otherwise.
+        # Another version of this code may give other digests.
         stats = [(path, path.stat()) for path in [*paths, *Path(__file__).parent.glob("*.py")]]
         self.stamp = _hash(str([(str(path), s.st_mtime_ns, s.st_size) for path, s in stats]))
         self._modules: dict[str, Module] = {}
-        self._said: dict[tuple[Part, Use], bool] = {}
+        self._messages: dict[tuple[Part, Use], bool] = {}
         self._prints: dict[tuple[Part, bool], str] = {}
 
     @cached_property
     def digests(self) -> dict[str, str]:
-        """Digests that are known."""
+        """Known digests."""
         stored = kept.read("digests")
         return stored["digests"] if stored.get("stamp") == self.stamp else {}
 
@@ -123,9 +123,9 @@ class Sources:
         return self._modules[name]
 
     def find(self, module: Module, name: str, imports: dict[str, str]) -> Module | Part | None:
-        """Find the part that a dotted name means in a module, or the module that it means.
+        """Find the part, or the module, that a dotted name in a module refers to.
 
-        None for a name of another package, or of nothing at the top level.
+        None for a name of another package, or without a top-level definition.
         """
         first, *rest = name.split(".")
         if first not in imports and first in module.by_name:
@@ -137,25 +137,25 @@ class Sources:
         inner = self.module(path[0])
         for place, step in enumerate(path[1:], 1):
             if f"{inner.name}.{step}" not in self.files or step in inner.by_name:
-                # Where a module does not define a name in sight, all of it counts.
+                # If a module does not define a name visibly, all of it counts.
                 return self.find(inner, ".".join(path[place:]), {}) or inner
             inner = self.module(f"{inner.name}.{step}")
         return inner
 
-    def is_said(self, part: Part, use: Use) -> bool:
-        """Whether a use within a part is only to say something, there or where it is handed on."""
-        if use in (SAID, LOGIC):
-            return use == SAID
-        if (part, use) not in self._said:
-            self._said[part, use] = self._is_handed_to_speech(part, use)
-        return self._said[part, use]
+    def is_message(self, part: Part, use: Use) -> bool:
+        """Whether a use is only for messages, within its part or where the value is passed on."""
+        if use in (MESSAGE, LOGIC):
+            return use == MESSAGE
+        if (part, use) not in self._messages:
+            self._messages[part, use] = self._becomes_message(part, use)
+        return self._messages[part, use]
 
-    def _is_handed_to_speech(self, part: Part, use: Use) -> bool:
+    def _becomes_message(self, part: Part, use: Use) -> bool:
         """Follow a value from variable to variable until logic uses it."""
         seen, pending = set(), [(part, use)]
         while pending:
             part, use = pending.pop()
-            if use in (SAID, LOGIC):
+            if use in (MESSAGE, LOGIC):
                 if use == LOGIC:
                     return False
                 continue
@@ -176,34 +176,34 @@ class Sources:
         return True
 
     def fingerprint(self, part: Part, mute: bool) -> str:
-        """Hash a part without what it says, and if `mute` without any string."""
+        """Hash a part without its messages, and if `mute` without any string."""
         if (part, mute) not in self._prints:
-            said = {node for node, use in part.uses.items() if self.is_said(part, use)}
+            messages = {node for node, use in part.uses.items() if self.is_message(part, use)}
             meanings = part.module.imports | part.imports
             # Two imports of one name would otherwise look the same.
             names = sorted(f"{name}={meanings[name]}" for name in part.named if name in meanings)
-            text = _dump(part.node, said, mute)
+            text = _dump(part.node, messages, mute)
             self._prints[part, mute] = _hash(" ".join([part.module.name, *names, text]))
         return self._prints[part, mute]
 
 
-def _dump(node: object, said: set[ast.AST], mute: bool) -> str:
-    """Write a syntax tree as text, without what is said, and if `mute` without any string."""
+def _dump(node: object, messages: set[ast.AST], mute: bool) -> str:
+    """Write a syntax tree as text, without messages, and if `mute` without any string."""
     if isinstance(node, list):
-        return f"[{','.join(filter(None, (_dump(inner, said, mute) for inner in node)))}]"
+        return f"[{','.join(filter(None, (_dump(inner, messages, mute) for inner in node)))}]"
     if not isinstance(node, ast.AST):
         return repr(node)
-    if node in said or (mute and isinstance(getattr(node, "value", None), str)):
+    if node in messages or (mute and isinstance(getattr(node, "value", None), str)):
         return ""
-    fields = [_dump(getattr(node, name, None), said, mute) for name in node._fields]
+    fields = [_dump(getattr(node, name, None), messages, mute) for name in node._fields]
     return f"{type(node).__name__}({','.join(fields)})"
 
 
 class Walk:
     """Follows names from definition to definition.
 
-    Of the reached `parts`, those are True that are reached by what is said alone; `modules` are the
-    names of those that are imported.
+    Of the reached `parts`, those that only messages reach are True; `modules` are the names of the
+    imported modules.
     """
 
     def __init__(self, sources: Sources, names: list[str]):
@@ -216,7 +216,7 @@ class Walk:
             self.reach(sources.module(name))
 
     def load(self, name: str) -> None:
-        """Import a module: its packages, what it imports, and what it does when imported."""
+        """Import a module: its packages, its imports, and its statements that act on import."""
         if name.endswith(".*"):
             self.reach(self.sources.module(name.removesuffix(".*")))
         elif name not in self.modules:
@@ -228,16 +228,16 @@ class Walk:
                 if part.always:
                     self.reach(part)
 
-    def reach(self, found: Module | Part, said: bool = False) -> None:
-        """Reach a part and all that it names, or a whole module."""
-        if isinstance(found, Module):
-            self.load(found.name)
-            for part in found.parts:
+    def reach(self, definition: Module | Part, message: bool = False) -> None:
+        """Reach a part and all names in it, or a whole module."""
+        if isinstance(definition, Module):
+            self.load(definition.name)
+            for part in definition.parts:
                 self.reach(part)
-        elif self.parts.get(found, True) and self.parts.get(found) != said:
-            self.parts[found] = said
-            for name in [found.module.name, *found.loads]:
+        elif self.parts.get(definition, True) and self.parts.get(definition) != message:
+            self.parts[definition] = message
+            for name in [definition.module.name, *definition.loads]:
                 self.load(name)
-            for name, use in (pair for pairs in found.named.values() for pair in pairs):
-                if other := self.sources.find(found.module, name, found.imports):
-                    self.reach(other, said or self.sources.is_said(found, use))
+            for name, use in (pair for pairs in definition.named.values() for pair in pairs):
+                if other := self.sources.find(definition.module, name, definition.imports):
+                    self.reach(other, message or self.sources.is_message(definition, use))

@@ -1,6 +1,7 @@
-"""What a valid configuration asks for and cannot get, in one sentence each: all of it before a job.
+"""Sentences about a valid configuration that cannot be computed, all before the first job.
 
-Selections without an image, scores of what a data set has not, values that nothing measures.
+They cover selections without an image, scores of references that a data set lacks, and values that
+no score file holds.
 """
 
 from collections.abc import Iterator
@@ -10,9 +11,9 @@ from segxai.workflow import studies
 from segxai.workflow.plugins import about
 from segxai.workflow.shown import PICTURED
 
-# Parts of a reference that only data sets with `needs` have.
+# References that only data sets with `needs` have.
 NEEDS = {"instances": "instances", "marker": "shortcut"}
-# What masks and maps can be compared with.
+# References of masks and maps.
 REFERENCES = {
     "masks": ("truth", "instances"),
     "maps": ("truth", "findings", "segmentation", "marker"),
@@ -22,7 +23,7 @@ SIZES = {
     "marked": ("reference_fraction", "", "marker"),
     "unmarked": ("reference_fraction", "", "marker"),
 }
-# What a figure of each kind is drawn from.
+# Inputs of each kind of figure.
 DRAWN_FROM = {
     "mask_examples": (),
     "map_examples": (),
@@ -48,7 +49,7 @@ def problems(config: dict) -> Iterator[str]:
 
 
 def _selection_problems(config: dict, study: dict, path: str) -> Iterator[str]:
-    """Sentences about explained images of which there are none, or none to tune on."""
+    """Sentences about unsuitable explainers, and empty selections of images to explain or tune."""
     for explainer in study["explainers"]:
         networks = study["networks"]
         if networks and not any(studies.suits(config, name, explainer) for name in networks):
@@ -81,7 +82,7 @@ def has_test_images(split: dict) -> bool:
 
 
 def _segmenter_problems(config: dict, study: dict, path: str) -> Iterator[str]:
-    """Sentences about masks that lie nowhere, or that only maps of scores can have."""
+    """Sentences about masks that are not stored, or that only scores of maps can use."""
     for key, names in {
         "segmenters": study["segmenters"],
         "segmentation": [study["segmentation"]] if study["segmentation"] else [],
@@ -108,7 +109,7 @@ def _segmenter_problems(config: dict, study: dict, path: str) -> Iterator[str]:
 
 
 def _score_problems(config: dict, study: dict, path: str) -> Iterator[str]:
-    """Sentences about metrics whose maps, masks or references are not there."""
+    """Sentences about metrics whose maps, masks or references are missing."""
     for family, scores in study["scores"].items():
         for measure in studies.measures(scores):
             where = f"{path}.scores.{family}.measure got metric '{measure['metric']}'"
@@ -144,12 +145,12 @@ def _score_problems(config: dict, study: dict, path: str) -> Iterator[str]:
 
 
 def _facts(config: dict, segmenter: str) -> list[str]:
-    """What a segmenter says of each mask."""
+    """Facts of a segmenter about each mask."""
     return about("segmenters", config["segmenters"][segmenter]["method"])["facts"]
 
 
 def _remedy(part: str, of: str) -> str:
-    """What to write so that a metric has what it reads."""
+    """Remedy for an input that a metric lacks."""
     if part == "reference" or (part == "view" and of == "maps"):
         return f"give `{part}`"
     if part == "instances" and of == "masks":
@@ -158,11 +159,11 @@ def _remedy(part: str, of: str) -> str:
         return "give the study a `segmentation`"
     if part == "segmentation" and of == "maps":
         return "give the study a `segmentation` by a network"
-    return f"scores of: {of} have none of it, name another metric"
+    return f"scores of: {of} lack it, name another metric"
 
 
 def _table_problems(config: dict, table: str, spec: dict, path: str) -> Iterator[str]:
-    """Sentences about a table without rows, or with values that its scores do not hold."""
+    """Sentences about a table without rows, or with values that its scores lack."""
     study = config["studies"][spec["study"]]
     yield from _unknown_segmenters(study["tables"][table]["segmenters"], spec, study, path)
     cells = studies.table_cells(config, table)
@@ -175,7 +176,7 @@ def _table_problems(config: dict, table: str, spec: dict, path: str) -> Iterator
             of_row.setdefault(row, set()).update(filter(None, [cell[key]]))
         if several := next((names for names in of_row.values() if len(names) > 1), None):
             names = ", ".join(sorted(several))
-            yield f"{path}.rows lacks {key}, of which a row has several ({names}): add it."
+            yield f"{path}.rows lacks {key}, and a row has several of it ({names}): add it."
     if not any(_sides(config, study, name, spec["splits"]) for name in spec["datasets"]):
         got = ", ".join(spec["splits"])
         yield f"{path}.splits got {got}, but none of these images is explained: name another."
@@ -197,7 +198,7 @@ def _unknown_segmenters(
 
 
 def _sides(config: dict, study: dict, dataset: str, splits: list[str]) -> list[str]:
-    """Those of some subsets of a data set that a study explains images of."""
+    """The subsets of a data set, among some, with explained images of a study."""
     sides = [study["split"]] if study["split"] else ["train", "validation"]
     if not study["split"] and has_test_images(config["datasets"][dataset]["split"]):
         sides.append("test")
@@ -205,7 +206,7 @@ def _sides(config: dict, study: dict, dataset: str, splits: list[str]) -> list[s
 
 
 def _value_problems(config: dict, spec: dict, study: dict, path: str) -> Iterator[str]:
-    """Sentences about values of a table that nothing measures, or subsets that are unknown."""
+    """Sentences about values of a table without scores, or of unknown subsets."""
     measured = studies.measured(config, study, spec["scores"])
     for value in studies.values(spec):
         for part in studies.made_of(value):
@@ -214,20 +215,20 @@ def _value_problems(config: dict, spec: dict, study: dict, path: str) -> Iterato
         areas = value.get("statistic", "mean") not in ("mean", "rank")
         if spec["rows"] == ["segmenter"] and (areas or asked):
             yield (
-                f"{path}.values asks for correct and incorrect predictions, but its rows are "
+                f"{path}.values needs correct and incorrect predictions, but its rows are "
                 "segmenters alone: add network to `rows`, or remove `where` and `statistic`."
             )
         for where in sorted(asked & SIZES.keys()):
             if SIZES[where] not in measured:
                 metric, _, reference = SIZES[where]
                 yield (
-                    f'{path}.values got where: "{where}", which its scores do not know: add '
+                    f'{path}.values got where: "{where}", which its scores do not hold: add '
                     f"metric {metric} with reference {reference} to their `measure`."
                 )
 
 
 def _test_problems(config: dict, spec: dict, path: str) -> Iterator[str]:
-    """Sentences about tests of values that nothing measures, or of no two sides."""
+    """Sentences about tests of values without scores, or without two sides."""
     tests = spec["tests"]
     if not tests:
         return
@@ -254,12 +255,12 @@ def _unmeasured(value: dict, measured: set, path: str, families: list[str]) -> I
     """A sentence, if some families of scores do not hold a value."""
     key = tuple(value.get(name, "") for name in studies.MEASURE)
     if key not in measured:
-        said = " ".join(filter(None, key))
-        yield f"{path} names {said}, which {', '.join(families)} do not measure: add it there."
+        score = " ".join(filter(None, key))
+        yield f"{path} names {score}, which {', '.join(families)} do not measure: add it there."
 
 
 def _figure_problems(config: dict, study: dict, path: str) -> Iterator[str]:
-    """Sentences about examples and figures without what they show."""
+    """Sentences about examples and figures whose content is missing."""
     examples = study["examples"]
     if examples:
         yield from _example_problems(config, study, examples, f"{path}.examples")
@@ -288,7 +289,7 @@ def _figure_problems(config: dict, study: dict, path: str) -> Iterator[str]:
 
 
 def _example_problems(config: dict, study: dict, examples: dict, path: str) -> Iterator[str]:
-    """Sentences about examples whose scores are not there, or that show no method."""
+    """Sentences about examples with missing scores, or without a method."""
     families = examples["scores"]
     measured = studies.measured(config, study, families)
     values = [examples["rank"], *filter(None, [examples["confidence"]]), *studies.values(examples)]

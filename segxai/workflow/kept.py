@@ -1,4 +1,4 @@
-"""What a plan keeps for the next one beside Snakemake's own records: the standard library only."""
+"""Facts that one plan keeps for the next, beside Snakemake's records (standard library only)."""
 
 import contextlib
 import json
@@ -9,7 +9,7 @@ FOLDER = Path(".snakemake")
 
 
 def read(name: str) -> dict:
-    """What was kept under a name; nothing from a damaged file."""
+    """Facts kept under a name; empty if the file is missing or damaged."""
     with contextlib.suppress(OSError, ValueError):
         facts = json.loads((FOLDER / f"segxai-{name}.json").read_text(encoding="utf-8"))
         if isinstance(facts, dict):
@@ -18,7 +18,7 @@ def read(name: str) -> dict:
 
 
 def write(name: str, facts: dict) -> None:
-    """Keep facts, whole or not at all; without the right to write, not at all."""
+    """Keep facts in a complete file; without write permission, keep nothing."""
     file = FOLDER / f"segxai-{name}.json"
     temporary = file.with_name(f".{file.name}.{os.getpid()}")
     with contextlib.suppress(OSError):

@@ -1,4 +1,4 @@
-"""Names as people read them: two that look the same are the same."""
+"""Names as people read them: names that look the same are equal."""
 
 import unicodedata
 
@@ -6,10 +6,10 @@ UNPRINTABLE = r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]"  # control codes, and bytes t
 
 
 def plain(text: str) -> str:
-    """Compose the letters of a text (Unicode's NFC), and leave one blank where there are several.
+    """Compose the letters of a text (Unicode's NFC), and reduce several blanks to one.
 
-    At its ends there is none: neither blanks of any kind, line breaks among them, nor codes without
-    width, such as a byte order mark.
+    Its ends are stripped of blanks of any kind, including line breaks, and of codes without width,
+    such as a byte order mark.
     """
     if text.isascii():
         return " ".join(text.split())
@@ -19,7 +19,7 @@ def plain(text: str) -> str:
 
 
 def name_key(name: str) -> str:
-    """Give what is equal for names that look the same: without case, blanks and Unicode form."""
+    """Key that is equal for names that look the same: without case, blanks and Unicode form."""
     if name.isascii():
         return plain(name).lower()
     visible = "".join(code for code in name if unicodedata.category(code) != "Cf")

@@ -1,7 +1,7 @@
-"""Methods by file name: what each file says of itself, and the configuration that follows from it.
+"""Methods by file name: the ABOUT of each file, and the configuration schema made from it.
 
 A module in ``segxai/<kind>`` with a literal ``ABOUT`` is a method of that kind. It is read here
-without being imported; jobs import the one that they need by :func:`load`.
+without being imported; a job imports the one that it needs by :func:`load`.
 """
 
 import ast
@@ -17,7 +17,7 @@ from segxai.workflow.names import plain
 from segxai.workflow.schema import key, listed, mapping, optional
 
 ROOT = Path(__file__).resolve().parents[2]
-# What each kind of method says beside its title, what it cites, and its settings.
+# Keys of ABOUT for each kind of method, besides title, cites and settings.
 KINDS = {
     "datasets": (),
     "networks": ("task",),
@@ -37,30 +37,30 @@ def methods(kind: str, root: Path = ROOT) -> list[str]:
 
 @cache
 def about(kind: str, method: str, root: Path = ROOT) -> dict:
-    """What the file of a method says of itself: its ``ABOUT``, not to be changed.
+    """The ``ABOUT`` of a method's file; do not change it.
 
     Raises
     ------
     ValueError
-        If the file has none, it is not a literal, or it lacks a key.
+        If the file has no ``ABOUT``, it is not a literal, or it lacks a key.
     """
     file = root / "segxai" / kind / f"{method}.py"
     node = _literal(file) if file.is_file() else None
     if node is None:
         raise ValueError(f"{file}: has no ABOUT; choose one of {', '.join(methods(kind, root))}.")
     try:
-        said = ast.literal_eval(node)
+        facts = ast.literal_eval(node)
     except ValueError:
         raise ValueError(f"{file}: ABOUT must be a literal, without names or calls.") from None
     for name in ("title", "cites", "settings", *KINDS[kind]):
-        if name not in said:
+        if name not in facts:
             raise ValueError(f"{file}: ABOUT lacks '{name}'; add it.")
-    return said
+    return facts
 
 
 @cache
 def _literal(file: Path) -> ast.expr | None:
-    """Find the value of a module's ``ABOUT``; None if it has none."""
+    """Value of a module's ``ABOUT``; None without one."""
     text = file.read_text(encoding="utf-8")
     if "\nABOUT = " not in text:
         return None
@@ -91,12 +91,12 @@ def load(kind: str, definition: dict) -> tuple[ModuleType, dict]:
 
 
 def network_task(definition: dict) -> str:
-    """What a network does: ``classify`` or ``segment``."""
+    """Task of a network: ``classify`` or ``segment``."""
     return about("networks", definition["method"])["task"]
 
 
 def network_body(definition: dict) -> str:
-    """What a network is made of: ``transformer``, a plain ViT, or ``convolutional``."""
+    """Kind of a network's body: ``transformer``, a plain ViT, or ``convolutional``."""
     starts = about("networks", definition["method"]).get("transformers", [])
     named = definition.get("architecture", "").startswith(tuple(starts))
     return "transformer" if named else "convolutional"
@@ -120,7 +120,7 @@ def schema(config: dict, root: Path = ROOT) -> dict:
             if re.search(pattern, str(name))
         }
         sections[kind] = mapping(known, description, required=[])
-    # Tuning tries lists of what a setting may be.
+    # The tuning grid has lists of possible values of a setting.
     grid = {
         method: mapping(
             {name: listed(axis, minItems=1) for name, axis in axes.items()}, required=[]
@@ -143,30 +143,30 @@ def entry_schema(kind: str, name: str, entry: object, root: Path = ROOT) -> dict
     if chosen not in known:
         named = {which: key({"enum": known}, f"File in segxai/{kind}")}
         return {"type": "object", "properties": named, "required": [which]}
-    said = about(kind, chosen, root)
+    facts = about(kind, chosen, root)
     method = {which: optional({"enum": known}, default, f"File in segxai/{kind}")}
     if kind == "datasets":
-        # A download, or what a generator makes.
+        # A download, or the settings of a generator.
         source = optional(parts.DOWNLOAD, {}, parts.DOWNLOAD["description"])
-        if "source" in said:
-            source = mapping(said["source"], "What the generator makes")
-        options = optional(mapping(said["settings"]), {}, "Settings of the reader")
+        if "source" in facts:
+            source = mapping(facts["source"], "Images to generate")
+        options = optional(mapping(facts["settings"]), {}, "Settings of the reader")
         return mapping(method | parts.DATASET | {"options": options, "source": source})
-    title = said["title"] if kind in ("views", "metrics") else name
+    title = facts["title"] if kind in ("views", "metrics") else name
     printed = {"title": optional(parts.PRINTED, title, "Name in tables and figures")}
-    return mapping(printed | method | _common(kind, said) | said["settings"])
+    return mapping(printed | method | _common(kind, facts) | facts["settings"])
 
 
-def _common(kind: str, said: dict) -> dict:
-    """Keys that all methods of a kind have, or those that read the same."""
+def _common(kind: str, facts: dict) -> dict:
+    """Keys that all methods of a kind have, or all methods with the same inputs."""
     if kind == "networks":
-        return parts.NETWORK | ({"scope": parts.SCOPE} if said["task"] == "segment" else {})
+        return parts.NETWORK | ({"scope": parts.SCOPE} if facts["task"] == "segment" else {})
     if kind == "explainers":
         return {"precision": parts.PRECISION}
     if kind != "segmenters":
         return {}
-    # What is refined is refined by the view that it was cut from.
-    read = [name for name in said["reads"] if not (name == "view" and "mask" in said["reads"])]
+    # A mask is refined by the view that it was cut from.
+    read = [name for name in facts["reads"] if not (name == "view" and "mask" in facts["reads"])]
     names = [name for part in read for name in parts.READ_BY.get(part, [])]
     return {"role": parts.ROLE} | {name: parts.SEGMENTER[name] for name in names}
 
@@ -177,7 +177,8 @@ def resolve(config: dict, root: Path = ROOT) -> dict:
     Returns
     -------
     dict
-        A copy. A segmenter has the keys ``view``, ``of`` and ``network``, null where it reads none.
+        A copy. A segmenter has the keys ``view``, ``of`` and ``network``, null if it does not read
+        one.
     """
     resolved = _filled(config, schema(config, root))
     for entry in resolved["segmenters"].values():
@@ -187,7 +188,7 @@ def resolve(config: dict, root: Path = ROOT) -> dict:
 
 
 def _filled(value: object, schema: dict) -> object:
-    """Copy a value, with the defaults of the mappings in it, and texts for readers made plain."""
+    """Copy a value; fill in defaults of mappings, and make texts for readers plain."""
     if isinstance(value, list):
         return [_filled(item, schema.get("items", {})) for item in value]
     if schema.get("printed") and isinstance(value, str):

@@ -1,4 +1,4 @@
-"""The layout of a results folder: the run that made it, and folders of other layouts."""
+"""Layout of a results folder: the run that made it, and refusal of other layouts."""
 
 import json
 from pathlib import Path
@@ -6,18 +6,18 @@ from pathlib import Path
 from segxai.workflow.digest import ROOT
 from segxai.workflow.provenance import commit, hardware
 
-# Raised when files under results/ change their meaning.
+# To be raised when files under results/ change their meaning.
 LAYOUT = 2
 CONFIG = "config.yaml"
 RUN = "run.json"
-# Folders whose files another layout would read as something else.
+# Folders whose files have another meaning in another layout.
 DERIVED = ("data", "models", "targets", "maps", "masks", "scores", "tables")
 
 
 def problem(folder: Path) -> str | None:
-    """Say in one sentence why results in a folder cannot be continued; None if they can.
+    """Sentence why the results in a folder cannot be continued; None if they can.
 
-    Results of another layout are refused: their files have the same names and hold other things.
+    Results of another layout are refused: their files have the same names but other contents.
     """
     used = next((folder / name for name in DERIVED if (folder / name).is_dir()), None)
     if used is None:
@@ -61,7 +61,7 @@ def text(config: dict) -> str:
 
 
 def without_folders(value: object) -> object:
-    """Configuration or receipt, each absolute path cut to its last name: folders name people."""
+    """Configuration or receipt with absolute paths cut to their last name: folders name people."""
     if isinstance(value, dict):
         return {key: without_folders(inner) for key, inner in value.items()}
     if isinstance(value, list):
@@ -72,14 +72,14 @@ def without_folders(value: object) -> object:
 
 
 def downloads(source: dict) -> dict[str, dict]:
-    """Files that a data set is downloaded from, by URL: bytes and checksum, as far as known."""
+    """Downloaded files of a data set, by URL: bytes and checksum, as far as known."""
     files = source.get("files", [])
     if address := source.get("url") or source.get("bucket"):
         files = [*files, source | {"url": address}]
     return {
         file["url"]: {
             "contentSize": str(file.get("bytes", "")),
-            # RO-Crate 1.1 has no term for a checksum.
+            # RO-Crate 1.1 lacks a term for checksums.
             "identifier": [f"{kind}:{file[kind]}" for kind in ("sha256", "md5") if kind in file],
         }
         for file in files

@@ -1,11 +1,11 @@
-"""What a configuration may hold, but for the settings of methods, which say so themselves.
+"""Schema of the configuration, except for the settings of methods.
 
 A JSON schema per section (draft 2020-12); each property has a ``description``, and a ``default``
 unless it must be given. :mod:`segxai.workflow.plugins` adds the methods.
 """
 
 NAME = "^[a-z0-9][a-z0-9-]*$"
-# Names that are not part of a wildcard may hold an underscore.
+# Names outside wildcards may contain an underscore.
 WORD = "^[a-z0-9][a-z0-9_-]*$"
 SEED = {"type": "integer", "minimum": 0, "maximum": 2**32 - 1}
 COUNT = {"type": "integer", "minimum": 1}
@@ -14,7 +14,7 @@ POSITIVE = {"type": "number", "exclusiveMinimum": 0}
 SHARE = {"type": "number", "minimum": 0, "maximum": 1}
 BELOW_ONE = {"type": "number", "minimum": 0, "exclusiveMaximum": 1}
 TEXT = {"type": "string"}
-# Text for readers, kept as they read it: `segxai.workflow.names.plain`.
+# Text for readers, stored as they read it: `segxai.workflow.names.plain`.
 PRINTED = {"type": "string", "printed": True}
 PLACE = TEXT | {"minLength": 1}
 SWITCH = {"type": "boolean"}
@@ -33,7 +33,7 @@ FIGURES += ["training"]
 
 
 def key(schema: dict, description: str, **more) -> dict:
-    """Schema of a key: what values it takes, and what it means."""
+    """Schema of a key: its values and its meaning."""
     return schema | {"description": description} | more
 
 
@@ -45,12 +45,12 @@ def optional(schema: dict, default, description: str, **more) -> dict:
 
 
 def free(schema: dict, description: str) -> dict:
-    """Schema of a key that may be left out and then is not there."""
+    """Schema of a key that may be left out and then stays absent."""
     return key(schema, description, absent=True)
 
 
 def mapping(properties: dict, description: str = "", **more) -> dict:
-    """Schema of a mapping that takes these keys alone; those that must be given are required."""
+    """Schema of a mapping with only these keys; those without a default are required."""
     left_out = {name for name, value in properties.items() if {"default", "absent"} & set(value)}
     return {
         "type": "object",
@@ -108,7 +108,7 @@ DOWNLOAD = mapping({
                    "bytes); relative to the checkout"),
     "connections": free(COUNT | {"maximum": 32}, "Simultaneous requests to the bucket"),
     "version": free(TEXT, "Version of the collection that `series` pins"),
-}, "Official download; none for a data set that `path` gives", allOf=[
+}, "Official download; none for a data set with `path`", allOf=[
     {"if": {"required": ["bucket"]}, "then": {"required": ["files", "series", "connections"]}},
     {"if": {"required": ["url"], "not": {"required": ["checksum_from"]}},
      "then": {"required": ["sha256"]}},
@@ -122,17 +122,17 @@ DATASET = {
     "max_rejected": optional(WHOLE, 0, "Unusable images tolerated before the run stops"),
     "n_images": optional(COUNT, None, "Published number of images, from which shards are counted"),
     "analysis_size": key(SIDE | {"minimum": 32},
-                         "Side in px at which images, masks and scores are"),
+                         "Side in px of images, masks and scores"),
     "mask_mismatch": optional(one_of("drop", "resize"), "drop", "An image whose mask has another "
                               "size is rejected, or its mask is resized and flagged"),
     "bits": optional(COUNT | {"minimum": 8, "maximum": 16}, None, "Bits that its "
                      "16-bit images use, such as 12: their range becomes 0 to 255; null for all"),
     "channels": optional(UNIQUE, ["red", "green", "blue"], "Names of the images' channels"),
     "display": optional(listed(WHOLE, minItems=3, maxItems=3), [0, 1, 2],
-                        "Channels shown as red, green and blue in figures and to the CRF"),
+                        "Channels taken as red, green and blue by figures and the CRF"),
     "instances": optional(SWITCH, False, "Score single objects, such as nuclei, beside masks"),
     "classes": key(UNIQUE | {"minItems": 2, "items": PRINTED},
-                   "Class names; with patches, the first is the one without finding"),
+                   "Class names; with patches, the first is the class without finding"),
     "patches": optional(mapping({
         "grid": key(COUNT, "Windows per side"),
         "negative_below": key(SHARE, "Largest share of lesion pixels in a negative patch"),
@@ -174,7 +174,7 @@ TRAINING = mapping({
                              "Largest rotation in degrees"),
     }), {}, "Random changes of each training image"),
     "cached_views": optional(COUNT, None, "With a frozen body, augmented views computed once and "
-                             "used in turn; null draws anew each epoch"),
+                             "used in turn; null draws new ones each epoch"),
 }, **{
     "if": {"properties": {"loss": {"const": "segmentation"}}},
     "then": {"required": ["cross_entropy_weight"]},
@@ -204,7 +204,7 @@ SCOPE = optional(one_of("union", "per_class"), "union",
 PRECISION = optional(one_of("float32", "bfloat16"), "float32", "Arithmetic of the passes; bfloat16 "
                      "only where the processor has it and check_precision finds the maps kept")
 ROLE = key(one_of(*ROLES), "What it is in tables and figures")
-# Keys of a segmenter, and which of them it has by what its method reads.
+# Keys of a segmenter, and those that follow from the inputs of its method.
 SEGMENTER = {
     "view": key(TEXT, "One of `views`: the grey map that is cut"),
     "of": key(TEXT, "The segmenter whose masks are refined"),
@@ -233,7 +233,7 @@ CELL = mapping(VALUE | {
 }, required=[])
 EXAMPLE = mapping(VALUE | {"title": PRINTED, "short": PRINTED}, required=["metric", "title"])
 SCORES = mapping({
-    "of": key(one_of("maps", "masks"), "What is measured"),
+    "of": key(one_of("maps", "masks"), "Objects that are scored"),
     "needs": optional(one_of("instances", "shortcut", None), None,
                       "Only data sets that have these"),
     "segmenters": optional(NAMES, None, "Segmenters whose masks are the segmentation; null for the "
@@ -261,7 +261,7 @@ TABLE = mapping({
                   "`where`, `with`, `minus`, `against`; those with a `title` are columns of the "
                   "printed table"),
     "predictions": optional(listed(one_of(*RECOGNITION)), [],
-                            "What is said of each network's predictions, such as accuracy"),
+                            "Statistics of each network's predictions, such as accuracy"),
     "tests": optional(TESTS, None, "Tests of rows against each other"),
 })
 GUIDELINES = mapping({
@@ -278,16 +278,16 @@ GUIDELINES = mapping({
 EXAMPLES = mapping({
     "count": key(COUNT, "Images in the report's browser"),
     "scores": key(TEXTS, "Families of scores beside them"),
-    "rank": key(MEASURE, "What orders them"),
-    "confidence": optional(MEASURE, None, "What makes an error a confident one"),
+    "rank": key(MEASURE, "Score that orders them"),
+    "confidence": optional(MEASURE, None, "Confidence that orders the errors"),
     "values": key(listed(EXAMPLE, minItems=1), "Numbers shown beside them"),
 })
 FIGURE = mapping({
-    "kind": key(one_of(*FIGURES), "What is drawn"),
-    "segmenters": optional(CHOSEN, None, "As of a table"),
+    "kind": key(one_of(*FIGURES), "Kind of figure"),
+    "segmenters": optional(CHOSEN, None, "As in a table"),
     "tables": optional(listed(TEXT), None, "Tables whose rows are drawn"),
     "table": optional(TEXT, None, "Table that is drawn"),
-    "mark": optional(TEXT, None, "Table with the point that is marked"),
+    "mark": optional(TEXT, None, "Table with the marked point"),
     "scores": optional(TEXT, None, "Family of scores that is drawn"),
     "confidences": optional(named(PRINTED, "", WORD) | {"type": ["object", "null"]}, None,
                             "Metrics that are drawn, with their printed names; null for all"),
@@ -296,9 +296,9 @@ FIGURE = mapping({
 STUDY = mapping({
     "title": key(PRINTED, "Name of the study"),
     "paper": optional(TEXT, None, "Its published numbers: config/published/{paper}.csv"),
-    "datasets": key(NAMES, "Data sets; none leaves the study out"),
-    "networks": key(NAMES, "Networks that are explained"),
-    "explainers": key(NAMES, "Explainers of them"),
+    "datasets": key(NAMES, "Data sets; an empty list leaves the study out"),
+    "networks": key(NAMES, "Networks to explain"),
+    "explainers": key(NAMES, "Explainers of these networks"),
     "targets": optional(one_of("label", "region"), "label",
                         "Each predicted label, or a segmenter's predicted region"),
     "split": optional(one_of("train", "validation", "test", None), None,
@@ -306,8 +306,8 @@ STUDY = mapping({
     "images": optional({"anyOf": [COUNT, {"type": "null"}, named(COUNT, "")]}, None, "Explain a "
                        "seeded subset of this many images, or of so many of single data sets; null "
                        "for all"),
-    "segmenters": key(NAMES, "Segmenters that are scored"),
-    "segmentation": optional(TEXT, None, "Segmenter whose mask is the reference"),
+    "segmenters": key(NAMES, "Segmenters to score"),
+    "segmentation": optional(TEXT, None, "Segmenter whose mask is the reference `segmentation`"),
     "headline": optional(TEXT, None, "The study's own segmenter"),
     "scores": key(named(SCORES, "", WORD), "Families of scores, by name"),
     "tables": key(named(TABLE, "", WORD), "Tables, by name"),
@@ -317,7 +317,7 @@ STUDY = mapping({
 })
 
 SECTIONS = {
-    "run": key(UNIQUE, "Studies that are run"),
+    "run": key(UNIQUE, "Studies to run"),
     "seeds": key(listed(SEED, minItems=1, uniqueItems=True),
                  "Seeds of training and noise; everything runs once for each"),
     "shard_size": key(COUNT, "Targets or images per job of explaining and segmenting"),
@@ -333,9 +333,9 @@ SECTIONS = {
         "seed": key(SEED, "Seed of the resampling"),
     }), "Intervals of means"),
     "bundle": key(mapping({
-        "agent": optional(TEXT, None, "Name of who runs the study; null names nobody"),
+        "agent": optional(TEXT, None, "Name of the person who runs the study; null for none"),
         "orcid": optional(ORCID, None, "Their ORCID, as an address"),
-    }), "What `snakemake bundle` says besides the run itself"),
+    }), "Entries of the bundle besides the run itself"),
     "studies": named(STUDY, "Studies by name, one YAML each in config/studies", WORD),
 }
 # Sections that hold methods, one definition each.

@@ -1,7 +1,7 @@
-"""What figures and the page show of the selected studies: examples, methods and their names.
+"""Content of figures and page for the selected studies: examples, methods and their names.
 
-As in :mod:`segxai.workflow.studies`, all functions read a resolved configuration. Pictures are of
-the first seed.
+As in :mod:`segxai.workflow.studies`, all functions read a resolved configuration. Pictures show the
+first seed.
 """
 
 from itertools import chain
@@ -11,10 +11,10 @@ from segxai.workflow.plugins import about
 
 # Roles of the segmenters whose masks are shown image by image.
 PICTURED = ("variant", "baseline")
-# Whether more is better, of numbers that no metric file describes.
+# Direction (more or less is better) of numbers without a metric file.
 DIRECTIONS = {"auroc": "higher", "aurc": "lower", "augrc": "lower", "error_rate": "lower"}
 DIRECTIONS |= {"accuracy": "higher", "f1": "higher", "rank": "lower"}
-# What tells the cells of a row apart.
+# Keys that distinguish the cells of a row.
 CELL = [*studies.MEASURE, "statistic", "where", "with", "minus", "against"]
 
 
@@ -71,7 +71,7 @@ def value_titles(spec: dict) -> dict[tuple[str, ...], str]:
 
 
 def _untitled(value: dict) -> str:
-    """Name a value that has no title by what tells it from others."""
+    """Name of a value without a title, from the keys that distinguish it."""
     cell = describe(value) | {"where": value.get("where", "")}
     if cell["statistic"] == "mean":
         cell["statistic"] = ""
@@ -81,21 +81,21 @@ def _untitled(value: dict) -> str:
 
 
 def row_title(keys: dict, rows: list[str], names: dict[str, dict[str, str]]) -> str:
-    """Name a row by the printed names of the keys that tell rows apart."""
+    """Name of a row: the printed names of the keys that distinguish rows."""
     return " ".join(names.get(key, {}).get(keys[key], keys[key]) for key in rows if keys[key])
 
 
 def row_titles(config: dict, study: dict) -> dict[tuple[str, str], str]:
     """Printed name of each network of a study with each explainer."""
-    said = names(config, study)
+    titles = names(config, study)
     return {
-        (network, explainer): f"{said['network'][network]} {said['explainer'][explainer]}"
+        (network, explainer): f"{titles['network'][network]} {titles['explainer'][explainer]}"
         for network, explainer in studies.explained(config, study)
     }
 
 
 def pictured(config: dict, study: dict, dataset: str) -> tuple[list[dict], list[dict]]:
-    """Cells of the maps and of the masks that a study's examples of a data set show."""
+    """Cells of the maps and masks in a study's examples of a data set."""
     own = ({**config, "seeds": config["seeds"][:1]}, {**study, "datasets": [dataset]})
     maps, masks = studies.map_cells(*own), studies.mask_cells(*own)
     if examples_of(study) == "maps":
@@ -105,7 +105,7 @@ def pictured(config: dict, study: dict, dataset: str) -> tuple[list[dict], list[
 
 
 def examples_of(study: dict) -> str:
-    """Whether a study's examples are of ``masks`` (images) or of ``maps`` (targets)."""
+    """Kind of a study's examples: ``masks`` (images) or ``maps`` (targets)."""
     return study["scores"][study["examples"]["scores"][0]]["of"]
 
 
@@ -126,13 +126,13 @@ def paths(config: dict, study: dict, segmenters: list[str]) -> list[str]:
 
 
 def headline(config: dict, study: dict) -> str:
-    """Path of the method that a study's examples are ranked by, or the first one."""
+    """Path of the method that ranks a study's examples, or the first path."""
     own = paths(config, study, [study["headline"]])
     return next(iter([*own, *methods(config, study)]))
 
 
 def example_facts(config: dict, name: str, dataset: str) -> dict:
-    """What a study's examples of a data set are chosen and drawn by."""
+    """Facts by which a study's examples of a data set are chosen and drawn."""
     study = config["studies"][name]
     maps, masks = pictured(config, study, dataset)
     return {
@@ -145,7 +145,7 @@ def example_facts(config: dict, name: str, dataset: str) -> dict:
 
 
 def examples(config: dict, name: str, dataset: str) -> dict[str, list[str]]:
-    """Files of a study that its examples of a data set are made of, by kind."""
+    """Input files of a study's examples of a data set, by kind."""
     study, seed = config["studies"][name], config["seeds"][0]
     facts = example_facts(config, name, dataset)
     files = {
@@ -177,7 +177,7 @@ def example_files(config: dict, *names: str) -> dict[str, list[str]]:
 
 
 def trained(config: dict, study: dict) -> list[tuple[str, str]]:
-    """Data set and network of everything that a study trains, each once."""
+    """Data set and network of each training of a study."""
     own = [config["segmenters"][name]["network"] for name in studies.stored(config, study)]
     chosen = dict.fromkeys([*study["networks"], *filter(None, own)])
     trained = [name for name in chosen if config["networks"][name]["training"]]
@@ -185,9 +185,9 @@ def trained(config: dict, study: dict) -> list[tuple[str, str]]:
 
 
 def used(config: dict) -> dict[str, list[str]]:
-    """Names of what the selected studies show by its title, by section of the configuration.
+    """Names of the entries whose titles the selected studies show, by configuration section.
 
-    A network that only a segmenter reads, as published, has no row of its own.
+    A published network that only a segmenter reads does not have a row.
     """
     chosen = studies.selected(config)
     own = [names(config, study) for study in chosen.values()]
@@ -201,8 +201,8 @@ def used(config: dict) -> dict[str, list[str]]:
         "studies": chosen,
         "datasets": studies.datasets(config),
         "networks": [name for study in chosen.values() for _, name in trained(config, study)],
-        "explainers": [name for said in own for name in said["explainer"]],
-        "segmenters": [name for said in own for name in said["segmenter"]],
+        "explainers": [name for titles in own for name in titles["explainer"]],
+        "segmenters": [name for titles in own for name in titles["segmenter"]],
         "views": [measure["view"] for measure in measured if "view" in measure],
         "metrics": [measure["metric"] for measure in measured],
     }
@@ -210,13 +210,13 @@ def used(config: dict) -> dict[str, list[str]]:
 
 
 def declared_table(config: dict, table: str) -> dict:
-    """Declaration of a table without its caption: a reworded caption changes the page alone."""
+    """Declaration of a table without its caption, which concerns the page alone."""
     spec = studies.tables(config)[table]
     return {key: value for key, value in spec.items() if key != "caption"}
 
 
 def table_facts(config: dict, table: str) -> dict:
-    """What a table says, by the names of its rule's params."""
+    """Facts about a table, by the names of its rule's params."""
     spec = declared_table(config, table)
     study = config["studies"][spec["study"]]
     if ranks(spec):
@@ -244,24 +244,24 @@ def guideline_facts(config: dict, guideline: str) -> dict:
 
 
 def ranks(spec: dict) -> bool:
-    """Whether a table asks which of two scores is the better one."""
+    """Whether a table needs the direction of its scores."""
     tests = spec["tests"] or {}
     ranked = (value.get("statistic") == "rank" for value in studies.values(spec))
     return any(ranked) or tests.get("kind") == "friedman" or tests.get("pairs") == "best"
 
 
 def directions(config: dict, study: dict) -> dict[str, str]:
-    """Which scores of a study are better, by metric, and by value of a metric that has several."""
+    """Direction of the scores of a study, by metric, or by value of a metric with several."""
     known = {}
     for measure in chain.from_iterable(map(studies.measures, study["scores"].values())):
-        said = about("metrics", config["metrics"][measure["metric"]]["method"])
-        names = said.get("names", [measure["metric"]])
-        known |= dict.fromkeys(names, said["direction"])
+        facts = about("metrics", config["metrics"][measure["metric"]]["method"])
+        names = facts.get("names", [measure["metric"]])
+        known |= dict.fromkeys(names, facts["direction"])
     return known
 
 
 def figure_files(config: dict, figure: str) -> dict[str, str | list[str]]:
-    """Files that a figure is made of, by the names that its rule gives them."""
+    """Input files of a figure, by the names in its rule."""
     spec = studies.figures(config)[figure]
     name, kind = spec["study"], spec["kind"]
     study = config["studies"][name]
@@ -282,7 +282,7 @@ def figure_files(config: dict, figure: str) -> dict[str, str | list[str]]:
 
 
 def figure_facts(config: dict, figure: str) -> dict:
-    """What a figure says, by the names of its rule's params: those that its kind has."""
+    """Facts about a figure, by the names of its rule's params, as far as its kind has them."""
     spec = studies.figures(config)[figure]
     study = config["studies"][spec["study"]]
     rows = row_titles(config, study)
@@ -315,7 +315,7 @@ def figure_facts(config: dict, figure: str) -> dict:
         facts["rank_title"] = config["metrics"][facts["rank"]["metric"]]["title"]
         facts["shown"] = paths(config, study, spec["segmenters"])
     if spec["kind"] == "map_examples":
-        # Maps are of the first network, and so are called by their explainers alone.
+        # Maps show the first network, so their names are those of explainers.
         first = {"/".join(row): row[1] for row in rows if row[0] == study["networks"][0]}
         facts["shown"] = list(first)
         for path, explainer in first.items():
@@ -324,9 +324,9 @@ def figure_facts(config: dict, figure: str) -> dict:
 
 
 def page(config: dict) -> dict:
-    """Everything that the page says of the run: see ``scripts/write_report.py``."""
+    """All facts on the page about the run: see ``scripts/write_report.py``."""
     known, tables = {}, studies.tables(config)
-    # Of metrics and views, those that are used: another entry changes no page.
+    # Only the used metrics and views: another entry must not change the page.
     printed = {
         kind: {name: config[f"{kind}s"][name]["title"] for name in used(config)[f"{kind}s"]}
         for kind in ("metric", "view")

@@ -1,8 +1,8 @@
-"""What a Python file defines, and what each definition names and says: the standard library only.
+"""Definitions of a Python file, with the names and messages in each (standard library only).
 
-A *part* is a top-level statement. What it *says* are expressions that only make a text of an error,
-a warning or a log line; nothing that a job computes depends on them. A value that is handed to a
-function, or kept in a variable, is said if all that is done with it there is to say it.
+A *part* is a top-level statement. Its *messages* are expressions that only make the text of an
+error, a warning or a log line; no result of a job depends on them. A value that is passed to a
+function, or kept in a variable, belongs to a message if it is used only in messages there.
 """
 
 import ast
@@ -11,40 +11,40 @@ from importlib.util import resolve_name
 from pathlib import Path
 
 LOGGERS = {"log", "logging", "warnings"}
-SPEECH = {"debug", "info", "warning", "error", "exception", "critical", "log", "warn"}
-# Calls that only make text or numbers of what they get.
+LOG_CALLS = {"debug", "info", "warning", "error", "exception", "critical", "log", "warn"}
+# Calls that only make text or numbers from their arguments.
 PURE = {"str", "repr", "len", "sorted", "map", "list", "min", "max", "sum", "type"}
 PURE |= {"get", "join", "format", "strip", "rstrip", "removesuffix", "split", "lower", "replace"}
-# What a method's ABOUT only tells people, or the configuration.
-TOLD = {"title", "cites", "settings", "undefined"}
-# Decorators that leave nothing behind outside of what they decorate.
+# Keys of a method's ABOUT that only people or the configuration read.
+PROSE = {"title", "cites", "settings", "undefined"}
+# Decorators without an effect outside the decorated definition.
 HARMLESS = {"dataclass", "cache", "lru_cache", "contextmanager", "no_grad", "inference_mode"}
 FUNCTION = ast.FunctionDef | ast.AsyncFunctionDef
 DEFINITION = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 IMPORT = ast.Import | ast.ImportFrom
 
-# How an expression is used: said, by logic, or as a place (its position or name) of what is called;
-# of a variable of the same part, the name of what is called is empty.
+# Use of an expression: in a message, in logic, or as an argument (the called name, and a position
+# or name); for a variable of the same part, the called name is empty.
 Use = str | tuple[str, str]
-SAID, LOGIC = "said", "logic"
+MESSAGE, LOGIC = "message", "logic"
 
 
 class Part:
-    """A top-level statement, read once: what it binds, names, says and hands on."""
+    """A top-level statement, read once: its bindings, names, messages and passed values."""
 
     def __init__(self, module: "Module", node: ast.stmt):
         self.module, self.node = module, node
         self.names = _bound(node)
-        # Whether it acts when the file is imported, beyond binding its names.
+        # Whether it has an effect on import besides binding its names.
         self.always = _acts(node)
         # Dotted names and how they are used, by their first name; names that may hide others.
         self.named: dict[str, list[tuple[str, Use]]] = {}
         self.locals: set[str] = set()
-        # Expressions that are said or handed on, but for those within them.
+        # Expressions in messages or passed on, without those inside them.
         self.uses: dict[ast.AST, Use] = {}
-        # What is imported within it: meanings of names, and modules.
+        # Imports within it: meanings of names, and modules.
         self.imports, self.loads = {}, []
-        # Names of a function's arguments, those with a position first.
+        # Names of a function's arguments, positional ones first.
         self.parameters, self.positions = [], 0
         if isinstance(node, ast.FunctionDef):
             positional = [*node.args.posonlyargs, *node.args.args]
@@ -53,7 +53,7 @@ class Part:
         self._read(node, LOGIC, False)
 
     def _read(self, node: ast.AST, use: Use, local: bool) -> None:
-        """Note names and uses below a node; `local` if assignments there are to variables."""
+        """Record names and uses below a node; `local` if assignments there bind local variables."""
         if isinstance(node, IMPORT):
             self.module.note_import(node, self.imports, self.loads)
         elif chain := _chain(node):
@@ -68,7 +68,7 @@ class Part:
         else:
             local = isinstance(node, FUNCTION) or (local and not isinstance(node, ast.ClassDef))
             uses = _uses(node, local) if use == LOGIC else {}
-            # What is raised is a call, too, whose arguments are known.
+            # A raised exception is also a call; its arguments are recorded already.
             uses = {inner: other for inner, other in uses.items() if inner not in self.uses}
             self.uses |= uses
             for inner, other in uses.items():
@@ -76,7 +76,7 @@ class Part:
             self._read_rest(node, use, local)
 
     def _read_rest(self, node: ast.AST, use: Use, local: bool) -> None:
-        """Read below a node what is not said or handed on; arguments have no nodes of their own."""
+        """Read the rest below a node: neither messages nor passed values."""
         for inner in ast.iter_child_nodes(node):
             if isinstance(inner, ast.arguments | ast.keyword):
                 self._read_rest(inner, use, local)
@@ -87,7 +87,7 @@ class Part:
 class Module:
     """A file: its parts by the names they bind, and what it imports at its top level.
 
-    `loads` are the modules that are imported with it, with ``.*`` those of which all names are.
+    `loads` are the imported modules, with ``.*`` for star imports.
     """
 
     def __init__(self, name: str, path: Path, modules: set[str]):
@@ -98,7 +98,7 @@ class Module:
         _strip(tree)
         body = [node for node in tree.body if not _is_skipped(node, script=not self.package)]
         for node in body:
-            # What a block imports at the top level is known to the whole file.
+            # Imports of a top-level block are valid in the whole file.
             for inner in [] if isinstance(node, DEFINITION) else ast.walk(node):
                 if isinstance(inner, IMPORT):
                     self.note_import(inner, self.imports, self.loads)
@@ -106,28 +106,28 @@ class Module:
         self.by_name = {}
         for part in self.parts:
             for name in part.names:
-                # Of two bindings, neither may be left out.
+                # Both of two bindings of a name count.
                 other = self.by_name.setdefault(name, part)
                 part.always, other.always = (part.always or other is not part,) * 2
 
     def note_import(self, node: ast.Import | ast.ImportFrom, imports: dict, loads: list) -> None:
-        """Note what names an import binds, and which segxai modules it loads."""
+        """Record the names that an import binds, and the segxai modules that it loads."""
         if isinstance(node, ast.Import):
             for alias in node.names:
                 name = alias.name if alias.asname else alias.name.split(".")[0]
                 imports[alias.asname or name] = name
-            found = [alias.name for alias in node.names]
+            imported = [alias.name for alias in node.names]
         else:
             base = resolve_name("." * node.level + (node.module or ""), self.package or None)
             members = {alias.name: f"{base}.{alias.name}" for alias in node.names}
             imports |= {alias.asname or alias.name: members[alias.name] for alias in node.names}
-            found = [base, *(name for name in members.values() if name in self.modules)]
-            found += [members["*"]] if "*" in members else []
-        loads += [name for name in found if name.split(".")[0] == "segxai"]
+            imported = [base, *(name for name in members.values() if name in self.modules)]
+            imported += [members["*"]] if "*" in members else []
+        loads += [name for name in imported if name.split(".")[0] == "segxai"]
 
 
 def _strip(tree: ast.Module) -> None:
-    """Take away docstrings, annotations but those of a class's fields, and what ABOUT tells."""
+    """Remove docstrings, annotations (except of class fields), and prose in ABOUT."""
     fields = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | DEFINITION):
@@ -142,7 +142,7 @@ def _strip(tree: ast.Module) -> None:
             node.annotation = ast.Constant(None)
         elif isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "ABOUT":
             pairs = zip(node.value.keys, node.value.values, strict=True)
-            kept = [pair for pair in pairs if getattr(pair[0], "value", None) not in TOLD]
+            kept = [pair for pair in pairs if getattr(pair[0], "value", None) not in PROSE]
             node.value = ast.Dict([name for name, _ in kept], [value for _, value in kept])
 
 
@@ -165,7 +165,7 @@ def _bound(node: ast.stmt) -> list[str]:
 
 
 def _acts(node: ast.stmt) -> bool:
-    """Whether a top-level statement does more than bind its names."""
+    """Whether a top-level statement has an effect besides binding its names."""
     if isinstance(node, DEFINITION):
         called = (getattr(inner, "func", inner) for inner in node.decorator_list)
         return any(ast.unparse(name).split(".")[-1] not in HARMLESS for name in called)
@@ -176,7 +176,7 @@ def _acts(node: ast.stmt) -> bool:
 
 
 def _chain(node: ast.AST) -> str:
-    """Write a name that is read with its attributes, ``a.b.c``; empty for anything else."""
+    """Name that is read, with its attributes, ``a.b.c``; empty for other expressions."""
     names = []
     while isinstance(node, ast.Attribute):
         names.append(node.attr)
@@ -187,16 +187,16 @@ def _chain(node: ast.AST) -> str:
 
 
 def _uses(node: ast.AST, local: bool) -> dict[ast.expr, Use]:
-    """Expressions directly in a node that are said or handed on."""
+    """Expressions directly in a node that belong to messages or are passed on."""
     if isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call):
-        return {value: SAID for value in _arguments(node.exc).values() if _is_inert(value)}
+        return {value: MESSAGE for value in _arguments(node.exc).values() if _is_inert(value)}
     if isinstance(node, ast.Call):
         chain, arguments = _chain(node.func), _arguments(node)
         owner, _, name = chain.rpartition(".")
-        if name == "InputError" or (owner in LOGGERS and name in SPEECH):
-            return {value: SAID for value in arguments.values() if _is_inert(value)}
+        if name == "InputError" or (owner in LOGGERS and name in LOG_CALLS):
+            return {value: MESSAGE for value in arguments.values() if _is_inert(value)}
         if chain == "tqdm":
-            return {arguments["desc"]: SAID} if "desc" in arguments else {}
+            return {arguments["desc"]: MESSAGE} if "desc" in arguments else {}
         if not chain or any(isinstance(value, ast.Starred) for value in node.args):
             return {}
         return {value: (chain, place) for place, value in arguments.items() if _is_pure(value)}
@@ -220,7 +220,7 @@ def _arguments(call: ast.Call) -> dict[str, ast.expr]:
 
 
 def _is_inert(node: ast.expr) -> bool:
-    """Whether an expression leaves nothing behind, as far as can be seen."""
+    """Whether an expression has no visible side effect."""
     return not any(
         isinstance(inner, ast.NamedExpr | ast.Yield | ast.YieldFrom | ast.Await)
         or (isinstance(inner, ast.Call) and _called(inner) in ("next", "pop"))
@@ -229,11 +229,11 @@ def _is_inert(node: ast.expr) -> bool:
 
 
 def _is_pure(node: ast.expr) -> bool:
-    """Whether an expression has no calls but of what only makes text and numbers."""
+    """Whether an expression only calls functions that make text and numbers."""
     calls = (inner for inner in ast.walk(node) if isinstance(inner, ast.Call))
     return _is_inert(node) and all(_called(call) in PURE for call in calls)
 
 
 def _called(call: ast.Call) -> str:
-    """Last name of what is called."""
+    """Last part of the called name."""
     return ast.unparse(call.func).split(".")[-1]

@@ -1,4 +1,4 @@
-"""What the declared studies ask for: which maps, masks, scores, tables and figures.
+"""Files that the declared studies need: maps, masks, scores, tables and figures.
 
 All functions take a resolved configuration (:func:`segxai.workflow.plugins.resolve`) and only read
 it. A *cell* is a dict with the keys of a file: dataset, network, explainer, segmenter, seed, and
@@ -10,11 +10,11 @@ from math import ceil
 
 from segxai.workflow.plugins import about, network_body, network_task
 
-# Taken where the number of images of a data set is unknown.
+# Used if the number of images of a data set is unknown.
 UNKNOWN_COUNT = 640
-# Keys of what is measured.
+# Keys of a measured value.
 MEASURE = ["metric", "view", "reference"]
-# Settings of a metric that say how the network is asked.
+# Settings of a metric that determine its evaluations of the network.
 ASKED = ("fill", "steps", "scale")
 
 
@@ -31,7 +31,7 @@ def datasets(config: dict) -> list[str]:
 
 
 def has(config: dict, dataset: str, need: str | None) -> bool:
-    """Whether a data set has what a family of scores needs."""
+    """Whether a data set meets the needs of a family of scores."""
     definition = config["datasets"][dataset]
     if need == "instances":
         return definition["instances"]
@@ -39,17 +39,17 @@ def has(config: dict, dataset: str, need: str | None) -> bool:
 
 
 def reads(config: dict, segmenter: str) -> list[str]:
-    """What the method of a segmenter reads."""
+    """Inputs of the method of a segmenter."""
     return about("segmenters", config["segmenters"][segmenter]["method"])["reads"]
 
 
 def mask_path(config: dict, segmenter: str, network: str = "", explainer: str = "") -> str:
-    """Path of a segmenter's masks between data set and seed: all that they depend on.
+    """Path of a segmenter's masks between data set and seed: everything that they depend on.
 
     Raises
     ------
     ValueError
-        If its masks are never stored, or it is cut from maps and no explainer is given.
+        If its masks are never stored, or it needs an explainer and none is given.
     """
     read = reads(config, segmenter)
     if "truth" in read:
@@ -63,7 +63,7 @@ def mask_path(config: dict, segmenter: str, network: str = "", explainer: str = 
 
 
 def keys(config: dict, path: str) -> dict[str, str]:
-    """Network, explainer and segmenter of a path of maps or masks; empty where it has none."""
+    """Network, explainer and segmenter of a path of maps or masks; empty where missing."""
     first, *rest = path.split("/")
     network, names = (first, rest) if rest else ("", [first])
     return {
@@ -103,7 +103,7 @@ def explained(config: dict, study: dict) -> list[tuple[str, str]]:
 
 
 def left_out(config: dict) -> list[str]:
-    """Sentences about explainers that a selected study does not run on one of its networks."""
+    """Sentences about explainers that a selected study leaves out for one of its networks."""
     return [
         f"study {name}: {explainer} does not suit {network} and is left out there"
         for name, study in selected(config).items()
@@ -113,13 +113,13 @@ def left_out(config: dict) -> list[str]:
 
 
 def suits(config: dict, network: str, explainer: str) -> bool:
-    """Whether an explainer is made for networks of this kind."""
+    """Whether an explainer suits networks of this kind."""
     known = about("explainers", config["explainers"][explainer]["method"])["suits"]
     return network_body(config["networks"][network]) in known
 
 
 def stored(config: dict, study: dict) -> list[str]:
-    """Segmenters of a study whose masks lie on disk, with those whose masks they refine."""
+    """Segmenters of a study with masks on disk, and those whose masks they refine."""
     chosen = [*study["segmenters"], *filter(None, [study["segmentation"]])]
     refined = [config["segmenters"][name]["of"] for name in chosen]
     names = dict.fromkeys([*filter(None, refined), *chosen])
@@ -127,10 +127,10 @@ def stored(config: dict, study: dict) -> list[str]:
 
 
 def needs(config: dict, dataset: str, network: str) -> dict:
-    """What the selected studies read of a network on a data set, beside its output.
+    """Values that the selected studies read from a network on a data set, besides its output.
 
     Definitions of the ``explainers`` of its outputs; input sizes in px at which ``keys`` are read,
-    by segmenters or views; and whether ``levels`` are.
+    by segmenters or views; and whether ``levels`` are read.
     """
     explainers, sizes, levels = {}, set(), False
     for study in selected(config).values():
@@ -164,7 +164,7 @@ def score_cells(config: dict, study_name: str, family: str) -> list[dict]:
 
 
 def scores_of(config: dict, study: dict, family: str, dataset: str, path: str) -> dict | None:
-    """What a study declares of the score file of a family, data set and path; None if nothing."""
+    """Declaration of a score file by family, data set and path; None if there is none."""
     scores, named = study["scores"].get(family), keys(config, path)
     if not scores or dataset not in study["datasets"] or not has(config, dataset, scores["needs"]):
         return None
@@ -176,9 +176,9 @@ def scores_of(config: dict, study: dict, family: str, dataset: str, path: str) -
 
 
 def requests(config: dict, family: str, dataset: str, path: str) -> list[dict]:
-    """What a score file holds for all selected studies: each score once, with what makes it.
+    """Requests of a score file for all selected studies, each once, with its definitions.
 
-    A request has ``segmenter``, the name of the mask that plays the segmentation or "", and
+    A request has ``segmenter``, the name of the mask used as segmentation or "", and
     ``segmenter_definition``; ``view`` with its name and definition, or None; ``reference`` or "";
     ``metric`` with its name and definition.
     """
@@ -210,7 +210,7 @@ def requests(config: dict, family: str, dataset: str, path: str) -> list[dict]:
 def read_of_network(
     config: dict, part: str, dataset: str, network: str, explainer: str | None = None
 ) -> list[dict]:
-    """What metrics of maps ask the network for: their `ASKED`, each once.
+    """Settings `ASKED` with which metrics of maps evaluate the network, each once.
 
     Parameters
     ----------
@@ -230,7 +230,7 @@ def read_of_network(
 
 
 def reading(config: dict, part: str) -> dict:
-    """The configuration with those selected studies alone whose metrics of maps read a part."""
+    """The configuration with only the selected studies whose metrics of maps read a part."""
     names = [
         name
         for name, study in selected(config).items()
@@ -243,12 +243,12 @@ def reading(config: dict, part: str) -> dict:
 
 
 def untitled(definition: dict) -> dict:
-    """A definition without what only tables and figures need: another title reruns no job."""
+    """A definition without its title, so that a new title does not rerun jobs."""
     return {name: value for name, value in definition.items() if name not in ("title", "role")}
 
 
 def measures(scores: dict) -> list[dict]:
-    """What a family of scores measures, one by one."""
+    """Values that a family of scores measures, one by one."""
     return values({"values": scores["measure"]})
 
 
@@ -262,34 +262,34 @@ def values(spec: dict) -> list[dict]:
 
 
 def made_of(value: dict) -> list[dict]:
-    """What a value of a table is made of: its own metric, and those of ``with`` and ``minus``."""
+    """Metrics behind a value of a table: its own, and those of ``with`` and ``minus``."""
     own = [value] if "metric" in value else []
     return own + [other(value, key) for key in ("with", "minus") if key in value]
 
 
 def other(value: dict, key: str) -> dict:
-    """What ``with`` or ``minus`` names: a metric, or where it differs from the value itself."""
+    """Meaning of ``with`` or ``minus``: a metric, or the differences from the value itself."""
     if isinstance(value[key], str):
         return {"metric": value[key]}
     return {name: text for name, text in value.items() if name != key} | value[key]
 
 
 def measured(config: dict, study: dict, families: list[str]) -> set[tuple[str, str, str]]:
-    """`MEASURE` of all that some families of a study hold; a metric may give several values."""
+    """`MEASURE` of all scores in some families of a study; a metric may have several values."""
     held = set()
     for measure in chain.from_iterable(measures(study["scores"][name]) for name in families):
-        said = about("metrics", config["metrics"][measure["metric"]]["method"])
+        facts = about("metrics", config["metrics"][measure["metric"]]["method"])
         others = [measure.get(key, "") for key in MEASURE[1:]]
-        held |= {(name, *others) for name in said.get("names", [measure["metric"]])}
+        held |= {(name, *others) for name in facts.get("names", [measure["metric"]])}
     return held
 
 
 def tuned(config: dict, study: dict) -> list[str]:
-    """Segmenters of maps of a study of which the tuning tries more than the settings they have."""
+    """Segmenters of maps of a study that the grid tunes beyond their default settings."""
     grid, names = config["tuning"]["grid"], []
     for name in stored(config, study):
         entry = config["segmenters"][name]
-        # A refined mask keeps the view that it was cut from.
+        # A refined mask keeps the view of its coarse mask.
         own_view = entry["view"] and not entry["of"]
         made_by = [entry, *([config["views"][entry["view"]]] if own_view else [])]
         axes = (
@@ -303,9 +303,9 @@ def tuned(config: dict, study: dict) -> list[str]:
 
 
 def tables(config: dict) -> dict[str, dict]:
-    """Tables of the selected studies by name; those that no data set has are left out.
+    """Tables of the selected studies by name, without those that no data set has.
 
-    Each has the name of its ``study``, the ``datasets`` that it is of, and its ``segmenters``.
+    Each has the name of its ``study``, its ``datasets`` and its ``segmenters``.
     """
     known = {}
     for name, study in selected(config).items():
@@ -356,7 +356,7 @@ def choose(config: dict, chosen: list | dict | None, names: list[str]) -> list[s
 
 
 def table_cells(config: dict, table: str) -> list[dict]:
-    """Cells of the score files that a table is made of."""
+    """Cells of the input score files of a table."""
     spec = tables(config)[table]
     return [
         cell
@@ -368,7 +368,7 @@ def table_cells(config: dict, table: str) -> list[dict]:
 
 
 def table_files(config: dict, table: str) -> dict[str, list[str]]:
-    """Files that a table is made of: ``scores``, ``predictions`` and ``samples``."""
+    """Input files of a table: ``scores``, ``predictions`` and ``samples``."""
     spec = tables(config)[table]
     study = config["studies"][spec["study"]]
     scores = [cell["file"] for cell in table_cells(config, table)]
@@ -382,7 +382,7 @@ def table_files(config: dict, table: str) -> dict[str, list[str]]:
 
 
 def figures(config: dict) -> dict[str, dict]:
-    """Figures of the selected studies by name, those of tables and data sets that there are.
+    """Figures of the selected studies by name, as far as their tables and data sets exist.
 
     Each has the name of its ``study`` and its ``segmenters``.
     """
@@ -399,7 +399,7 @@ def figures(config: dict) -> dict[str, dict]:
 def selections(
     config: dict, dataset: str, network: str | None = None, explainer: str | None = None
 ) -> list[dict]:
-    """Which images of a data set the selected studies explain, of one network or of all.
+    """Selections of images of a data set by the selected studies, of one network or of all.
 
     A selection has ``split`` (None for all), ``images`` (a number, None for all) and ``seed``.
     """
@@ -416,10 +416,10 @@ def selections(
 
 
 def needs_of_outlines(config: dict, dataset: str) -> list[dict]:
-    """What the selected studies need images of a data set for that show an outlined finding.
+    """Uses, in the selected studies, of images of a data set with an outlined finding.
 
-    A need has the ``study`` and its ``use`` of them; ``split``, the subset that they are of, or
-    None; and ``selections`` of :func:`selections`, whose images they are, or None for all.
+    Each has the ``study`` and its ``use`` of the images; their subset ``split``, or None; and their
+    ``selections`` of :func:`selections`, or None for all.
     """
     needs = []
     for name, study in selected(config).items():
@@ -460,15 +460,15 @@ def segmenting(config: dict, study: dict) -> list[str]:
 
 
 def own_selections(config: dict, study: str, names: list[str]) -> dict[str, list[dict]]:
-    """Which images of some data sets one study is about."""
+    """Selections of images of some data sets by one study."""
     return {name: selections({**config, "run": [study]}, name) for name in names}
 
 
 def n_shards(config: dict, dataset: str) -> int:
-    """Number of jobs among which the explained images of a data set are divided.
+    """Number of jobs for the explained images of a data set.
 
-    Snakemake asks before any image is there: the number follows from the published number of
-    images and from what the configuration takes of them, not from the files.
+    Snakemake needs it before any image exists: it follows from the published number of images and
+    the selections of the configuration, not from files.
     """
     definition = config["datasets"][dataset]
     known = [definition["n_images"], definition["source"].get("images")]
@@ -484,7 +484,7 @@ def n_shards(config: dict, dataset: str) -> int:
 
 
 def check_files(config: dict) -> list[str]:
-    """What is checked before anything is learnt: images with outlines, and each network's uses."""
+    """Files of the checks before training: images with outlines, and the uses of networks."""
     cells = [
         (cell["dataset"], cell["network"])
         for study in selected(config).values()

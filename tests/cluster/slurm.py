@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 DAEMONS = ("munged", "slurmctld", "slurmd")
-# Where Slurm's commands look for their configuration if SLURM_CONF does not say so: Snakemake's
+# Default place of Slurm's configuration, without SLURM_CONF: Snakemake's
 # plugin hides that variable from the steps of its jobs.
 DEFAULT = Path("/etc/slurm/slurm.conf")
 CONFIGURATION = """\
@@ -61,7 +61,7 @@ def problem() -> str | None:
 
 
 def _find(name: str) -> str | None:
-    """Path of a daemon; Debian's lie in a folder that is no user's PATH."""
+    """Path of a daemon; Debian's folder of daemons is not in the PATH of users."""
     return shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin")
 
 
@@ -98,7 +98,7 @@ class Slurm:
         self._start(
             "munged",
             "--foreground",
-            # pytest's folders are their user's alone; munged wants its socket in reach of all.
+            # pytest's folders are private; munged needs a socket that all users can reach.
             "--force",
             f"--key-file={self.folder}/munge.key",
             f"--socket={socket_file}",
@@ -166,16 +166,16 @@ def _user() -> str:
 def _free_ports(count: int) -> list[int]:
     """Ports that nobody listens on now."""
     sockets = [socket.socket() for _ in range(count)]
-    for one in sockets:
-        one.bind(("127.0.0.1", 0))
-    ports = [one.getsockname()[1] for one in sockets]
-    for one in sockets:
-        one.close()
+    for socket_ in sockets:
+        socket_.bind(("127.0.0.1", 0))
+    ports = [socket_.getsockname()[1] for socket_ in sockets]
+    for socket_ in sockets:
+        socket_.close()
     return ports
 
 
 def _wait(ready, what: str, seconds: int = 60) -> None:
-    """Wait until `ready` says so."""
+    """Wait until `ready` returns True."""
     end = time.monotonic() + seconds
     while not ready():
         if time.monotonic() > end:

@@ -21,7 +21,7 @@ from tests.cluster.slurm import Slurm, problem, running_slurm
 
 OVERLAYS = ["config/overlays/demo.yaml", "tests/cluster/small.yaml"]
 TARGETS = ["results/tables/explainseg_ablation.csv", "results/tables/segx_alignment.csv"]
-# Seconds that Snakemake waits before it asks after its jobs; the profile's 40 suit long ones.
+# Seconds between Snakemake's checks of its jobs; the profile's 40 suit long ones.
 HASTE = ["--slurm-init-seconds-before-status-checks", "5", "--seconds-between-status-checks", "5"]
 
 
@@ -68,9 +68,9 @@ def tables(folder: Path) -> dict[str, bytes]:
 
 def test_study_survives_cancelled_jobs_and_a_restarted_controller(slurm, checkout, tmp_path):
     """Two cancelled jobs and a controller that was away cost time, and no number."""
-    folder, said = tmp_path / "cluster", tmp_path / "cluster.log"
+    folder, log_file = tmp_path / "cluster", tmp_path / "cluster.log"
     profile = ["--workflow-profile", str(checkout / "profiles/slurm"), *HASTE]
-    with said.open("w") as log:
+    with log_file.open("w") as log:
         study = subprocess.Popen(
             command(checkout, folder, *profile),
             cwd=checkout,
@@ -89,11 +89,11 @@ def test_study_survives_cancelled_jobs_and_a_restarted_controller(slurm, checkou
             slurm.stop_controller()
             time.sleep(5)
             slurm.start_controller()
-            assert study.wait(timeout=3600) == 0, said.read_text()[-8000:]
+            assert study.wait(timeout=3600) == 0, log_file.read_text()[-8000:]
         finally:
             study.kill()
 
-    submitted = re.findall(r"SLURM jobid (\d+)", said.read_text())
+    submitted = re.findall(r"SLURM jobid (\d+)", log_file.read_text())
     finished = (slurm.folder / "jobs.txt").read_text()
     print(finished)
     assert all(f"JobId={job} " in finished for job in submitted)

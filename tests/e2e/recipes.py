@@ -8,7 +8,7 @@ from tests.markdown import commands, files, sections
 
 @dataclass(frozen=True)
 class Recipe:
-    """What one section of a page asks its reader to type: texts of files by name, and a command."""
+    """Files (texts by name) and command in one section of a page."""
 
     files: dict[str, str]
     command: str

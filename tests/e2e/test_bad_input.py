@@ -33,11 +33,11 @@ def copy(tmp_path) -> Path:
 def test_unusable_images_stop_the_run_and_write_nothing(run_study, copy, tmp_path):
     """Each unusable file is named with its problem and remedy, and no table is left behind."""
     changes = overlay(tmp_path, path=str(copy), split={"validation": 4})
-    said = run_study(tmp_path, DEMO, changes, targets=[SAMPLES], fails=True)
-    assert "lesion-0003.png" in said
-    assert "lesion-0005.png" in said
-    # The last thing that is said is what to do.
-    assert "max_rejected" in said.split("Exiting because")[1]
+    output = run_study(tmp_path, DEMO, changes, targets=[SAMPLES], fails=True)
+    assert "lesion-0003.png" in output
+    assert "lesion-0005.png" in output
+    # The output ends with the remedy.
+    assert "max_rejected" in output.split("Exiting because")[1]
     left = [file for file in (tmp_path / "results/data").rglob("*") if file.is_file()]
     assert left == []
 
@@ -60,8 +60,8 @@ def test_tolerated_images_are_listed_with_their_reason(run_study, copy, tmp_path
     ],
 )
 def test_wrong_configuration_is_one_sentence(run_study, tmp_path, changes, sentence):
-    """A wrong path or key says what it is and what would be right."""
+    """A wrong path or key is named with its remedy."""
     changes = overlay(tmp_path, **{"source": {"images": 6, "size": 64}} | changes)
-    said = run_study(tmp_path, DEMO, changes, targets=[SAMPLES], fails=True)
-    assert sentence in said
-    assert "Traceback" not in said
+    output = run_study(tmp_path, DEMO, changes, targets=[SAMPLES], fails=True)
+    assert sentence in output
+    assert "Traceback" not in output

@@ -18,8 +18,8 @@ pytestmark = pytest.mark.study
 @pytest.fixture(scope="module")
 def bundle(demo, run_study, house):
     """The demo's archive, which is one job more; the demo itself has nothing to do."""
-    said = run_study(demo.parent, DEMO, root=house, targets=["bundle"])
-    assert re.findall(r"^(\w+) +(\d+)$", said, re.M) == [("bundle", "1"), ("total", "1")]
+    output = run_study(demo.parent, DEMO, root=house, targets=["bundle"])
+    assert re.findall(r"^(\w+) +(\d+)$", output, re.M) == [("bundle", "1"), ("total", "1")]
     return demo / "exports/bundle.zip"
 
 
@@ -51,7 +51,7 @@ def test_bundle_holds_the_run(bundle, demo):
 
 
 def listed(value) -> list:
-    """A property's values, of which one is not in a list."""
+    """Values of a property; a single value is not a list."""
     return value if isinstance(value, list) else [value]
 
 

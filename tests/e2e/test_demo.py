@@ -52,7 +52,7 @@ def read_table(demo: Path, name: str, split: str = "all") -> pd.DataFrame:
 
 
 def test_classifier_learns_the_phantoms(demo):
-    """The tiny ViT reaches 0.95 validation accuracy on patches it has not seen."""
+    """The tiny ViT reaches 0.95 accuracy on validation patches."""
     card = json.loads((demo / f"models/{CELL}/seed-1/card.json").read_text())
     assert card["best"]["validation_accuracy"] >= 0.95
     assert card["patches"]["validation"] >= 100
@@ -145,7 +145,7 @@ def test_baselines_find_lesions_and_are_compared_with_xncut(demo):
 
 @pytest.mark.parametrize("name", ["tokencut", "maskcut"])
 def test_cuts_have_their_facts_image_by_image(demo, name):
-    """Every image has its eigengap and its objects; a mask is empty only where a fact says why."""
+    """Every image has its eigengap and its objects; an empty mask has a fact about the reason."""
     masks = np.load(demo / f"masks/{CELL}/{name}/seed-1.npy")
     cuts = pd.read_csv(demo / f"masks/{CELL}/{name}/seed-1.csv")
     chosen = pd.read_csv(demo / f"targets/{DATA}/images.csv")
@@ -180,7 +180,7 @@ def test_tuning_saw_validation_images_only(demo):
 
 
 def test_maps_are_signed_finite_and_complete(demo, targets):
-    """Each target, and no other, has one finite signed map; its sum is the gain it promises."""
+    """Each target, and no other, has one finite signed map; its sum is its gain."""
     maps, facts = np.load(demo / f"{MAPS}.npy"), pd.read_csv(demo / f"{MAPS}.csv")
     assert maps.dtype == np.float16
     assert maps.shape == (120, 2, 64, 64)
@@ -218,8 +218,8 @@ def test_figures_and_report_exist(demo):
 
 def test_a_finished_study_has_nothing_to_do(demo, run_study, house):
     """A second call redoes no job."""
-    said = run_study(demo.parent, DEMO, root=house)
-    assert "Nothing to be done" in said
+    output = run_study(demo.parent, DEMO, root=house)
+    assert "Nothing to be done" in output
 
 
 def test_results_of_another_layout_are_refused(run_study, tmp_path):
@@ -227,8 +227,8 @@ def test_results_of_another_layout_are_refused(run_study, tmp_path):
     old = tmp_path / "results/models/phantom-lesions/vit-tiny-phantom/seed-1/weights.safetensors"
     old.parent.mkdir(parents=True)
     old.touch()
-    said = run_study(tmp_path, DEMO, fails=True)
-    sentences = [line for line in said.splitlines() if "another layout" in line]
+    output = run_study(tmp_path, DEMO, fails=True)
+    sentences = [line for line in output.splitlines() if "another layout" in line]
     assert len(sentences) == 1
-    assert "Traceback" not in said
+    assert "Traceback" not in output
     assert [path for path in (tmp_path / "results").rglob("*") if path.is_file()] == [old]

@@ -70,7 +70,7 @@ def overlap(pixels: set[int], mask: np.ndarray) -> float:
 
 
 def test_both_networks_learn(demo):
-    """On images that they have not seen, the classifier and the U-Net do what they are for."""
+    """The classifier and the U-Net work on test images."""
     table = {"table": "segx_networks", "split": "test"}
     assert cell(demo, **table, network=CLASSIFIER, metric="auroc").value > 0.9
     assert cell(demo, **table, network=CLASSIFIER, metric="f1").value > 0.75

@@ -46,9 +46,9 @@ def applied(title: str, house: Path):
 
 
 def follow(title: str, house: Path, folder: Path) -> tuple[Path, str]:
-    """Type a recipe and its command; give the results and what was said.
+    """Apply a recipe and run its command; return the results and the output.
 
-    Nothing that was there has changed afterwards but the table that is asked for.
+    Existing files must not change, except the requested table.
     """
     before = digests(folder / "results")
     with applied(title, house) as recipe:
@@ -120,9 +120,9 @@ def test_a_data_set_is_added(house, continued):
     rows = rows.sample(frac=1, random_state=0)
     rows.to_csv(folder / "labels.csv", index=False)
 
-    results, said = follow("A data set", house, continued)
+    results, output = follow("A data set", house, continued)
 
-    assert jobs(said)["prepare_dataset"] == 1
+    assert jobs(output)["prepare_dataset"] == 1
     data = results / "data/clinic"
     samples = pd.read_csv(data / "samples.csv")
     assert samples.image_id.tolist() == rows.name.tolist()
@@ -146,8 +146,8 @@ def test_an_explainer_is_added(house, continued):
     """Its maps are those of a plain computation, at one pass each; Table 3 gains its rows."""
     table = continued / "results/tables/segx_alignment.csv"
     before = rows_of(table)
-    results, said = follow("An explainer", house, continued)
-    assert set(jobs(said)) == {"explain", "gather_maps", "score_maps", "make_table"}
+    results, output = follow("An explainer", house, continued)
+    assert set(jobs(output)) == {"explain", "gather_maps", "score_maps", "make_table"}
     assert before < rows_of(table)
     assert rows_of(table) - before == rows_of(table, explainer="input-gradient")
 
@@ -184,8 +184,8 @@ def test_an_explainer_is_added(house, continued):
 
 def test_a_segmenter_is_added(house, continued):
     """It is tuned over its grid; its masks hold each map's peak."""
-    results, said = follow("A segmenter", house, continued)
-    assert set(jobs(said)) == {"tune_segmenter", "segment_maps", "score_masks"}
+    results, output = follow("A segmenter", house, continued)
+    assert set(jobs(output)) == {"tune_segmenter", "segment_maps", "score_masks"}
     cell = f"{LESIONS}/integrated-gradients/xai-watershed/seed-1"
     trials = pd.read_csv(results / f"tuning/{cell}.csv")
     for high in (0.4, 0.6, 0.8):
@@ -208,8 +208,8 @@ def test_a_segmenter_is_added(house, continued):
 
 def test_a_metric_is_added(house, continued):
     """Its scores are those of a plain computation, in files and a table of their own."""
-    results, said = follow("A metric", house, continued)
-    assert jobs(said) == {"score_masks": 2, "make_table": 1}
+    results, output = follow("A metric", house, continued)
+    assert jobs(output) == {"score_masks": 2, "make_table": 1}
     cell = f"{LESIONS}/integrated-gradients/xai-ncut-crf/seed-1"
     scores = pd.read_csv(results / f"scores/precision/{cell}.csv")
     assert set(scores.metric) == {"precision"}
@@ -219,7 +219,7 @@ def test_a_metric_is_added(house, continued):
     targets = pd.read_csv(results / f"targets/{LESIONS}/seed-1.csv")
     assert scores.target_id.tolist() == targets.target_id.tolist()
     lesions = [truth[places[row]] if row in places.index else 0 * truth[0] for row in targets.row]
-    # Where there is no lesion, there is nothing to be precise about.
+    # Without a lesion, precision is undefined.
     plain = [
         np.nan if not lesion.any() else lesion[mask].mean() if mask.any() else 0
         for mask, lesion in zip(masks, lesions, strict=True)

@@ -1,4 +1,4 @@
-"""NuInsSeg and CBIS-DDSM from servers that speak as their official homes do, to arrays."""
+"""NuInsSeg and CBIS-DDSM, from imitations of their official servers to arrays."""
 
 import hashlib
 import io
@@ -110,5 +110,5 @@ def test_from_official_layouts_to_arrays(run_study, tmp_path):
     # Twice the size of the original: each pixel became four.
     assert instances.shape == (6, 32, 32)
     expected = np.kron(tissues.IDS, np.ones((2, 2), np.uint16))
-    assert all((each == expected).all() for each in instances)
+    assert all((ids == expected).all() for ids in instances)
     assert sorted(pd.read_csv(data / "nuinsseg/samples.csv").split.value_counts()) == [2, 4]

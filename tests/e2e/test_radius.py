@@ -11,7 +11,7 @@ from tests.e2e.conftest import DEMO, changed, jobs
 
 pytestmark = pytest.mark.study
 
-# What each new file says of itself, by the names that methods of its kind must have.
+# ABOUT of each new file, by the keys that its kind requires.
 ABOUT = {
     "title": "New",
     "cites": "",
@@ -44,7 +44,7 @@ datasets:
 
 @pytest.fixture
 def plan(run_study, house, demo):
-    """Return a function that plans the finished demo again and says what would be done."""
+    """Return a function that plans the finished demo again and returns the plan."""
     options = ["-n", "--quiet", "host"]
     return lambda *overlays: run_study(demo.parent, DEMO, *overlays, root=house, options=options)
 
@@ -130,10 +130,10 @@ def test_another_equation_plans_its_explainer_alone(plan, house):
     after = before.replace("maps.relu()", "maps")
     assert after != before
     with changed(house, {file: after}):
-        said = plan()
-    assert set(re.findall(r"explainer=([\w-]+)", said)) == {"gradcam"}
+        output = plan()
+    assert set(re.findall(r"explainer=([\w-]+)", output)) == {"gradcam"}
     # Alignment, certainty, doses and shortcut, and what people read of them.
     own = {"explain": 1, "gather_maps": 1, "score_maps": 4, "make_table": 4}
     shown = ["choose_examples", "draw_map_examples", "draw_risk_coverage", "draw_responses"]
     rest = {"check_claims": 1, "write_report": 1, **dict.fromkeys(shown, 1)}
-    assert jobs(said) == own | rest
+    assert jobs(output) == own | rest

@@ -33,9 +33,9 @@ def results(run_study, house, demo, tmp_path_factory):
     folder = shutil.copytree(demo.parent, tmp_path_factory.mktemp("regions") / "study")
     overlay = folder / "all-studies.yaml"
     overlay.write_text(ALL_STUDIES)
-    said = run_study(folder, DEMO, overlay, root=house, targets=TARGETS)
+    output = run_study(folder, DEMO, overlay, root=house, targets=TARGETS)
     # The networks that the demo has trained are explained as they are.
-    assert jobs(said)["train_network"] == 0
+    assert jobs(output)["train_network"] == 0
     return folder / "results"
 
 
@@ -58,7 +58,7 @@ def test_regions_have_maps(results, explainer):
 
 @pytest.mark.parametrize("explainer", EXPLAINERS)
 def test_relevance_lies_on_what_is_explained(results, explainer):
-    """More relevance lies on the segmenter's own mask than the mask has of the image."""
+    """The share of relevance on the segmenter's own mask exceeds the area of the mask."""
     table = pd.read_csv(results / "tables/regions_localisation.csv")
     rows = table[(table.explainer == explainer) & (table.reference == "segmentation")]
     mass = rows[rows.metric == "relevance_mass"]

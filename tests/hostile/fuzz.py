@@ -180,7 +180,7 @@ def targets(folder: Path) -> dict[str, tuple[list[bytes], str, list[Callable]]]:
 
 
 def fuzz(
-    name: str, folder: Path, seeds: range, seconds: float = 1e9, findings: list | None = None
+    name: str, folder: Path, seeds: range, seconds: float = 1e9, failures: list | None = None
 ) -> Counter:
     """Damage the files of a target with each seed in turn; count what was read and refused.
 
@@ -207,9 +207,9 @@ def fuzz(
             try:
                 counts[attempt(read, path)] += 1
             except Exception as error:
-                if findings is None:
+                if failures is None:
                     raise AssertionError(f"{name}, seed {seed}") from error
-                findings.append(f"{name}, seed {seed}: {type(error).__name__}: {error}")
+                failures.append(f"{name}, seed {seed}: {type(error).__name__}: {error}")
         if time.monotonic() - started > seconds:
             break
     grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
@@ -218,32 +218,32 @@ def fuzz(
 
 
 def attempt(read: Callable, path: Path) -> str:
-    """Read a file, and say whether it was read or refused."""
+    """Read a file; return whether it was read or refused."""
     started = time.monotonic()
     try:
         read(path)
-        said = "read"
+        outcome = "read"
     except InputError as error:
         require_sentence(str(error))
-        said = "refused"
+        outcome = "refused"
     assert time.monotonic() - started < 10, "takes longer than 10 s"
     left = sorted(
-        each.name for each in path.parent.iterdir() if each.name not in (path.name, "out")
+        entry.name for entry in path.parent.iterdir() if entry.name not in (path.name, "out")
     )
     assert not left, f"leaves {left}"
-    return said
+    return outcome
 
 
 def main(seconds: float, start: int = 1000) -> None:
-    """Fuzz every target for its share of the time, from a seed on, and tell what came of it."""
+    """Fuzz every target for its share of the time, from a seed on, and print the outcomes."""
     warnings.simplefilter("ignore")
     with tempfile.TemporaryDirectory() as folder:
         names = list(targets(Path(folder)))
         for name in names:
-            place, findings = Path(tempfile.mkdtemp(dir=folder)), []
+            place, failures = Path(tempfile.mkdtemp(dir=folder)), []
             seeds = range(start, sys.maxsize)
-            counts = fuzz(name, place, seeds, seconds / len(names), findings)
-            print(f"{name}: {dict(counts)}, {len(findings)} findings", *findings[:20], sep="\n")
+            counts = fuzz(name, place, seeds, seconds / len(names), failures)
+            print(f"{name}: {dict(counts)}, {len(failures)} findings", *failures[:20], sep="\n")
 
 
 if __name__ == "__main__":

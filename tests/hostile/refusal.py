@@ -19,7 +19,7 @@ def files_below(folder: Path) -> set[str]:
 
 
 def require_sentence(text: str) -> None:
-    """Check that a text is one printable sentence, whatever a library said within parentheses."""
+    """Check that a text is one printable sentence, with any text of a library in parentheses."""
     assert "\n" not in text and "\x1b" not in text, text
     assert text.endswith("."), text
     assert len(text) < 700, text
@@ -29,7 +29,7 @@ def require_sentence(text: str) -> None:
 
 
 def refused(call: Callable, names: str, remedy: str, folder: Path | None = None) -> str:
-    """Check that `call` ends in one sentence that says `names` and `remedy` (patterns).
+    """Check that `call` ends with one sentence that matches `names` and `remedy` (patterns).
 
     Below `folder` nothing is added or taken away by the attempt.
     """

@@ -237,7 +237,7 @@ def test_tar_headers_do_not_fill_the_memory(tmp_path, kind):
 
 
 def test_folders_are_counted_too(tmp_path, monkeypatch):
-    """An archive of nothing but folders is no way to fill the memory with their names."""
+    """An archive of many folders does not fill the memory with their names."""
     monkeypatch.setattr("segxai.fetch.archives.MAX_FILES", 3)
     archive = tmp_path / "archive"
     archive.write_bytes(as_tar({f"{i}": b"" for i in range(9)}, kind=tarfile.DIRTYPE))

@@ -32,7 +32,7 @@ class Trap:
 
 @pytest.fixture(autouse=True)
 def elsewhere(tmp_path, monkeypatch):
-    """Work in an empty folder, so that a trap that springs is found."""
+    """Work in an empty folder, so that executed code leaves a visible file."""
     monkeypatch.chdir(tmp_path)
     yield
     assert not Path("trap").exists()
@@ -92,7 +92,7 @@ ARRAYS = {
 
 @pytest.mark.parametrize("case", ARRAYS)
 @pytest.mark.filterwarnings("ignore::UserWarning")
-def test_what_is_no_array_of_numbers_is_refused(tmp_path, case):
+def test_other_files_than_arrays_of_numbers_are_refused(tmp_path, case):
     """One sentence names the file and how to make it anew, and no code in it has run."""
     path = tmp_path / "maps 0.npy"
     path.write_bytes(ARRAYS[case]())
@@ -110,7 +110,7 @@ def test_arrays_of_nothing_and_of_every_number_are_read(tmp_path):
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("dtype", [np.float16, np.float32])
-def test_values_that_are_no_numbers_are_not_written(tmp_path, value, dtype):
+def test_non_finite_values_are_not_written(tmp_path, value, dtype):
     """A row with NaN or infinite values is refused by its number, and leaves no file."""
 
     def write():
@@ -126,22 +126,22 @@ def test_values_that_are_no_numbers_are_not_written(tmp_path, value, dtype):
 
 OWN = {
     "missing table": (read_rows, None, "no such file"),
-    "empty table": (read_rows, b"", "is no CSV table"),
-    "binary table": (read_rows, b"\xff\xfe\0\0" * 9, "is no CSV table"),
-    "ragged table": (read_rows, b"a,b\n1,2\n1,2,3\n", "is no CSV table"),
+    "empty table": (read_rows, b"", ".*CSV"),
+    "binary table": (read_rows, b"\xff\xfe\0\0" * 9, ".*CSV"),
+    "ragged table": (read_rows, b"a,b\n1,2\n1,2,3\n", ".*CSV"),
     "shifted table": (read_rows, b"a,b\n1,2,3\n", "its rows have more cells"),
     "missing facts": (read_facts, None, "no such file"),
-    "empty facts": (read_facts, b"", "is no complete JSON"),
-    "facts cut": (read_facts, b'{"folder": "/a', "is no complete JSON"),
-    "facts in a list": (read_facts, b"[]", "is no JSON object"),
-    "facts too deep": (read_facts, b'{"a":' * 99_999, "is no complete JSON"),
-    "facts in latin-1": (read_facts, b'{"folder": "\xe4"}', "is no text in UTF-8"),
+    "empty facts": (read_facts, b"", ".*JSON"),
+    "facts cut": (read_facts, b'{"folder": "/a', ".*JSON"),
+    "facts in a list": (read_facts, b"[]", ".*JSON"),
+    "facts too deep": (read_facts, b'{"a":' * 99_999, ".*JSON"),
+    "facts in latin-1": (read_facts, b'{"folder": "\xe4"}', ".*UTF-8"),
 }
 
 
 @pytest.mark.parametrize("case", OWN)
 def test_own_files_that_were_spoilt_are_named(tmp_path, case):
-    """A table or receipt that is no longer whole is named, and made anew after deletion."""
+    """A damaged table or receipt is named, and made again after deletion."""
     read, content, problem = OWN[case]
     path = tmp_path / "own file"
     if content is not None:
@@ -346,7 +346,7 @@ def test_settings_that_a_network_cannot_have_are_refused():
 
 
 def test_trained_weights_of_another_network_are_refused(tiny, tmp_path):
-    """Weights of another number of outputs, or of another network, are told by their file."""
+    """Weights with another number of outputs, or of another network, are named by their file."""
     cpu = torch.device("cpu")
 
     def card(outputs):

@@ -196,13 +196,13 @@ def test_wrong_values_are_named_with_their_key(path):
     """Wrong types, ends of ranges, NaN, infinity, empty and repeated lists name key and remedy."""
     last = path.split("/")[-1]
     for value in VALUES[path]:
-        said = problem_of(changed(path, value))
-        assert said is not None, value
-        require_sentence(said)
-        assert re.search(r"^Config keys? ", said), said
-        assert last in said or path.split("/")[-2] in said, (value, said)
+        sentence = problem_of(changed(path, value))
+        assert sentence is not None, value
+        require_sentence(sentence)
+        assert re.search(r"^Config keys? ", sentence), sentence
+        assert last in sentence or path.split("/")[-2] in sentence, (value, sentence)
         assert re.search(
-            r"must|is missing|is unknown|has only|needs|not|set|give|name|there is", said
+            r"must|is missing|is unknown|has only|needs|not|set|give|name|there is|remove", sentence
         )
 
 
@@ -234,19 +234,19 @@ def is_free(path: tuple) -> bool:
 def test_misspelt_keys_are_named(section):
     """A key with a letter too many, in any mapping of a section, is named with the right one."""
     config = study()
-    found = [path for path in mappings(config) if (path[0] if path else "") == section]
-    for path in found:
+    places = [path for path in mappings(config) if (path[0] if path else "") == section]
+    for path in places:
         place = reduce(lambda inner, key: inner[key], path, config)
         if is_free(path) or not place:
             continue
         # One key of each mapping: the others are in the same list.
         key = [*place][-1]
-        said = problem_of(changed("/".join([*path, f"{key}z"]), place[key]))
-        assert said is not None and said.startswith("Config key"), (path, key)
+        sentence = problem_of(changed("/".join([*path, f"{key}z"]), place[key]))
+        assert sentence is not None and sentence.startswith("Config key"), (path, key)
         named = f"{'.'.join([*path, key])}z", f'{".".join(path)} got "{key}z"'
         named += (f"{'.'.join(path)} names '{key}z'",)
-        assert any(name in said for name in named), said
-        require_sentence(said)
+        assert any(name in sentence for name in named), sentence
+        require_sentence(sentence)
 
 
 REQUIRED = ["run", "seeds", f"{MASKS}/networks", f"{LESIONS}/split/seed"]
@@ -257,9 +257,9 @@ REQUIRED += ["tuning/images", "statistics/seed", "shard_size", "threads/train", 
 @pytest.mark.parametrize("path", REQUIRED)
 def test_missing_keys_are_named(path):
     """A required key that is not there is named with what it must be."""
-    said = problem_of(changed(path, REMOVE))
-    require_sentence(said)
-    assert said.startswith(f"Config key {path.replace('/', '.')} is missing: ")
+    sentence = problem_of(changed(path, REMOVE))
+    require_sentence(sentence)
+    assert sentence.startswith(f"Config key {path.replace('/', '.')} is missing: ")
 
 
 @pytest.mark.parametrize(
@@ -267,9 +267,9 @@ def test_missing_keys_are_named(path):
 )
 def test_sections_of_former_versions_are_named(section):
     """A section that was renamed is named with its place now."""
-    said = problem_of(study() | {section: {}})
-    require_sentence(said)
-    assert said.startswith(f"Config key {section} was renamed: move its keys to ")
+    sentence = problem_of(study() | {section: {}})
+    require_sentence(sentence)
+    assert sentence.startswith(f"Config key {section} was renamed: move its keys to ")
 
 
 @pytest.mark.parametrize(
@@ -289,26 +289,26 @@ def test_names_that_cannot_be_files_are_refused(path, value):
     config = copy.deepcopy(study())
     section, _, name = path.partition("/")
     config[section][name] = value
-    require_sentence(said := problem_of(config))
-    assert f"Config key {section}.{name} is unknown" in said
+    require_sentence(sentence := problem_of(config))
+    assert f"Config key {section}.{name} is unknown" in sentence
 
 
 def test_two_files_of_one_name_are_refused():
     """An explainer and a segmenter of one name, or two tables, would write the same files."""
-    said = problem_of(changed("segmenters/shap", {"role": "control", "method": "otsu_grey"}))
-    require_sentence(said)
-    assert said == "Config keys explainers.shap and segmenters.shap: rename one of them."
+    sentence = problem_of(changed("segmenters/shap", {"role": "control", "method": "otsu_grey"}))
+    require_sentence(sentence)
+    assert sentence == "Config keys explainers.shap and segmenters.shap: rename one of them."
     config = changed("studies/again", study()["studies"]["segx"]) | {"run": ["segx", "again"]}
-    require_sentence(said := problem_of(config))
+    require_sentence(sentence := problem_of(config))
     assert re.fullmatch(
-        r"Config key tables\.\w+ is in two studies that are run: rename one\.", said
+        r"Config key tables\.\w+ is in two studies that are run: rename one\.", sentence
     )
 
 
 PLAIN = {"scores": ["overlap"], "rows": ["segmenter"], "splits": ["all"]}
 IOU = {"metric": "iou", "reference": "truth"}
 AGAIN = {"of": "maps", "measure": [{"metric": "iou_at", "view": "again", "reference": "truth"}]}
-# A change, and the keys of which readers would see one title.
+# A change, and the keys whose titles would look the same.
 TITLES = {
     "variants": (
         {
@@ -439,22 +439,22 @@ TITLES = {
     ),
     "a title with a code": (
         {"segmenters": {"maskcut": {"title": "a\x1b[31m"}}},
-        ["segmenters.maskcut.title", "no text"],
+        ["segmenters.maskcut.title", "not text"],
     ),
 }
 
 
 @pytest.mark.parametrize("how", TITLES)
 def test_two_things_of_one_printed_name_are_refused(how):
-    """What readers of a run see by its title is told apart, case and blanks aside."""
+    """Titles that look the same, case and blanks aside, are refused."""
     change, keys = TITLES[how]
-    require_sentence(said := problem_of(merge(copy.deepcopy(study()), copy.deepcopy(change))))
-    assert all(key in said for key in keys), said
-    assert re.search("change one of the two|give a title", said)
+    require_sentence(sentence := problem_of(merge(copy.deepcopy(study()), copy.deepcopy(change))))
+    assert all(key in sentence for key in keys), sentence
+    assert re.search("change one of the two|give a title", sentence)
 
 
-def test_titles_of_what_has_no_row_may_be_the_same():
-    """DINO's body inside TokenCut, an explainer of no study: nobody sees their titles in a row."""
+def test_titles_without_a_row_may_be_equal():
+    """DINO's body inside TokenCut, and an unused explainer: their titles have no row."""
     config = copy.deepcopy(study())
     config["explainers"]["spare"] = {"method": "grad_cam", "title": "SHAP"}
     assert (
@@ -472,8 +472,8 @@ def test_names_of_other_files_are_refused(section, name):
     """A table may not have the name of another's tests, nor of a file that every run has."""
     table = PLAIN | {"title": "x", "values": [IOU]}
     config = merge(copy.deepcopy(study()), {"studies": {"explainseg": {section: {name: table}}}})
-    require_sentence(said := problem_of(config))
-    assert f"Config key {section}.{name}: " in said and "rename it" in said
+    require_sentence(sentence := problem_of(config))
+    assert f"Config key {section}.{name}: " in sentence and "rename it" in sentence
 
 
 def test_titles_are_kept_as_they_are_read():
@@ -492,22 +492,22 @@ def test_one_score_file_has_one_segmentation():
     again["segmenters"]["other"] = again["segmenters"]["unet"] | {"title": "Another U-Net"}
     other = {"segmentation": "other", "segmenters": ["other"], "datasets": ["ham10000"]}
     again["studies"]["again"] = shared | other
-    require_sentence(said := problem_of(again))
+    require_sentence(sentence := problem_of(again))
     assert re.fullmatch(
         r"Config keys studies\.segx\.scores\.(\w+) and studies\.again\.scores\.\1 need another "
         r"segmentation for the same file: rename one\.",
-        said,
+        sentence,
     )
     again["studies"]["again"]["datasets"] = ["phantom-findings"]
     assert problem_of(again) is None
 
 
-def test_studies_that_are_not_run_may_name_what_is_not_there():
+def test_unused_studies_may_have_undefined_names():
     """A study that is not selected is checked for its keys only."""
     spare = study()["studies"]["segx"] | {"networks": ["of another overlay"]}
     assert problem_of(changed("studies/spare", spare)) is None
-    said = problem_of(changed("studies/spare", spare) | {"run": ["spare"]})
-    assert "studies.spare.networks selects 'of another overlay', but networks has only" in said
+    sentence = problem_of(changed("studies/spare", spare) | {"run": ["spare"]})
+    assert "studies.spare.networks selects 'of another overlay', but networks has only" in sentence
 
 
 @pytest.mark.parametrize(
@@ -520,12 +520,12 @@ def test_studies_that_are_not_run_may_name_what_is_not_there():
         ("segmenters/xai-ncut", NAN, "NaN"),
     ],
 )
-def test_keys_that_are_no_text_are_named(path, key, shown):
+def test_keys_that_are_not_text_are_named(path, key, shown):
     """YAML reads 1, null and on as no text, which no key is."""
     config = copy.deepcopy(study())
     reduce(lambda inner, name: inner[name], filter(None, path.split("/")), config)[key] = 1
-    require_sentence(said := problem_of(config))
-    assert f"{shown} is not text to YAML: put it in quotes" in said
+    require_sentence(sentence := problem_of(config))
+    assert f"{shown} is not text to YAML: put it in quotes" in sentence
 
 
 @pytest.mark.parametrize(
@@ -539,13 +539,13 @@ def test_keys_that_are_no_text_are_named(path, key, shown):
 )
 def test_repeated_keys_are_named(text, key):
     """PyYAML would take the last of them without a word."""
-    require_sentence(said := repeated_key(text))
-    assert key in said and "keep one of them" in said
+    require_sentence(sentence := repeated_key(text))
+    assert key in sentence and "keep one of them" in sentence
 
 
 @pytest.mark.parametrize("text", ["", "a: 1\nb: {a: 2}\n", "a: &x {b: 1}\nc: *x\n", "- 1\n"])
 def test_keys_of_different_mappings_may_be_the_same(text):
-    """The same name at two places is no repetition, nor is an alias."""
+    """The same name at two places is not a repetition, nor is an alias."""
     assert repeated_key(text) is None
 
 

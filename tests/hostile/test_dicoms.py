@@ -42,9 +42,13 @@ TAGS = {
     "jpeg 2000 of nonsense": (DEEP, compressed(JPEG2000Lossless), "cannot be read"),
     "mpeg": (DEEP, compressed(MPEG2MPML), "nothing here decodes|cannot be read"),
     "rle of nonsense": (DEEP, compressed(RLELossless), "cannot be read"),
-    "slope of NaN": (DEEP, {"RescaleSlope": "NaN", "RescaleIntercept": 0}, "no range of values"),
-    "slope of infinity": (DEEP, {"RescaleSlope": "inf", "RescaleIntercept": 0}, "no range"),
-    "slope of 0": (DEEP, {"RescaleSlope": 0, "RescaleIntercept": 3}, "no range of values"),
+    "slope of NaN": (DEEP, {"RescaleSlope": "NaN", "RescaleIntercept": 0}, "does not span a range"),
+    "slope of infinity": (
+        DEEP,
+        {"RescaleSlope": "inf", "RescaleIntercept": 0},
+        "does not span a range",
+    ),
+    "slope of 0": (DEEP, {"RescaleSlope": 0, "RescaleIntercept": 3}, "does not span a range"),
     "window of no width": (DEEP, {"WindowCenter": 9, "WindowWidth": 0}, "Window Width"),
     "window of NaN": (DEEP, {"WindowCenter": "NaN", "WindowWidth": 9}, "no range|cannot be read"),
     "more rows than pixels": (DEEP, {"Rows": 5}, "pixel data"),
@@ -64,8 +68,8 @@ TAGS = {
 @pytest.mark.parametrize("case", TAGS)
 @pytest.mark.parametrize("load", [load_image, load_mask])
 @pytest.mark.filterwarnings("ignore")
-def test_what_is_no_radiograph_is_refused(tmp_path, case, load):
-    """Whatever its tags say, the sentence names the file, the reason and the remedy."""
+def test_other_files_than_radiographs_are_refused(tmp_path, case, load):
+    """For any tags, the sentence names the file, the reason and the remedy."""
     pixels, tags, problem = TAGS[case]
     path = write_dicom(tmp_path / "a b.dcm", pixels, **tags)
     refused(partial(load, path), f"^{path}: .*({problem})", COPY, tmp_path)
@@ -146,7 +150,7 @@ def test_series_without_header_are_refused(tmp_path, how):
         ({"Modality": "DX"}, DEEP),
         ({"Modality": ""}, DEEP),
         ({"NumberOfFrames": 1}, DEEP),
-        ({"BitsStored": 12}, (DEEP & 4095) * (65535 / 4095)),  # the bits above are no pixels
+        ({"BitsStored": 12}, (DEEP & 4095) * (65535 / 4095)),  # the bits above are not pixels
         ({"PatientName": "Müller^Ä", "SpecificCharacterSet": "ISO_IR 192"}, DEEP),
         ({"PhotometricInterpretation": "MONOCHROME1"}, 65535 - DEEP),
     ],

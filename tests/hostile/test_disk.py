@@ -101,7 +101,7 @@ KEPT = {lesions: "set", radiographs: "set"}  # whole images of a folder without 
 
 @pytest.mark.parametrize("write", WRITERS, ids=lambda write: write.__name__)
 def test_full_disk_is_one_sentence(tmp_path, write):
-    """With 1 MiB of room the job says so, and no file under its name or another is left."""
+    """With 1 MiB of space the job reports it, and no file remains."""
     with mounted(tmp_path / "disk", "size=1m") as disk:
         last, text = fail(partial(write, disk), tmp_path)
         assert re.search(FULL, last), text
@@ -119,13 +119,17 @@ def test_full_disk_of_the_log_too(tmp_path, capfd):
     with mounted(tmp_path / "disk", "size=64k") as disk:
         log = disk / "job.log"
         fail(partial(array, disk), tmp_path, log)
-    said = capfd.readouterr().err
-    assert re.search(FULL, said) and "Traceback" not in said and "Logging error" not in said
+    terminal = capfd.readouterr().err
+    assert (
+        re.search(FULL, terminal)
+        and "Traceback" not in terminal
+        and "Logging error" not in terminal
+    )
 
 
 @pytest.mark.parametrize("write", WRITERS, ids=lambda write: write.__name__)
 def test_disk_that_cannot_be_written_is_one_sentence(tmp_path, write):
-    """On a read-only disk the job names the place and asks for another."""
+    """On a read-only disk the sentence names the place and asks for another."""
     with mounted(tmp_path / "disk", "size=1m,ro") as disk:
         last, text = fail(partial(write, disk), tmp_path)
         assert re.search(LOCKED, last), text
@@ -144,8 +148,8 @@ def test_file_in_place_of_the_folder_is_one_sentence(tmp_path, write):
     assert taken.read_text() == "mine"
 
 
-def test_a_pipe_that_closes_is_no_traceback(tmp_path):
-    """A log that nobody reads any more, as of `| head`, does not hide the sentence in its file."""
+def test_a_closed_pipe_gives_no_traceback(tmp_path):
+    """A closed pipe, as with `| head`, does not hide the sentence in the log file."""
     program = (
         "import sys; from types import SimpleNamespace as S; from segxai.job.log import *\n"
         "with job(S(log=[sys.argv[1]], rule='r', wildcards=[])):\n"
@@ -161,8 +165,8 @@ def test_a_pipe_that_closes_is_no_traceback(tmp_path):
     assert log.read_text().splitlines()[-1].endswith("error: a.png: is empty; replace it.")
 
 
-def test_what_is_no_text_can_be_logged(tmp_path):
-    """A name in no known encoding, in any locale, is told in the log by its codes."""
+def test_names_that_are_not_text_can_be_logged(tmp_path):
+    """A name in no known encoding, in any locale, is logged by its codes."""
     path = tmp_path / os.fsdecode(b"\xff.npy")
     last, text = fail(partial(path.open), tmp_path)
     assert "\\udcff.npy" in last and "check the path" in last and "Traceback" not in text

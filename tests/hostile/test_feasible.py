@@ -1,4 +1,4 @@
-"""Odd but plausible configurations: what cannot be is said before a job, all others are planned."""
+"""Odd but plausible configurations: impossible ones are reported before a job, others planned."""
 
 import copy
 from functools import cache, partial
@@ -33,7 +33,7 @@ def table(name, **keys):
 
 
 def measure(**keys):
-    """One more family of masks, of which the demo's data set has no instances."""
+    """One more family of masks; the demo's data set lacks instances for it."""
     return masks(scores={"more": {"of": "masks", "measure": [keys]}})
 
 
@@ -234,10 +234,10 @@ def demo(change) -> dict:
 
 
 @pytest.mark.parametrize(("change", "key", "remedy"), IMPOSSIBLE.values(), ids=IMPOSSIBLE)
-def test_what_cannot_be_is_said_while_the_configuration_is_read(change, key, remedy):
+def test_impossible_configurations_are_reported_before_a_job(change, key, remedy):
     """Each is one sentence that names the key and a remedy, before any job."""
-    require_sentence(said := problem_of(demo(change)) or "nothing")
-    assert said.startswith("Config key") and key in said and remedy in said, said
+    require_sentence(sentence := problem_of(demo(change)) or "nothing")
+    assert sentence.startswith("Config key") and key in sentence and remedy in sentence, sentence
 
 
 @pytest.mark.parametrize("change", POSSIBLE.values(), ids=POSSIBLE)

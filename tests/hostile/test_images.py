@@ -68,17 +68,17 @@ def tiff_in_a_circle() -> bytes:
 
 UNUSABLE = {
     "zero bytes": (b"", r"is empty \(0 bytes\)"),
-    "one byte": (b"\x89", "no image that can be read"),
-    "text": (b"image", "no image that can be read"),
-    "html": (b"<html>moved</html>", "no image that can be read"),
-    "archive": (b"PK\x03\x04" + bytes(99), "no image that can be read"),
-    "pointer of git": (b"version https://git-lfs.github.com/spec/v1\n", "no image"),
-    "png header alone": (encoded(RGB)[:33], "no image that can be read"),
+    "one byte": (b"\x89", "not a readable image"),
+    "text": (b"image", "not a readable image"),
+    "html": (b"<html>moved</html>", "not a readable image"),
+    "archive": (b"PK\x03\x04" + bytes(99), "not a readable image"),
+    "pointer of git": (b"version https://git-lfs.github.com/spec/v1\n", "not a readable image"),
+    "png header alone": (encoded(RGB)[:33], "not a readable image"),
     "png cut in half": (encoded(RGB)[:900], "cannot be read"),
     "png without its last bytes": (encoded(RGB)[:-30], "cannot be read"),
     "png flipped in its pixels": (flipped(encoded(RGB), 500), "cannot be read"),
-    "png flipped in its header": (flipped(encoded(RGB), 20), "cannot be read|no image"),
-    "png of no pixels": (png(0, 0), "cannot be read|no image"),
+    "png flipped in its header": (flipped(encoded(RGB), 20), "cannot be read|not a readable image"),
+    "png of no pixels": (png(0, 0), "cannot be read|not a readable image"),
     "png without pixels": (png(8, 8), "cannot be read"),
     "png bomb": (png(60_000, 60_000, chunk(b"IDAT", zlib.compress(b""))), "bomb"),
     "png of endless text": (
@@ -86,18 +86,18 @@ UNUSABLE = {
         "cannot be read",
     ),
     "jpeg cut in half": (encoded(RGB, "JPEG")[:700], "cannot be read"),
-    "jpeg header alone": (encoded(RGB, "JPEG")[:30], "cannot be read|no image"),
-    "tiff cut in half": (encoded(RGB, "TIFF")[:500], "cannot be read|no image"),
-    "tiff of lzw cut": (encoded(RGB, "TIFF", compression="tiff_lzw")[:900], "no image"),
+    "jpeg header alone": (encoded(RGB, "JPEG")[:30], "cannot be read|not a readable image"),
+    "tiff cut in half": (encoded(RGB, "TIFF")[:500], "cannot be read|not a readable image"),
+    "tiff of lzw cut": (encoded(RGB, "TIFF", compression="tiff_lzw")[:900], "not a readable image"),
     "tiff of fractions": (encoded(GREY.astype(np.float32), "TIFF"), "32-bit pixels"),
     "tiff of NaN": (encoded(np.full((20, 30), np.nan, np.float32), "TIFF"), "32-bit pixels"),
     "tiff of 32 bits": (encoded(GREY.astype(np.int32), "TIFF"), "32-bit pixels"),
     "tiff of several pages": (several("TIFF"), "several frames"),
     "animated png": (several("PNG"), "several frames"),
-    "gif": (encoded(RGB, "GIF"), "no image that can be read"),
-    "postscript": (encoded(RGB, "EPS"), "no image that can be read"),
-    "pdf": (encoded(RGB, "PDF"), "no image that can be read"),
-    "icon": (encoded(RGB, "ICO"), "no image that can be read"),
+    "gif": (encoded(RGB, "GIF"), "not a readable image"),
+    "postscript": (encoded(RGB, "EPS"), "not a readable image"),
+    "pdf": (encoded(RGB, "PDF"), "not a readable image"),
+    "icon": (encoded(RGB, "ICO"), "not a readable image"),
 }
 UNUSABLE_MASKS = {
     "other size": (encoded(HALF[:10]), "is 30×10 pixels but its image 30×20"),
@@ -163,7 +163,7 @@ def test_unusable_file_is_counted_or_stops_the_run(tmp_path, case):
     }
 
 
-def test_files_that_are_not_there_are_counted(tmp_path):
+def test_missing_files_are_counted(tmp_path):
     """A missing file, a link to nowhere and a folder under an image's name are each rejected."""
     folder, out = write_lesions(tmp_path / "set", 12), tmp_path / "out"
     images, masks = folder / "images", folder / "masks"
@@ -207,7 +207,7 @@ def test_images_of_twelve_bits_are_read_by_their_bits(tmp_path):
 
 
 @pytest.mark.parametrize("side", ["train", "validation"])
-def test_a_side_of_which_nothing_is_left_stops_the_run(tmp_path, side):
+def test_an_empty_side_stops_the_run(tmp_path, side):
     """With all images of one side rejected, however many are allowed, there is nothing to go on."""
     folder, out = write_lesions(tmp_path / "set"), tmp_path / "out"
     prepare(folder, out)
@@ -320,7 +320,7 @@ def test_empty_and_full_masks_are_masks(tmp_path, value, share):
     ],
     ids=["colours", "fractions", "negative"],
 )
-def test_what_numbers_no_objects_is_refused(tmp_path, content):
+def test_files_without_object_numbers_are_refused(tmp_path, content):
     """Numbers of objects are whole, not negative, and in one channel."""
     path = tmp_path / "ids.tif"
     path.write_bytes(content)
@@ -344,13 +344,13 @@ def test_names_are_kept_as_they_are(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["a\nb", "a\x1b[31m", os.fsdecode(b"\xff\xfe")])
-def test_names_that_are_no_text_are_refused(tmp_path, name):
-    """Line breaks, codes of a terminal and bytes that are no UTF-8 could not be told in a table."""
+def test_names_that_are_not_text_are_refused(tmp_path, name):
+    """Line breaks, codes of a terminal and bytes outside UTF-8 cannot be written in a table."""
     folder, out = write_lesions(tmp_path / "set"), tmp_path / "out"
     for part in ("images", "masks"):
         (folder / part / "0.png").rename(folder / part / f"{name}.png")
     call = partial(prepare, folder, out, reader="kvasir_seg", classes=["polyp", "none"])
-    refused(call, "holds codes that are no text", "rename it", tmp_path / "set")
+    refused(call, "holds codes that are not text", "rename it", tmp_path / "set")
 
 
 def test_a_mask_of_another_size_may_be_stretched(tmp_path):

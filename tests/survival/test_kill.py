@@ -46,16 +46,16 @@ def run(checkout: Path, folder: Path, *arguments: str) -> str:
 
 def kill_after(seconds: float, checkout: Path, folder: Path) -> bool:
     """Start it, kill it and all of its jobs at an instant; return whether it was still running."""
-    with (folder / "said.log").open("a") as said:
+    with (folder / "study.log").open("a") as log_file:
         process = subprocess.Popen(
             snakemake(checkout, folder),
             cwd=checkout,
-            stdout=said,
-            stderr=said,
+            stdout=log_file,
+            stderr=log_file,
             start_new_session=True,
         )
         try:
-            assert process.wait(seconds) == 0, (folder / "said.log").read_text()[-4000:]
+            assert process.wait(seconds) == 0, (folder / "study.log").read_text()[-4000:]
             return False
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
@@ -64,7 +64,7 @@ def kill_after(seconds: float, checkout: Path, folder: Path) -> bool:
 
 
 def finished(folder: Path) -> dict[Path, int]:
-    """When each result was written, but for those whose job Snakemake knows to be unfinished."""
+    """Time of each result, except those of jobs that Snakemake marks as unfinished."""
     markers = (folder / ".snakemake/incomplete").glob("*")
     names = [base64.b64decode(marker.name, validate=False).decode() for marker in markers]
     unfinished = {folder / name for name in names}
@@ -133,8 +133,8 @@ def compare(whole: Path, killed: Path) -> int:
     return len(alike)
 
 
-def test_the_comparison_sees_one_bit(tmp_path):
-    """A mask that differs in one pixel, and a file too many, are found."""
+def test_the_comparison_detects_one_bit(tmp_path):
+    """A mask that differs in one pixel, and an extra file, are detected."""
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
         np.save(tmp_path / name / "mask.npy", np.zeros(9, np.uint8))

@@ -8,7 +8,7 @@ from pydicom.uid import ImplicitVRLittleEndian
 
 
 def write_dicom(path: Path, pixels: np.ndarray | None, **tags) -> Path:
-    """Write grey `pixels` as CBIS-DDSM does (MG, MONOCHROME2, implicit), but for other `tags`."""
+    """Write grey `pixels` as in CBIS-DDSM (MG, MONOCHROME2, implicit), with changed `tags`."""
     dataset = Dataset()
     dataset.SOPClassUID = "1.2.840.10008.5.1.4.1.1.7"
     dataset.SOPInstanceUID, dataset.Modality = "1.2.3", "MG"

@@ -21,7 +21,7 @@ PAGE = {"body": b"<!DOCTYPE html><html>The service has moved</html>", "kind": "t
 
 @dataclass
 class Server:
-    """What the server holds, what goes wrong with its answers, and what it was asked for.
+    """Files of the server, faults of its answers, and its received requests.
 
     A fault is a dictionary: ``status`` and ``headers`` answered instead, seconds of ``silence``
     before the answer, bytes before the connection is ``cut`` or before a ``stall``, another
@@ -45,7 +45,7 @@ class Server:
         self.faults[path] = itertools.repeat(faults[0]) if always else iter(faults)
 
     def names(self) -> list[str]:
-        """Names of the files that were asked for, in order."""
+        """Names of the requested files, in order."""
         return [path.lstrip("/") for path, _ in self.asked if path != "/"]
 
     def starts(self, name: str) -> list[int]:

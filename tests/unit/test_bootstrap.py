@@ -41,7 +41,7 @@ def test_bootstrap_leaves_undefined_scores_out():
     assert np.isnan(bootstrap_mean(np.full(3, np.nan), groups[:3], 500, 0.9, 3)).all()
 
 
-def test_interval_covers_the_true_mean_as_often_as_it_says():
+def test_interval_covers_the_true_mean_at_its_nominal_rate():
     """Of 400 samples about 95 % of the 95 % intervals hold the true mean."""
     rng = np.random.default_rng(5)
     hits = 0
@@ -68,7 +68,7 @@ def test_paired_tests_are_scipys_on_the_same_images():
     table = paired_tests(scores, pairs).set_index(["first", "second"])
     rest = scores.drop(index=3)
     assert list(table.index) == pairs
-    # The family of tests is the pairs that were asked for.
+    # The family of tests consists of the given pairs.
     assert table.loc[("a", "b"), "p_holm"] == pytest.approx(min(1, 2 * table.loc[("a", "b"), "p"]))
     assert table.loc[("a", "b"), "n"] == 39
     assert table.loc[("a", "b"), "p"] == scipy_stats.wilcoxon(rest.a, rest.b).pvalue

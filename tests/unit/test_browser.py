@@ -60,10 +60,10 @@ def made(checkout, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def look(made, tmp_path_factory):
-    """Return a function that opens the page at an address, takes some steps, and tells."""
+    """Return a function that opens the page at an address, takes steps, and returns its state."""
     folder = tmp_path_factory.mktemp("browser")
 
-    def told(steps: str, address: str = "") -> dict:
+    def state_after(steps: str, address: str = "") -> dict:
         html = made[1].replace("<body>", f"<body>{LISTEN}", 1)
         html = html.replace("</body>", LOOK.replace("STEPS", steps) + "</body>", 1)
         (folder / "page.html").write_text(html)
@@ -75,12 +75,12 @@ def look(made, tmp_path_factory):
         console = [row for row in done.stderr.splitlines() if "CONSOLE" in row]
         return json.loads(text) | {"console": console}
 
-    return told
+    return state_after
 
 
 @pytest.fixture(scope="module")
 def seen(look) -> dict:
-    """Return what a reader sees who opens the page and tries everything."""
+    """Return the visible state of the page after each of its controls is used."""
     return look(
         """
   seen.first = ids();

@@ -45,7 +45,7 @@ def study(tmp_path):
         targets["correct"] = (targets.target_id != "00:cyst").astype(int)
         write_table(tmp_path / f"{network}_targets.csv", targets)
         magnitude = rng.random((len(targets), SIDE, SIDE))
-        packed = [pack(-one, one) for one in magnitude]
+        packed = [pack(-values, values) for values in magnitude]
         np.save(tmp_path / f"{network}_maps.npy", np.stack([array for array, _ in packed]))
         facts = targets[["target_id", "image_id"]].assign(completeness_error=0.1)
         scales = [scale for _, scale in packed]

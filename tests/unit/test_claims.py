@@ -38,17 +38,17 @@ def judge(published=PUBLISHED, obstacle="", note="") -> pd.DataFrame:
 
 def test_verdicts():
     """A number is reproduced, differs in its own unit, is undefined, or was not run."""
-    found = judge(note="a note")
-    assert list(found.verdict) == ["differs", "not comparable", "not comparable"]
-    assert found.reason[0] == "ours is 0.050 higher, and theirs outside our interval; a note"
-    assert list(found.reason[1:]) == ["undefined in this run; a note", "not part of this run"]
+    verdicts = judge(note="a note")
+    assert list(verdicts.verdict) == ["differs", "not comparable", "not comparable"]
+    assert verdicts.reason[0] == "ours is 0.050 higher, and theirs outside our interval; a note"
+    assert list(verdicts.reason[1:]) == ["undefined in this run; a note", "not part of this run"]
     percent = judge(PUBLISHED.assign(unit="percent", value=31.0))
     assert percent.reason[0].startswith("ours is 30.7 points lower")
     same = judge(PUBLISHED.assign(value=0.32)).iloc[0]
     assert (same.verdict, same.reason) == ("reproduced", "inside our interval")
     other = judge(PUBLISHED.assign(value=0.3), obstacle="another network").iloc[0]
     assert (other.verdict, other.reason) == ("not comparable", "another network")
-    assert list(found.published) == pytest.approx([0.25, 0.5, np.nan], nan_ok=True)
+    assert list(verdicts.published) == pytest.approx([0.25, 0.5, np.nan], nan_ok=True)
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +58,7 @@ def script(checkout):
 
 
 @pytest.mark.parametrize(
-    ("paper", "network", "segmenter", "architecture", "pretrained", "said"),
+    ("paper", "network", "segmenter", "architecture", "pretrained", "expected"),
     [
         ("segx", "resnet50", "", "resnet50.tv_in1k", True, ""),
         ("segx", "densenet121", "", "densenet121.tv_in1k", True, ""),
@@ -75,7 +75,7 @@ def script(checkout):
     ],
 )
 def test_networks_that_differ(
-    script, checkout, paper, network, segmenter, architecture, pretrained, said
+    script, checkout, paper, network, segmenter, architecture, pretrained, expected
 ):
     """A network is the paper's if its architecture is, and it starts from pretrained weights."""
     known = read_rows(checkout / "config" / "published" / "networks.csv").fillna("")
@@ -83,8 +83,8 @@ def test_networks_that_differ(
     ours = {"method": "timm_classifier", "architecture": architecture}
     ours |= {"pretrained": pretrained, "weights": None}
     reason = script.network_differs(pd.Series(claim), known, {"ours": ours})
-    assert said in reason if said else reason == ""
-    if "weights" in said:
+    assert expected in reason if expected else reason == ""
+    if "weights" in expected:
         loaded = {"ours": ours | {"weights": "a.safetensors"}}
         assert script.network_differs(pd.Series(claim), known, loaded) == ""
 
@@ -105,8 +105,8 @@ def test_parts_of_a_data_set(script):
     assert explained("test", None) == explained("test", 3) == explained(None, 8) == ""
     assert explained("test", 2) == "a seeded subset of 2 of 3 test images"
     assert explained(None, 4) == "a seeded subset of 4 of 8 images"
-    said = "the copy holds 384 of the 1,592 images of the data set"
-    assert script.part_of(counts, None) == said
+    expected = "the copy holds 384 of the 1,592 images of the data set"
+    assert script.part_of(counts, None) == expected
     assert script.part_held(counts.assign(official=384.0)) == ""
     assert script.part_held(counts.assign(official=np.nan)) == ""
     assert script.part_of(rejected(1.0).assign(official=np.nan), None) == "1 file is rejected"
@@ -138,9 +138,9 @@ def test_script_judges_means_and_counts(script, checkout, tmp_path):
         networks={"resnet50": network | {"method": "timm_classifier"}},
         verdicts=tmp_path / "claims.csv",
     )
-    found = pd.read_csv(tmp_path / "claims.csv", dtype={"table": str})
-    assert len(found) == 137
-    mean, count = found[found.n.notna()].to_dict("records")
+    verdicts = pd.read_csv(tmp_path / "claims.csv", dtype={"table": str})
+    assert len(verdicts) == 137
+    mean, count = verdicts[verdicts.n.notna()].to_dict("records")
     assert (mean["paper"], mean["published"], mean["ours"]) == ("segx", 0.125, 0.3)
     assert mean["verdict"] == "differs"
     assert mean["reason"].endswith("a seeded subset of 1 of 2 test images")

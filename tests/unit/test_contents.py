@@ -132,7 +132,7 @@ def test_images_behind_links_count(folder, tmp_path):
     assert plan(tmp_path / "linked") != before
 
 
-def test_results_of_the_run_are_no_originals(tmp_path):
+def test_results_of_the_run_are_not_originals(tmp_path):
     """A `path` that holds the run's own folder does not change by what the run writes."""
     added("originals.png")(tmp_path)
     before = fetch(tmp_path)
@@ -143,25 +143,25 @@ def test_results_of_the_run_are_no_originals(tmp_path):
 
 
 def test_what_is_gone_is_used_as_it_was_with_a_word(folder, caplog):
-    """A folder that went away, or was replaced by a file, keeps its key; the plan says so once."""
+    """A folder that is missing, or is now a file, keeps its key; the plan reports it once."""
     before = fetch(folder)
     folder.rename(folder.with_name("elsewhere"))
     assert plan(folder) == before
-    (said,) = caplog.messages
-    assert str(folder) in said and "cannot be read" in said
+    (message,) = caplog.messages
+    assert str(folder) in message and "cannot be read" in message
     folder.write_bytes(b"an archive")
     assert plan(folder) == before
     Path(RECEIPT).unlink()
     caplog.clear()
-    # Its job will say what is wrong.
+    # Its job will report the problem.
     assert (plan(folder), caplog.messages) == ("", [])
 
 
 @pytest.mark.parametrize(
     "text", ["", "{", "[]", "null", '{"contents": "x"}', '{"contents": 1, "files": [1]}']
 )
-def test_a_damaged_receipt_is_none(folder, text):
-    """What is no receipt of a folder counts as none."""
+def test_a_damaged_receipt_is_ignored(folder, text):
+    """A file that is not a receipt counts as none."""
     without = plan(folder)
     Path(RECEIPT).write_text(text, encoding="utf-8")
     assert plan(folder) == without
@@ -190,6 +190,6 @@ def test_another_file_of_weights_is_another_key(tmp_path, monkeypatch, caplog):
 
 
 def test_without_a_home_a_tilde_is_a_name(monkeypatch):
-    """Where nobody knows the home folder, `~` is left as it is, and no traceback follows."""
+    """Without a known home folder, `~` is unchanged, and no traceback follows."""
     monkeypatch.delenv("HOME")
     assert str(expanded("~nobody-of-this-name/x")) == "~nobody-of-this-name/x"

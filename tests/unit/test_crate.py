@@ -1,4 +1,4 @@
-"""The archive of a run: what it says is true of the files, and a validator finds it whole."""
+"""Bundle of a run: its index agrees with the files, and a validator accepts it."""
 
 import json
 import os
@@ -100,7 +100,7 @@ def test_crate_is_valid(ended, tmp_path, agent, monkeypatch):
     assert issues(tmp_path / "run.zip", monkeypatch) == []
 
 
-def test_validator_sees_what_is_missing(ended, tmp_path, monkeypatch):
+def test_validator_detects_missing_entries(ended, tmp_path, monkeypatch):
     """Without the link from the archive to its workflow the validator objects."""
     folder, jobs = ended
     describe(folder, FILES, RESULTS, STEPS, jobs, DATASETS, FACTS | NOBODY)
@@ -109,7 +109,7 @@ def test_validator_sees_what_is_missing(ended, tmp_path, monkeypatch):
     assert issues(folder, monkeypatch)
 
 
-def test_index_says_what_the_run_says(ended):
+def test_index_agrees_with_the_run(ended):
     """Results hang on the jobs that made them, data sets on their licence, download and receipt."""
     folder, jobs = ended
     describe(folder, FILES, RESULTS, STEPS, jobs, DATASETS, FACTS | AGENT)
@@ -120,7 +120,7 @@ def test_index_says_what_the_run_says(ended):
     assert known["#run"]["startTime"] == jobs[0].start
     assert known["#run"]["endTime"] == known["./"]["datePublished"] == jobs[1].end
     assert [part["@id"] for part in known["#run"]["result"]] == list(RESULTS)
-    # A rule that never ran is no step.
+    # A rule that never ran is not a step.
     assert [step["@id"] for step in known["Snakefile"]["step"]] == [
         "#step-make_table",
         "#step-draw",

@@ -59,7 +59,7 @@ def require_whole(server: Server, folder: Path, wanted=WANTED) -> None:
 
 @pytest.mark.parametrize("page", [1, 2, 1000])
 def test_series_are_listed_and_fetched_once(server, tmp_path, page):
-    """Listings of one page or several give every object; a second run asks nothing at all."""
+    """Listings of one page or several give every object; a second run sends no request."""
     server.page = page
     server.fail("/", {"status": 503}, {"silence": 0.5}, {"cut": 30})
     require_whole(server, fetch(server, tmp_path, timeout=0.3))
@@ -97,22 +97,22 @@ def test_connections_are_parallel_limited_and_reused(server, tmp_path):
     assert len(server.asked) == 10
 
 
-def test_total_is_said_before_the_first_byte(server, tmp_path, caplog):
-    """The log gives number and size of the files before any of them is asked for."""
+def test_total_is_logged_before_the_first_byte(server, tmp_path, caplog):
+    """The log gives number and size of the files before the first request for one."""
     caplog.set_level("INFO", "segxai")
     (tmp_path / "raw/1.2.0").mkdir(parents=True)
     (tmp_path / "raw/1.2.0/file-0.dcm").write_bytes(server.files["uuid-0/file-0.dcm"])
     server.fail("/uuid-1/file-0.dcm", {"status": 404})
     with pytest.raises(InputError):
         fetch(server, tmp_path)
-    said, *later = [record.message for record in caplog.records if "files" in record.message]
-    assert "4 series, 6 files, 1.8 MB in all; 5 files, 1.5 MB are still" in said
+    total, *later = [record.message for record in caplog.records if "files" in record.message]
+    assert "4 series, 6 files, 1.8 MB in all; 5 files, 1.5 MB are still" in total
     assert later == []
 
 
 @pytest.mark.parametrize("wrong", [{"status": 404}, {"body": bytes(SIZE + 2)}])
 def test_one_that_fails_does_not_stop_the_others(server, tmp_path, wrong):
-    """The sentence names the object; the rest is fetched, and later only that one is asked for."""
+    """The sentence names the object; the rest is fetched, and later only that object."""
     name = "uuid-2/file-0.dcm"
     server.fail(f"/{name}", wrong)
     with pytest.raises(InputError, match=r"file-0\.dcm: .*\(.*`max_rejected`; in all 1 of 6 files"):
@@ -123,8 +123,8 @@ def test_one_that_fails_does_not_stop_the_others(server, tmp_path, wrong):
     assert server.asked == [(f"/{name}", None)]
 
 
-def test_a_dead_bucket_is_not_asked_for_everything(server, tmp_path):
-    """After ten failures the rest is not tried, and the sentence says so."""
+def test_a_dead_bucket_stops_early(server, tmp_path):
+    """After ten failures the rest is not tried, and the sentence reports it."""
     server.files = {f"uuid-{i}/a.dcm": bytes([i]) * 10 for i in range(60)}
     for name in server.files:
         server.fail(f"/{name}", {"status": 403})
@@ -212,7 +212,7 @@ def test_files_of_another_version_are_not_mixed_in(server, tmp_path):
     server.files["uuid-0b/new.dcm"] = server.files["uuid-0/file-0.dcm"]
     table = tmp_path / "series.csv"
     table.write_text(table.read_text().replace("uuid-0,", "uuid-0b,"))
-    with pytest.raises(InputError, match=r"1\.2\.0/file-0\.dcm: is no file of this series"):
+    with pytest.raises(InputError, match=r"1\.2\.0/file-0\.dcm: .* this series"):
         fetch(server, tmp_path)
     (folder / "1.2.0" / "file-0.dcm").unlink()
     (folder / "1.2.0" / ".DS_Store").touch()
@@ -263,7 +263,9 @@ def test_every_whole_size_of_parts_is_tried(size, part):
     """Whatever whole number of MiB an upload was cut by is among those tried, and all fit."""
     n_parts = -(-size // (part * MIB))
     sizes = part_sizes(size, n_parts)
-    assert all(-(-size // each) == n_parts for each in sizes) and len(set(sizes)) == len(sizes)
+    assert all(-(-size // part_bytes) == n_parts for part_bytes in sizes) and len(
+        set(sizes)
+    ) == len(sizes)
     assert n_parts == 1 or part * MIB in sizes
     assert sizes
 
@@ -356,7 +358,7 @@ ARCHIVE = {"url": "https://a/a.zip", "checksum_from": "https://zenodo.org/api/re
 
 @pytest.mark.parametrize("source", [BUCKET, ARCHIVE])
 def test_sources_are_valid(source):
-    """The schema accepts a bucket, and an archive with asked MD5, and names what they lack."""
+    """The schema accepts a bucket, and an archive with a published MD5, and names missing keys."""
     assert config_problem(source, DOWNLOAD) is None
     for key in source.keys() - {"bucket", "url"}:
         less = {name: value for name, value in source.items() if name != key}

@@ -1,4 +1,4 @@
-"""CBIS-DDSM: the real tables' counts, every layout on disk, masks told from crops by pixels."""
+"""CBIS-DDSM: the real tables' counts, every layout on disk, masks recognised by pixels."""
 
 import hashlib
 import re
@@ -189,7 +189,7 @@ def test_records_follow_the_tables(tables):
 
 @pytest.mark.parametrize("layout", [as_idc, as_idc_index, as_tcia, as_nbia, as_kaggle])
 def test_every_layout_gives_the_same_masks(tmp_path, layout):
-    """Whatever the folders, formats, orders and names, the lesions' masks are found and joined."""
+    """For any folders, formats, orders and names, the lesions' masks are recognised and joined."""
     write_tables(tmp_path / "csv" if layout is as_kaggle else tmp_path)
     layout(tmp_path)
     records = read_records("cbis_ddsm", tmp_path, {"abnormalities": "both"})
@@ -204,7 +204,7 @@ def test_every_layout_gives_the_same_masks(tmp_path, layout):
 
 
 def test_masks_of_another_size_are_refused_or_resized(cbis):
-    """A mask of two thirds of the image's size is said with both sizes, or stretched over it."""
+    """A mask of two thirds of the image's size is refused with both sizes, or stretched over it."""
     record = by_name(cbis)["Mass-Training_P_00001_LEFT_MLO"]
     files = sorted(record.mask[1].iterdir())
     small = np.zeros((64, 44), np.uint8)
@@ -218,7 +218,7 @@ def test_masks_of_another_size_are_refused_or_resized(cbis):
     assert mask[:48, :48].all() and not mask[48:, 48:].any() and mask.sum() == 48 * 48
 
 
-def test_a_crop_of_the_images_size_is_no_mask(cbis):
+def test_a_crop_of_the_images_size_is_not_a_mask(cbis):
     """The frame alone does not make a mask: grey values are passed over."""
     record = by_name(cbis)["Mass-Training_P_00001_LEFT_CC"]
     before = load_pair(record, 96).masks[0]
@@ -284,7 +284,7 @@ def test_plain_masks_are_joined(tmp_path):
         load_pair(record, 96)
 
 
-def test_two_values_are_told_from_grey(tmp_path):
+def test_two_values_are_distinguished_from_grey(tmp_path):
     """A mask has two values; dark, bright and grey pictures, and those of three, are none."""
     striped = lesion_mask(1)
     striped[:9] = 128
@@ -299,8 +299,8 @@ def test_two_values_are_told_from_grey(tmp_path):
     ("old", "new", "reason"),
     [
         ("MALIGNANT,4", "CANCER,4", r"train_set\.csv: has the pathology 'CANCER'"),
-        (r"/000001.dcm", "", r"train_set\.csv: the ROI mask file path 'Mass-.*' names no series"),
-        ("1.3.6.1", "../../etc", r"train_set\.csv: the image file path '.*' names no series"),
+        (r"/000001.dcm", "", r"train_set\.csv: the ROI mask file path 'Mass-.*' does not name"),
+        ("1.3.6.1", "../../etc", r"train_set\.csv: the image file path '.*' does not name"),
         (",pathology,", ",diagnosis,", r"train_set\.csv: has no column 'pathology'"),
         (
             "Training_P_00002_RIGHT_CC/",
@@ -310,7 +310,7 @@ def test_two_values_are_told_from_grey(tmp_path):
     ],
 )
 def test_a_damaged_table_is_one_sentence(tables, old, new, reason):
-    """Unknown pathology, paths without series, missing columns and doubled names are said."""
+    """Unknown pathology, paths without series, missing columns and repeated names are reported."""
     table = tables / "mass_case_description_train_set.csv"
     table.write_text(table.read_text().replace(old, new))
     with pytest.raises(InputError, match=reason) as error:
@@ -344,9 +344,9 @@ def test_official_sides_are_kept_and_patients_stay_together(tables):
     records, sides = select_records(
         list(by_name(tables, {"abnormalities": "both"}).values()), None, split
     )
-    found = {record.image_id: side for record, side in zip(records, sides, strict=True)}
+    side_of = {record.image_id: side for record, side in zip(records, sides, strict=True)}
     assert Counter(sides.tolist()) == {"train": 4, "validation": 1, "test": 3}
-    assert {name for name, side in found.items() if side == "test"} == {
+    assert {name for name, side in side_of.items() if side == "test"} == {
         "Mass-Test_P_00003_LEFT_CC",
         "Calc-Training_P_00003_LEFT_CC",
         "Calc-Test_P_00006_LEFT_CC",
@@ -356,7 +356,7 @@ def test_official_sides_are_kept_and_patients_stay_together(tables):
 @pytest.mark.parametrize(
     ("official", "changes", "reason"),
     [
-        ([None] * 6, {}, "has none; choose `group` or `image`"),
+        ([None] * 6, {}, "choose `group` or `image`"),
         (["train"] * 4 + ["test"] * 2, {"test": 2}, "`split: test` of the data set is 2"),
         (["train"] * 4 + ["test"] * 2, {"validation": 4}, "4 validation images of the 4"),
         (["test"] * 6, {}, "1 validation images of the 0"),
@@ -514,7 +514,7 @@ def test_real_masks_lie_in_real_breasts(real_sample):
 
 
 @pytest.mark.real
-def test_real_crops_are_no_masks_and_match_their_headers(shared, tmp_path):
+def test_real_crops_are_not_masks_and_match_their_headers(shared, tmp_path):
     """DICOM crops are identified by their headers, in folders of any name, and rejected alone.
 
     One of them is the file that the table calls a mask.

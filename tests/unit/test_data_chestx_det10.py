@@ -1,4 +1,4 @@
-"""ChestX-Det10: the paper's counts, outlines filled to the pixel, and damage said by name."""
+"""ChestX-Det10: the paper's counts, outlines filled to the pixel, and damage reported by name."""
 
 import json
 import shutil
@@ -80,7 +80,7 @@ def test_boxes_become_masks_by_class(chestx):
     records = read_records("chestx_det10", chestx)
     expected = np.zeros((10, 20, 40), bool)
     expected[[CLASSES.index("Effusion"), CLASSES.index("Mass")], 3:6, 2:10] = True
-    drawn = [draw(each, records[0], (20, 40)) for each in records[0].findings]
+    drawn = [draw(finding, records[0], (20, 40)) for finding in records[0].findings]
     np.testing.assert_array_equal(drawn, expected[[7, 3, 7]])
     shape, masks = load_pair(records[0], 20, CLASSES).shape, dense(records[0], 20)
     assert masks.shape == (10, 20, 20) and masks.dtype == np.uint8 and shape == (20, 40)
@@ -160,7 +160,7 @@ def test_a_damaged_list_is_one_sentence(chestx, entries, reason):
 
 
 def test_missing_and_truncated_files_are_named(chestx):
-    """A list cut short, no list, no polygons and no image are said by name."""
+    """A truncated list, and missing lists, polygons and images are reported by name."""
     with pytest.raises(InputError, match=r"ChestX_Det_train\.json: no such file"):
         read_records("chestx_det10", chestx, {"masks": "polygons"})
     write(chestx, triangles(TRAIN)[:1], triangles(TEST), "ChestX_Det_{}.json")
@@ -181,7 +181,7 @@ def test_missing_and_truncated_files_are_named(chestx):
         read_records("chestx_det10", chestx, {"masks": "polygons"})
     path = chestx / "test.json"
     path.write_text(path.read_text()[:-5])
-    with pytest.raises(InputError, match=r"test\.json: is no complete JSON"):
+    with pytest.raises(InputError, match=r"test\.json: .*JSON"):
         read_records("chestx_det10", chestx)
     path.unlink()
     with pytest.raises(InputError, match=r"test\.json: no such file"):
@@ -192,7 +192,7 @@ def test_missing_and_truncated_files_are_named(chestx):
         read_records("chestx_det10", chestx)
 
 
-def test_the_older_names_tell_the_patient(chestx):
+def test_the_older_names_give_the_patient(chestx):
     """Images of one patient are a group where NIH's names are known; other boxes are refused."""
     nih = "{}_nih_names_commit_0a9d918.json"
     train = [{**e, "file_name": f"0000000{i // 2}_00{i}.png"} for i, e in enumerate(TRAIN)]
@@ -201,7 +201,7 @@ def test_the_older_names_tell_the_patient(chestx):
     groups = [record.group for record in read_records("chestx_det10", chestx)]
     assert groups == ["00000000", "00000000", "00000007"]
     write(chestx, train[::-1], test, nih)
-    with pytest.raises(InputError, match=r"train_nih_names.*has other boxes than train\.json"):
+    with pytest.raises(InputError, match=r"train_nih_names.*boxes differ from train\.json"):
         read_records("chestx_det10", chestx)
 
 
@@ -219,7 +219,7 @@ def real_lists(shared, tmp_path_factory):
 def test_counts_are_the_papers(real_lists):
     """Table 2 of the paper, box by box; images by class, and 764 of 3,543 without finding."""
     records = read_records("chestx_det10", real_lists)
-    boxes = Counter(each.label for record in records for each in record.findings)
+    boxes = Counter(finding.label for record in records for finding in record.findings)
     images = Counter(label for record in records for label in record.labels)
     assert [boxes[name] for name in CLASSES] == BOXES
     assert [images[name] for name in CLASSES] == IMAGES
@@ -254,7 +254,7 @@ def test_two_thirds_of_a_split_by_image_share_a_patient(real_lists):
 
 @pytest.mark.real
 def test_real_images_load_whatever_their_channels(shared):
-    """Grey and RGBA originals load, and polygons lie within their boxes but for a few pixels."""
+    """Grey and RGBA originals load, and polygons lie within their boxes up to a few pixels."""
     folder = shared / "data/chestx-det10"
     kinds = [
         read_records("chestx_det10", folder, {"masks": kind}) for kind in ("boxes", "polygons")

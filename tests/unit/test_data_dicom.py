@@ -217,22 +217,22 @@ COMPRESSED = {"TransferSyntaxUID": JPEGLSLossless, "PixelData": encapsulate([b"\
         (DEEP, {"Modality": "CT"}, "its modality is CT and not one of CR, DX, MG"),
         (np.stack([DEEP] * 3), {"NumberOfFrames": 3}, "it holds 3 frames"),
         (DEEP, {"PhotometricInterpretation": "RGB"}, "its pixels are RGB and not grey"),
-        (DEEP, COMPRESSED, "nothing here decodes its compression, JPEG-LS Lossless"),
-        (DEEP, {"RescaleSlope": "NaN", "RescaleIntercept": "0"}, "no range of values"),
-        (DEEP, {"RescaleSlope": 0, "RescaleIntercept": 3}, "no range of values"),
+        (DEEP, COMPRESSED, "decodes its compression, JPEG-LS Lossless"),
+        (DEEP, {"RescaleSlope": "NaN", "RescaleIntercept": "0"}, "does not span a range"),
+        (DEEP, {"RescaleSlope": 0, "RescaleIntercept": 3}, "does not span a range"),
         (DEEP, {"WindowCenter": 9, "WindowWidth": 0}, "Window Width must be greater"),
-        (DEEP, {"WindowCenter": 9, "WindowWidth": "NaN"}, "no range of values"),
+        (DEEP, {"WindowCenter": 9, "WindowWidth": "NaN"}, "does not span a range"),
         (DEEP, {"Rows": 5}, "pixel data"),
         (DEEP.astype(np.uint32), {}, "32-bit pixels have no known range"),
-        (DEEP, {"BitsStored": 12, "HighBit": 7}, "HighBit 7 leaves no place for 12 bits"),
-        (DEEP, {"VOILUTSequence": table([9] * 100, 0, 16)}, "table or window is no range"),
+        (DEEP, {"BitsStored": 12, "HighBit": 7}, "HighBit 7 .*12"),
+        (DEEP, {"VOILUTSequence": table([9] * 100, 0, 16)}, "does not span a range"),
         (DEEP, {"VOILUTSequence": table([1, 2], 0, 20)}, "entries of 20 bits"),
-        (DEEP, {"WindowCenter": 1e6, "WindowWidth": 9}, "table or window is no range"),
+        (DEEP, {"WindowCenter": 1e6, "WindowWidth": 9}, "does not span a range"),
         (DEEP, {"SharedFunctionalGroupsSequence": [Dataset()]}, "functional groups"),
     ],
 )
 @pytest.mark.filterwarnings("ignore:Invalid value for VR DS")
-def test_what_is_no_radiograph_is_one_sentence(tmp_path, pixels, tags, reason):
+def test_other_files_than_radiographs_give_one_sentence(tmp_path, pixels, tags, reason):
     """No pixels, volumes, colours, unknown compressions and senseless values are each named."""
     path = write_dicom(tmp_path / "a.dcm", pixels, **tags)
     with pytest.raises(InputError, match=reason) as caught:
@@ -245,7 +245,7 @@ def test_what_is_no_radiograph_is_one_sentence(tmp_path, pixels, tags, reason):
     ("kept", "reason"),
     [
         (0, r"is empty \(0 bytes\)"),
-        (100, "is no image that can be read"),
+        (100, "not a readable image"),
         (150, "cannot be read"),
         (-300, "it ends before its pixels or has none"),
         (-4, "cannot be read .*pixel data"),
@@ -276,7 +276,7 @@ def test_damaged_bytes_never_escape(tmp_path_factory, data):
 
 
 def test_series_is_in_the_header(tmp_path):
-    """The series is read from the header alone, and its absence is said."""
+    """The series is read from the header alone, and its absence is reported."""
     uid = generate_uid()
     assert series_uid(write_dicom(tmp_path / "a.dcm", DEEP, SeriesInstanceUID=uid)) == uid
     with pytest.raises(ValueError, match="no SeriesInstanceUID"):

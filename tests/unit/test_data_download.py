@@ -59,7 +59,7 @@ def parts_of(folder: Path) -> list[Path]:
 
 
 CUT = {"cut": 1_200_000}
-RECOVERED = {  # what goes wrong; how often the file is then asked for
+RECOVERED = {  # fault; number of requests for the file
     "nothing": ([], {}, 1),
     "cut once": ([CUT], {}, 2),
     "cut twice": ([CUT, {"cut": 300_000}], {}, 3),
@@ -79,7 +79,7 @@ RECOVERED = {  # what goes wrong; how often the file is then asked for
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("case", RECOVERED)
 def test_what_helps_itself(server, tmp_path, way, case):
-    """After every passing fault the file is whole, and only its missing bytes were asked for.
+    """After every temporary fault the file is complete, and only missing bytes were requested.
 
     Nothing but the file is left, and a second call does not ask for it.
     """
@@ -97,7 +97,7 @@ def test_what_helps_itself(server, tmp_path, way, case):
 
 FLIPPED = CONTENT[:-1] + bytes([CONTENT[-1] ^ 1])
 UNANNOUNCED = {"body": CONTENT * 2, "headers": {"Content-Length": "many"}, "ranges": False}
-REFUSED = {  # what goes wrong always; what the sentence says; how often it is tried
+REFUSED = {  # permanent fault; key words of the sentence; number of attempts
     "missing": ({"status": 404}, "HTTP status 404", 1),
     "forbidden": ({"status": 403}, "HTTP status 403", 1),
     "redirected to nowhere": ({"status": 301}, "HTTP status 301", 1),
@@ -148,7 +148,7 @@ def test_what_is_refused(server, tmp_path, way, half, case):
 )
 @pytest.mark.parametrize("way", WAYS)
 def test_unreachable_server_is_one_sentence(server, tmp_path, way, address, reason):
-    """A refused connection and an unknown name are said as such after the allowed attempts."""
+    """A refused connection and an unknown name are reported after the allowed attempts."""
     server.address = address
     with pytest.raises(InputError, match=rf"{address}.* \({reason}|{address}.*{reason}"):
         fetch(way, server, tmp_path, attempts=2)
@@ -156,7 +156,7 @@ def test_unreachable_server_is_one_sentence(server, tmp_path, way, address, reas
 
 @pytest.mark.parametrize("way", WAYS)
 def test_another_range_is_not_appended(server, tmp_path, way):
-    """An answer that begins at another byte than asked for is refused, and the part stays."""
+    """An answer that begins at another byte than requested is refused, and the part stays."""
     server.fail(PATH, CUT, {"headers": {"Content-Range": "bytes 7-1799999/1800000"}})
     with pytest.raises(InputError, match="range 'bytes 7-"):
         fetch(way, server, tmp_path)
@@ -175,7 +175,7 @@ here.fetch(way, here.Server(address=address), Path(folder))
 
 @pytest.mark.parametrize("way", WAYS)
 def test_killed_download_goes_on(server, tmp_path, way, checkout):
-    """After kill −9 inside a file the next run asks for the byte that follows the last one."""
+    """After kill −9 within a file, the next run requests the byte after the last one."""
     server.fail(PATH, {"stall": 1_200_000})
     server.listing = lambda *_: listing_of(CONTENT)
     arguments = [sys.executable, "-c", CHILD, way, server.address, str(tmp_path)]
@@ -212,7 +212,7 @@ def small_disk(tmp_path):
 
 @pytest.mark.parametrize("way", WAYS)
 def test_too_small_a_disk(server, small_disk, monkeypatch, way):
-    """It is said before the first byte; one that fills up later keeps what has arrived."""
+    """A full disk is reported before the first byte; if it fills up later, the part stays."""
     with pytest.raises(InputError, match=r"1\.8 MB are still .* only 1\.\d MB .*run the same"):
         fetch(way, server, small_disk)
     assert server.names() == []
@@ -229,7 +229,7 @@ def test_too_small_a_disk(server, small_disk, monkeypatch, way):
     assert server.starts(NAME) == [kept]
 
 
-def test_servers_see_a_browser(server, tmp_path):
+def test_requests_look_like_a_browser(server, tmp_path):
     """Requests name a browser, since Harvard's Dataverse refuses Python, and no compression.
 
     The bytes of a compressed transfer would not be those that a range counts.
@@ -240,7 +240,7 @@ def test_servers_see_a_browser(server, tmp_path):
 
 
 def test_progress_is_logged(server, tmp_path, monkeypatch, caplog):
-    """Where time passes, the log says how much of the file has arrived."""
+    """During a long download, the log reports the received bytes."""
     caplog.set_level("INFO", "segxai")
     seconds = iter(range(0, 10**6, 4))
     monkeypatch.setattr(http.time, "monotonic", lambda: next(seconds))
@@ -284,8 +284,8 @@ def published(server: Server, folder: Path, record: object = RECORD, file: str =
     return http.published_file(f"{server.address}/api/records/1", file, folder, pause=0.01)
 
 
-def test_checksum_is_asked_from_the_record(server, tmp_path):
-    """Name, size and MD5 come from the record; once the file is here it is not asked again."""
+def test_checksum_comes_from_the_record(server, tmp_path):
+    """Name, size and MD5 come from the record, read only once per file."""
     facts = {"name": "a b.zip", "bytes": 3_000_000, "md5": MD5}
     server.fail("/api/records/1", {"status": 503})
     for n_requests in (2, 3, 3):
@@ -316,14 +316,14 @@ def test_record_without_the_checksum_is_one_sentence(server, tmp_path, record):
 
 
 def test_missing_record_is_one_sentence(server, tmp_path):
-    """A record that is gone is said with its status."""
+    """A missing record is reported with its status."""
     server.fail("/api/records/1", {"status": 404})
     with pytest.raises(InputError, match=r"records/1: cannot be downloaded \(HTTP status 404\)"):
         published(server, tmp_path)
 
 
 @pytest.mark.parametrize("given", [{}, {"bytes": 1}])
-def test_script_writes_the_asked_checksum_to_the_receipt(server, tmp_path, given, checkout):
+def test_script_writes_the_published_checksum_to_the_receipt(server, tmp_path, given, checkout):
     """An archive is checked by the record's MD5; another size than configured is refused."""
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w") as opened:

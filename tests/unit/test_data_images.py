@@ -1,4 +1,4 @@
-"""Pixels come out as the contract says, whatever the file; bad files get one sentence."""
+"""Loaded pixels of all kinds of files; bad files give one sentence."""
 
 import contextlib
 import zlib
@@ -108,8 +108,8 @@ def broken(tmp_path, how):
     [
         ("missing", "no such file"),
         ("empty", r"is empty \(0 bytes\)"),
-        ("text", "no image"),
-        ("header only", "cannot be read|no image"),
+        ("text", "not a readable image"),
+        ("header only", "cannot be read|not a readable image"),
         ("half", "truncated"),
         ("tail", "truncated"),
         ("float", "32-bit"),
@@ -165,7 +165,7 @@ def test_pair_has_the_shapes_of_the_contract(tmp_path):
 
 
 def test_a_mask_that_is_too_small_is_refused(tmp_path):
-    """A lesion of which nothing is left at the analysis size is named; so is a finding."""
+    """A lesion or finding that vanishes at the analysis size is named."""
     mask = np.zeros((6, 8), np.uint8)
     image, path = saved(tmp_path / "a.png", RGB), saved(tmp_path / "m.png", mask)
     assert not load_pair(Record("a", image, path, "x", "a"), 2).masks[0].any()
@@ -189,7 +189,7 @@ class Scan(Record):
 
 
 def test_readers_may_load_their_own_images(tmp_path):
-    """A record that loads two channels is resized, unless other channels are asked for or NaN."""
+    """A record with two channels is resized, unless other channels are declared or it holds NaN."""
     scan = Scan("a", tmp_path / "a.nii", None, "x", "a")
     image = load_pair(scan, 4, channels=["flair", "t1"]).image
     assert image.shape == (4, 4, 2) and image.dtype == np.float32 and (image[..., 1] == 7).all()
@@ -199,7 +199,7 @@ def test_readers_may_load_their_own_images(tmp_path):
         load_pair(Scan("a", tmp_path / "a.nii", None, "damaged", "a"), 4, channels=["flair", "t1"])
 
 
-def test_an_unknown_outline_is_no_empty_mask(tmp_path):
+def test_an_unknown_outline_is_not_an_empty_mask(tmp_path):
     """A label without an outline gives None, no mask files an empty mask, and one of two None."""
     path, box = saved(tmp_path / "a.png", RGB), ((0, 0), (3, 0), (3, 5))
     unknown = load_pair(Record("a", path, None, "x", "a"), 4)
@@ -313,7 +313,7 @@ def test_rows_of_another_shape_are_refused(tmp_path):
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
 def test_rows_may_decide_on_their_type(tmp_path, dtype):
-    """Without a type asked for, that of the first row is the array's."""
+    """Without a given type, the array has that of the first row."""
     rows = np.arange(6, dtype=dtype).reshape(3, 2)
     with npy_rows(tmp_path / "a.npy", (2,), None) as append:
         for row in rows:

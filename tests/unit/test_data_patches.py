@@ -89,7 +89,7 @@ def test_whole_images_keep_their_label():
 
 
 def test_empty_classes_are_refused():
-    """Masks without any background window leave that class empty, which is said."""
+    """Masks without any background window leave that class empty, which is reported."""
     with pytest.raises(InputError, match="class 'background' has no train sample"):
         cut_patches(np.ones((4, 8, 8), np.uint8), table(4, 2), CLASSES, 8, 2, 0.001, 1)
 

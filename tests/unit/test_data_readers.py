@@ -245,7 +245,7 @@ def test_patches_and_statistics_of_prepared_data(script, tmp_path, lesions):
 
 
 def test_missing_folders_and_labels_are_one_sentence(tmp_path, lesions):
-    """No folder, no layout, no label and no reader are each said by name."""
+    """A missing folder, layout, label or reader is reported by name."""
     with pytest.raises(InputError, match="no such folder"):
         read_records("phantom_lesions", tmp_path / "nowhere")
     with pytest.raises(InputError, match="holds no folders 'images' and 'masks'"):
@@ -332,7 +332,7 @@ class Scan(Record):
 
 @pytest.fixture
 def scans(tmp_path, monkeypatch):
-    """Let a reader of its own list six scans, of which the second and fifth have no outline."""
+    """Let a new reader list six scans; the second and fifth have no outline."""
     Image.fromarray(np.full((20, 30), 255, np.uint8)).save(tmp_path / "full.png")
     masks = [tmp_path / "full.png", None, (), tmp_path / "full.png", None, tmp_path / "full.png"]
 
@@ -398,7 +398,7 @@ def test_unknown_outlines_give_no_patches(script, tmp_path):
     assert sorted(set(patches.image_id)) == list("abcd") and len(patches) == 16
 
 
-def test_images_of_two_depths_are_told(script, scans, tmp_path):
+def test_images_of_two_depths_are_reported(script, scans, tmp_path):
     """An image of another depth than those before it is rejected by its name."""
     out = scans(script, options={"last": "other"}, max_rejected=1)
     rejected = pd.read_csv(out / "rejected.csv")
@@ -407,7 +407,7 @@ def test_images_of_two_depths_are_told(script, scans, tmp_path):
 
 
 def test_markers_of_a_set_without_shortcut_are_refused(script, tmp_path, lesions):
-    """A data set without marker has no array of markers, which is said."""
+    """A data set without a marker has no array of markers, which is reported."""
     out = prepare(script, tmp_path, lesions)
     with pytest.raises(InputError, match="no image has a marker"):
         script("prepare_markers")(

@@ -23,7 +23,7 @@ NAMES = [f"image-{i}" for i in range(200)]
 @given(st.integers(1, 199), st.integers(0, 99))
 @settings(max_examples=30, deadline=None)
 def test_single_images_are_split_exactly(validation, seed):
-    """Where every image is its own group, exactly the asked number is held out."""
+    """If every image is its own group, exactly the given number is held out."""
     split = split_by_group(NAMES, ["x"] * 200, validation, seed)
     assert (split == "validation").sum() == validation
     assert set(split) == {"train", "validation"}
@@ -32,7 +32,7 @@ def test_single_images_are_split_exactly(validation, seed):
 @given(st.lists(st.integers(0, 12), min_size=8, max_size=40), st.integers(2, 6), st.integers(0, 9))
 @settings(max_examples=80, deadline=None)
 def test_no_group_is_on_both_sides(group_numbers, validation, seed):
-    """Each group lies wholly on one side, and no more than asked for is held out."""
+    """Each group lies wholly on one side, and at most the given number is held out."""
     groups = [f"g{number}" for number in group_numbers]
     try:
         split = split_by_group(groups, ["x"] * len(groups), validation, seed)
@@ -88,9 +88,9 @@ def test_what_one_label_cannot_give_another_does():
 
 def test_seeds_differ_and_repeat():
     """A seed gives the same split again; two seeds overlap no more than chance lets them."""
-    one, again, two = (split_by_group(NAMES, ["x"] * 200, 100, seed) for seed in (1, 1, 2))
-    np.testing.assert_array_equal(one, again)
-    assert 60 < (one == two).sum() < 140
+    alone, again, two = (split_by_group(NAMES, ["x"] * 200, 100, seed) for seed in (1, 1, 2))
+    np.testing.assert_array_equal(alone, again)
+    assert 60 < (alone == two).sum() < 140
 
 
 def test_known_split():
@@ -114,7 +114,7 @@ def test_one_large_group_is_refused():
 
 @given(st.integers(1, 80), st.integers(1, 80), st.integers(0, 99))
 @settings(max_examples=30, deadline=None)
-def test_three_sides_have_the_sizes_asked_for(validation, test, seed):
+def test_three_sides_have_the_requested_sizes(validation, test, seed):
     """By image and by groups of one, validation and test have exactly their numbers."""
     for by in ("image", "group"):
         split = split_images(NAMES, ["x"] * 200, validation, seed, test, by)

@@ -59,7 +59,7 @@ OFFICIAL = pd.DataFrame(
 
 
 def samples() -> pd.DataFrame:
-    """Return five images in three groups, one of which lies on two sides of the split."""
+    """Return five images in three groups; one group lies on two sides of the split."""
     return pd.DataFrame(
         {
             "image_id": list("12345"),
@@ -88,7 +88,7 @@ def values(table: pd.DataFrame, column="value") -> dict:
 
 def test_counts_by_hand():
     """Images, sides, groups, masks, classes and rejections are those of the toy data set."""
-    found = values(summary())
+    counted = values(summary())
     expected = {
         ("total", "images found"): 9,
         ("total", "images"): 5,
@@ -104,19 +104,19 @@ def test_counts_by_hand():
         ("no finding", "images"): 1,
         ("total", "rejected files"): 5,
     }
-    assert {key: found[key] for key in expected} == expected
-    assert not [key for key in found if key[1] == "patches"]
+    assert {key: counted[key] for key in expected} == expected
+    assert not [key for key in counted if key[1] == "patches"]
 
 
 def test_areas_by_hand():
     """Quantiles are of the four masks that are not empty: 10, 20, 30 and 40 % of the image."""
-    found = {one["row"]: one for one in areas(samples(), SIZE)}
-    assert {row: one["value"] for row, one in found.items()} == pytest.approx(
+    areas_by_row = {record["row"]: record for record in areas(samples(), SIZE)}
+    assert {row: record["value"] for row, record in areas_by_row.items()} == pytest.approx(
         {"5 %": 11.5, "25 %": 17.5, "50 %": 25, "75 %": 32.5, "95 %": 38.5}
     )
-    assert {(one["n"], one["n_undefined"]) for one in found.values()} == {(4, 1)}
+    assert {(record["n"], record["n_undefined"]) for record in areas_by_row.values()} == {(4, 1)}
     empty = areas(samples().assign(mask_pixels=0), SIZE)
-    assert np.isnan([one["value"] for one in empty]).all()
+    assert np.isnan([record["value"] for record in empty]).all()
     assert empty[0]["n"] == 0
 
 
@@ -139,22 +139,22 @@ def test_equals_plain_loops(drawn):
     columns = ["group", "split", "label", "mask_pixels", "mask_resized"]
     table = pd.DataFrame(drawn, columns=columns)
     table["image_id"] = [f"image {k}" for k in range(len(table))]
-    found = values(summary(samples=table))
+    counted = values(summary(samples=table))
     for side in ("train", "validation", "test"):
-        assert found[side, "images"] == sum(one[1] == side for one in drawn)
+        assert counted[side, "images"] == sum(image[1] == side for image in drawn)
     for name in "ab":
-        assert found[name, "images"] == sum(one[2] == name for one in drawn)
+        assert counted[name, "images"] == sum(image[2] == name for image in drawn)
     sides = {}
     for group, side, *_ in drawn:
         sides.setdefault(group, set()).add(side)
-    assert found["total", "groups"] == len(sides)
-    assert found["shared", "groups"] == sum(len(each) > 1 for each in sides.values())
-    assert found["total", "masks resized"] == sum(one[4] for one in drawn)
-    assert ("no finding", "images") not in found
-    covered = [one[3] for one in drawn if one[3]]
-    assert found["total", "images without mask"] == len(drawn) - len(covered)
+    assert counted["total", "groups"] == len(sides)
+    assert counted["shared", "groups"] == sum(len(groups) > 1 for groups in sides.values())
+    assert counted["total", "masks resized"] == sum(image[4] for image in drawn)
+    assert ("no finding", "images") not in counted
+    covered = [image[3] for image in drawn if image[3]]
+    assert counted["total", "images without mask"] == len(drawn) - len(covered)
     for level in QUANTILES:
-        area = found[f"{level} %", "mask area"]
+        area = counted[f"{level} %", "mask area"]
         expected = 100 * np.percentile(covered, level) / SIZE**2 if covered else np.nan
         assert area == pytest.approx(expected, nan_ok=True)
 
@@ -162,10 +162,10 @@ def test_equals_plain_loops(drawn):
 def test_patches_count_where_there_are_some():
     """Of a data set that is cut into patches, patches are counted by side and class."""
     patches = pd.DataFrame({"label": ["a", "a", "b"], "split": ["train", "validation", "train"]})
-    found = values(summary(patches=patches, published=PUBLISHED.iloc[:0]))
-    assert found["train", "patches"] == found["a", "patches"] == 2
-    assert found["validation", "patches"] == found["b", "patches"] == 1
-    assert ("a", "images") not in found
+    counted = values(summary(patches=patches, published=PUBLISHED.iloc[:0]))
+    assert counted["train", "patches"] == counted["a", "patches"] == 2
+    assert counted["validation", "patches"] == counted["b", "patches"] == 1
+    assert ("a", "images") not in counted
 
 
 def test_unknown_groups_are_not_counted():
@@ -176,8 +176,8 @@ def test_unknown_groups_are_not_counted():
     shown = arrange(table, {"toy": "Toy"})["lines"]
     assert LINES["total", "groups"] not in shown
     assert LINES["shared", "groups"] not in shown
-    one = samples().assign(group=["p", "p", "q", "q", "5"])
-    assert values(summary(samples=one))["total", "groups"] == 3
+    grouped = samples().assign(group=["p", "p", "q", "q", "5"])
+    assert values(summary(samples=grouped))["total", "groups"] == 3
 
 
 def test_reasons_are_grouped():
@@ -195,15 +195,19 @@ def test_counts_of_others_stand_beside_ours():
     """Published and official counts meet ours; what only others count has a row without value."""
     table = summary()
     assert not table.duplicated(["row", "metric"]).any()
-    one = table.set_index(["row", "metric"])
-    total, boxes = one.loc[("total", "images")], one.loc[("a", "boxes")]
+    grouped = table.set_index(["row", "metric"])
+    total, boxes = grouped.loc[("total", "images")], grouped.loc[("a", "boxes")]
     assert (total.published, total.difference, total.table) == (9, -4, "1")
     assert np.isnan(total.official)
     assert np.isnan(boxes.value)
-    assert (boxes.published, one.official["b", "boxes"], one.official["b", "images"]) == (7, 11, 3)
+    assert (boxes.published, grouped.official["b", "boxes"], grouped.official["b", "images"]) == (
+        7,
+        11,
+        3,
+    )
     assert (table.dataset == "toy").all()
     assert 99 not in table.published.values
-    assert one.text["licence", "text"] == "CC BY & more"
+    assert grouped.text["licence", "text"] == "CC BY & more"
 
 
 def test_tables_of_text():
@@ -222,8 +226,8 @@ def test_tables_of_text():
         "Boxes, paper": "7",
         "Boxes, official": "",
     }
-    assert [one["Class"] for one in arranged["classes"]] == ["a", "b", "no finding"] * 2
-    assert [one["Files"] for one in arranged["rejected"]] == ["2", "1", "1", "1"] * 2
+    assert [record["Class"] for record in arranged["classes"]] == ["a", "b", "no finding"] * 2
+    assert [record["Files"] for record in arranged["rejected"]] == ["2", "1", "1", "1"] * 2
     tables = printed(arranged)
     text, tex = markdown(tables), latex_tables(tables)
     assert re.search(r"\| Images used +\| 5; paper 9 +\| 5; paper 9 +\|", text)
@@ -243,11 +247,11 @@ def test_tables_of_text():
 )
 def test_verdicts_on_counts(part, expected):
     """A count is reproduced if it is the same; one of a part of the data set cannot differ."""
-    found = count_claims(PUBLISHED, summary(), part)
-    found = found.set_index(["dataset", "row", "metric"])
-    same, total = found.loc[("toy", "a", "images")], found.loc[("toy", "total", "images")]
+    verdicts = count_claims(PUBLISHED, summary(), part)
+    verdicts = verdicts.set_index(["dataset", "row", "metric"])
+    same, total = verdicts.loc[("toy", "a", "images")], verdicts.loc[("toy", "total", "images")]
     assert [same.verdict, total.verdict, total.reason] == expected
-    boxes, other = found.loc[("toy", "a", "boxes")], found.loc[("other", "a", "images")]
+    boxes, other = verdicts.loc[("toy", "a", "boxes")], verdicts.loc[("other", "a", "images")]
     assert (boxes.verdict, boxes.reason) == ("not comparable", "not counted in this run")
     assert other.reason == "not part of this run"
 
@@ -287,8 +291,8 @@ def test_known_counts_have_their_place(checkout):
     shared = {(row, metric) for row, metric in LINES}
     for table in (counts, official):
         assert not table.duplicated(["dataset", "row", "metric"]).any()
-        for one in table.itertuples():
-            assert (one.row, one.metric) in shared or one.metric in COUNTED
+        for record in table.itertuples():
+            assert (record.row, record.metric) in shared or record.metric in COUNTED
     classes = official[~official.row.isin({row for row, _ in shared})]
     for dataset, metric in (("ham10000", "images"), ("chestx-det10", "boxes")):
         theirs, papers = (

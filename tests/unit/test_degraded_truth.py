@@ -17,7 +17,7 @@ masks = arrays(bool, (7, 9))
 def test_degraded_masks_are_scipys_with_a_disc(side):
     """Erosion and dilation by 4 px at 224 px equal SciPy's with a disc of that share of the image.
 
-    The mask is cut by the border, which is no edge of it; a mask of 0 and 1 is one of booleans.
+    The border cuts the mask but is not its edge; masks of 0 and 1 and of booleans are equal.
     """
     mask = np.zeros((side, side), bool)
     mask[: side // 3, side // 4 : side // 2] = True

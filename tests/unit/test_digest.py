@@ -81,7 +81,7 @@ def edited(file: str, old: str, new: str) -> dict[str, str]:
 
 
 def test_source_files_finds_every_import_form(digest_with, tmp_path):
-    """Packages, `from package import module`, relative and in-function imports are all found."""
+    """Packages, `from package import module`, relative and in-function imports are recognised."""
     digest_with()
     assert set(source_files("cut", tmp_path / "0")) == {
         *("cut", "segxai", "segxai.cuts", "segxai.cuts.ncut"),
@@ -145,7 +145,7 @@ def test_digest_changes_with_logic(digest_with, file, old, new):
         ("segxai/log.py", "'full'", "'the disk is full'"),
     ],
 )
-def test_digest_ignores_what_is_no_logic(digest_with, file, old, new):
+def test_digest_ignores_everything_but_logic(digest_with, file, old, new):
     """Comments, docstrings, layout, annotations, what is not reached and texts change nothing."""
     assert digest_with() == digest_with(**edited(file, old, new))
 
@@ -162,7 +162,7 @@ def test_digest_ignores_what_is_no_logic(digest_with, file, old, new):
     ids=["star", "getattr", "value", "string"],
 )
 def test_unseen_use_counts_the_whole_module(digest_with, use):
-    """Where reading cannot tell what is used of a module, all of it counts."""
+    """If the used part of a module is not evident, all of it counts."""
     more = FILES["segxai/kernels.py"] + "\n\ndef other(x):\n    return x\n"
     whole = {"segxai/graph.py": use}
     assert digest_with(**whole) != digest_with(**whole, **{"segxai/kernels.py": more})
@@ -170,7 +170,7 @@ def test_unseen_use_counts_the_whole_module(digest_with, use):
 
 
 def test_texts_that_logic_also_uses_count(digest_with):
-    """A string is no text of an error once a comparison or a result depends on it."""
+    """A string is not part of a message if a comparison or a result depends on it."""
     used = edited("segxai/graph.py", "gauss(x, 2)", "gauss(x, len(problem))")
     again = {"segxai/graph.py": used["segxai/graph.py"].replace("is negative", "is below zero")}
     assert digest_with(**used) != digest_with(**again)
@@ -199,7 +199,7 @@ def test_swapped_arguments_are_seen(digest_with):
     assert digest_with(**first) != digest_with(**second)
 
 
-def test_imports_of_other_packages_are_told_apart(digest_with):
+def test_imports_of_other_packages_are_distinguished(digest_with):
     """The same name from another package is another function."""
     kernel = "from math import sin as f\n\n\ndef gauss(x, sigma):\n    return f(x)\n"
     other = kernel.replace("sin", "cos")
@@ -224,7 +224,7 @@ def test_digest_names_what_is_missing(digest_with, tmp_path):
 
 
 def test_damaged_cache_is_ignored(digest_with, tmp_path):
-    """What was read before is kept by time and size; a damaged file of it is no obstacle."""
+    """Earlier readings are kept by time and size; a damaged file of them is ignored."""
     before, cache = digest_with(), tmp_path / ".snakemake/segxai-digests.json"
     assert cache.is_file()
     for damaged in ("", "{}", "[1]", cache.read_text()[:-30]):
@@ -286,14 +286,14 @@ def reworded(text: str) -> str:
     tree = ast.parse(text)
     for node in ast.walk(tree):
         if isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call):
-            said = node.exc
+            call = node.exc
         elif isinstance(node, ast.Call) and re.match(
             r"(log|warnings)\.|InputError$", name_of(node)
         ):
-            said = node
+            call = node
         else:
             continue
-        for part in (inner for value in said.args for inner in ast.walk(value)):
+        for part in (inner for value in call.args for inner in ast.walk(value)):
             if isinstance(part, ast.Constant) and isinstance(part.value, str):
                 part.value = f"other words for {part.value}"
     return ast.unparse(tree)
@@ -346,11 +346,11 @@ def test_planning_reads_unchanged_files_once(checkout, tmp_path):
         "from pathlib import Path\nfrom segxai.workflow.digest import digest\n"
         f"print(digest('explain', Path({str(root)!r})))\n"
     )
-    said = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-S", "-c", program],
         cwd=tmp_path,
         check=True,
         capture_output=True,
         text=True,
     )
-    assert said.stdout.strip() == before["explain"]
+    assert process.stdout.strip() == before["explain"]

@@ -86,9 +86,9 @@ def test_path_integral_in_closed_form():
             return c * ((8 * product / reach - 2).sigmoid() + product**3 / reach**3)
 
         gain = c * (torch.tensor([6.0, -2.0]).sigmoid().diff().neg().item() + 1)
-        found = attribute(frozen(score, 6, black=0.0), x, noise_std=0.0, steps=40)
-        torch.testing.assert_close(found.values, gain * w * x / reach, rtol=1e-3, atol=1e-6)
-        assert found.gain == pytest.approx(gain, rel=1e-6)
+        attribution = attribute(frozen(score, 6, black=0.0), x, noise_std=0.0, steps=40)
+        torch.testing.assert_close(attribution.values, gain * w * x / reach, rtol=1e-3, atol=1e-6)
+        assert attribution.gain == pytest.approx(gain, rel=1e-6)
 
 
 def test_captum_engine_equals_captums_noise_tunnel_on_the_same_noise(vit, monkeypatch):
@@ -101,8 +101,8 @@ def test_captum_engine_equals_captums_noise_tunnel_on_the_same_noise(vit, monkey
         x, nt_type="smoothgrad", nt_samples=5, stdevs=0.1, baselines=black, n_steps=20
     )
     network = frozen(vit, black=-1.5)
-    found = attribute(network, x[0], 6, 1, captum_integrated_gradients, steps=20)
-    torch.testing.assert_close(found.values, expected[0].float(), rtol=1e-4, atol=1e-6)
+    attribution = attribute(network, x[0], 6, 1, captum_integrated_gradients, steps=20)
+    torch.testing.assert_close(attribution.values, expected[0].float(), rtol=1e-4, atol=1e-6)
 
 
 def test_many_nodes_equal_captums_many_steps(vit):
@@ -127,40 +127,44 @@ def test_maps_depend_on_neither_batch_size_nor_order_nor_company(vit):
     def maps(names, batch_size):
         requests = (Request(*asked[name], generator(ord(name))) for name in names)
         settings = {**SETTINGS, "batch_size": batch_size, "tolerance": 0.02}
-        found = integrated_gradients.explain(frozen(vit), requests, **settings)
-        return dict(zip(names, found, strict=True))
+        attributions = integrated_gradients.explain(frozen(vit), requests, **settings)
+        return dict(zip(names, attributions, strict=True))
 
     base = maps("abcd", 40)
-    assert len({each.gradients for each in base.values()}) > 1
+    assert len({attribution.gradients for attribution in base.values()}) > 1
     for names, batch_size in (("abcd", 1), ("dbca", 7), ("cd", 64), ("b", 40)):
-        for name, found in maps(names, batch_size).items():
+        for name, attribution in maps(names, batch_size).items():
             scale = base[name].values.abs().max().item()
             torch.testing.assert_close(
-                found.values, base[name].values, rtol=0, atol=1e-5 * scale, msg=f"{names} {name}"
+                attribution.values,
+                base[name].values,
+                rtol=0,
+                atol=1e-5 * scale,
+                msg=f"{names} {name}",
             )
-            assert found.gain == pytest.approx(base[name].gain, rel=1e-5)
-            assert found.gradients == base[name].gradients
+            assert attribution.gain == pytest.approx(base[name].gain, rel=1e-5)
+            assert attribution.gradients == base[name].gradients
 
 
 @BOTH
 def test_passes_and_completeness_are_recorded(vit, method):
-    """Counted passes are those that the network sees; the error is that of an independent sum."""
+    """Counted passes are those of the network; the error is that of an independent sum."""
     x, seen = image(17), {True: 0, False: 0}
 
     def score(v):
         seen[v.requires_grad] += len(v)
         return vit(v)[:, 1]
 
-    found = attribute(frozen(score), x, 18, method=method, batch_size=7)
+    attribution = attribute(frozen(score), x, 18, method=method, batch_size=7)
     # The last batch is filled up.
-    assert found.gradients <= seen[True] < found.gradients + 7
-    assert found.forwards <= seen[False] < found.forwards + 7
+    assert attribution.gradients <= seen[True] < attribution.gradients + 7
+    assert attribution.forwards <= seen[False] < attribution.forwards + 7
     noisy = x + 0.1 * torch.randn(5, 3, 32, 32, generator=generator(18))
     black = torch.full((1, 3, 32, 32), -2.0)
     gain = (vit(noisy)[:, 1].mean() - vit(black)[0, 1]).item()
-    assert found.gain == pytest.approx(gain, rel=1e-4)
-    error = abs(found.values.numpy().astype(np.float64).sum() - gain) / abs(gain)
-    assert found.completeness_error == pytest.approx(error, abs=1e-4)
+    assert attribution.gain == pytest.approx(gain, rel=1e-4)
+    error = abs(attribution.values.numpy().astype(np.float64).sum() - gain) / abs(gain)
+    assert attribution.completeness_error == pytest.approx(error, abs=1e-4)
 
 
 def test_tolerance_spends_steps_only_where_needed(vit):
@@ -174,13 +178,15 @@ def test_tolerance_spends_steps_only_where_needed(vit):
     plain, bounded = run(None, 64), run(0.05, 8)
     # Completeness after each doubling: none is complete enough, up to max_steps.
     steps = [run(0.0, most) for most in (1, 2, 4, 8)]
-    assert {each.gradients for each in plain} == {5}
-    for place, found in enumerate(bounded):
+    assert {attribution.gradients for attribution in plain} == {5}
+    for place, attribution in enumerate(bounded):
         errors = [level[place].completeness_error for level in steps]
         first = next((i for i, error in enumerate(errors) if error <= 0.05), 3)
-        assert found.gradients == 5 * 2**first
-        torch.testing.assert_close(found.values, steps[first][place].values, rtol=0, atol=1e-6)
-    assert len({each.gradients for each in bounded}) > 1
+        assert attribution.gradients == 5 * 2**first
+        torch.testing.assert_close(
+            attribution.values, steps[first][place].values, rtol=0, atol=1e-6
+        )
+    assert len({attribution.gradients for attribution in bounded}) > 1
 
 
 def test_doubled_steps_are_the_finer_rule(vit):
@@ -205,13 +211,15 @@ def test_nothing_is_kept_of_parameters_or_requests():
     network = replace(frozen(lambda v: v, 8), module=model)
     x = image(40, size=8)
     before = x.clone()
-    found = attribute(network, x)
-    assert all(each.requires_grad and each.grad is None for each in model.parameters())
-    assert not found.values.requires_grad
+    attribution = attribute(network, x)
+    assert all(
+        parameter.requires_grad and parameter.grad is None for parameter in model.parameters()
+    )
+    assert not attribution.values.requires_grad
     assert torch.equal(x, before)
 
 
-def test_images_are_asked_for_as_batches_need_them():
+def test_images_are_read_when_batches_need_them():
     """Of a long stream only the images that fill the next batch are taken, and results flow."""
     taken = []
 
@@ -221,10 +229,10 @@ def test_images_are_asked_for_as_batches_need_them():
             yield Request(image(seed, size=8), Label(0), generator(seed))
 
     network = frozen(nn.Sequential(nn.Flatten(), nn.Linear(192, 2)), 8)
-    found = integrated_gradients.explain(network, requests(), **SETTINGS)
-    assert isinstance(next(found), Attribution)
+    attributions = integrated_gradients.explain(network, requests(), **SETTINGS)
+    assert isinstance(next(attributions), Attribution)
     assert len(taken) == 2
-    assert len([*found]) == 49
+    assert len([*attributions]) == 49
 
 
 def test_completeness_error_is_undefined_without_gain():

@@ -43,7 +43,7 @@ def explainer(method: str) -> dict:
 
 @pytest.fixture(scope="module")
 def study(tmp_path_factory) -> Path:
-    """Return a folder of twelve phantoms and of a U-Net that knows their lesions by heart."""
+    """Return a folder of twelve phantoms and of a U-Net that has memorised their lesions."""
     folder = tmp_path_factory.mktemp("study")
     drawn = [pair for pair in (phantom_lesion(i, SIZE) for i in range(60)) if pair[1].any()][:12]
     samples = pd.DataFrame({"image_id": [f"lesion-{i}" for i in range(12)], "group": ""})
@@ -124,15 +124,15 @@ def test_no_segmenter_learns_from_an_unknown_outline(tmp_path):
 
 
 def test_a_segmenters_predictions_are_its_regions(study):
-    """One row per image and channel, at the network's resolution; the card says how many."""
+    """One row per image and channel, at the network's resolution; the card gives their number."""
     predictions = read_rows(study / "predictions.csv")
     assert read_facts(study / "card.json")["outputs"] == 1
     assert list(predictions)[:3] == ["image_id", "split", "class"]
     assert predictions["class"].unique().tolist() == ["region-0"]
     assert ((predictions.mask_fraction > 0) == predictions.predicted).all()
-    found = predictions[predictions.predicted == 1]
-    assert len(found) >= 8
-    assert found.confidence.between(0, 1, inclusive="neither").all()
+    regions = predictions[predictions.predicted == 1]
+    assert len(regions) >= 8
+    assert regions.confidence.between(0, 1, inclusive="neither").all()
 
 
 @pytest.mark.parametrize("method", methods("explainers"))
@@ -142,11 +142,11 @@ def test_regions_are_explained_the_same_in_any_shards(study, method):
         pytest.skip("explains no regions")
     whole, parts = explained(study, method, 1), explained(study, method, 3)
     assert whole[0].read_bytes() == parts[0].read_bytes()
-    one, three = (read_maps(*files).table for files in (whole, parts))
+    single, three = (read_maps(*files).table for files in (whole, parts))
     varying = ["seconds", "peak_bytes"]
-    pd.testing.assert_frame_equal(one.drop(columns=varying), three.drop(columns=varying))
-    assert one.target_id.tolist() == read_rows(study / "targets-1.csv").target_id.tolist()
-    assert (one.peak_bytes > 1e6).all()
+    pd.testing.assert_frame_equal(single.drop(columns=varying), three.drop(columns=varying))
+    assert single.target_id.tolist() == read_rows(study / "targets-1.csv").target_id.tolist()
+    assert (single.peak_bytes > 1e6).all()
 
 
 @pytest.mark.parametrize("method", ["integrated_gradients", "gradient_shap"])
@@ -168,7 +168,7 @@ def test_a_region_rests_on_its_own_surroundings(study, method):
     assert np.mean(ratios) > 2
 
 
-def test_precision_that_is_not_asked_for_is_not_checked(study):
+def test_only_reduced_precision_is_checked(study):
     """Without reduced precision the check costs no pass, and float32 is used."""
     check_precision.main(
         **network_files(study),

@@ -1,4 +1,4 @@
-"""What every explainer promises, checked on each file of segxai/explainers."""
+"""Contract of explainers, checked on each file of segxai/explainers."""
 
 import inspect
 
@@ -82,20 +82,22 @@ def test_explain_takes_what_its_about_names(method):
 @EVERY_KIND
 def test_attributions_are_finite_and_as_large_as_the_input(method, kind):
     """One attribution per request, of one or all channels, not zero everywhere."""
-    found = explain(method, networks(method, kind), [request(place, kind) for place in range(4)])
-    assert len(found) == 4
-    for attribution in found:
+    attributions = explain(
+        method, networks(method, kind), [request(place, kind) for place in range(4)]
+    )
+    assert len(attributions) == 4
+    for attribution in attributions:
         assert attribution.values.shape in {(3, 32, 32), (1, 32, 32)}
         assert attribution.values.isfinite().all()
         assert not attribution.values.requires_grad
         assert (attribution.gain == attribution.gain) == about("explainers", method)["complete"]
-    assert max(attribution.values.abs().max() for attribution in found) > 0
+    assert max(attribution.values.abs().max() for attribution in attributions) > 0
     if not about("explainers", method)["signed"]:
-        assert min(attribution.values.min() for attribution in found) >= 0
+        assert min(attribution.values.min() for attribution in attributions) >= 0
 
 
 @EVERY_KIND
-def test_company_changes_no_bit(method, kind):
+def test_other_images_change_no_bit(method, kind):
     """A map is the same to the last bit alone, among others, and in any order.
 
     In how many shards a data set is explained is therefore of no matter.
@@ -108,9 +110,11 @@ def test_company_changes_no_bit(method, kind):
 
     together = ask(range(7))
     for order in ([6, 2, 5, 1], [4], [3, 4, 5, 6]):
-        for place, found in ask(order).items():
-            torch.testing.assert_close(found.values, together[place].values, rtol=0, atol=0)
-            assert found.gain == pytest.approx(together[place].gain, rel=0, abs=0, nan_ok=True)
+        for place, attribution in ask(order).items():
+            torch.testing.assert_close(attribution.values, together[place].values, rtol=0, atol=0)
+            assert attribution.gain == pytest.approx(
+                together[place].gain, rel=0, abs=0, nan_ok=True
+            )
 
 
 @EVERY_KIND
@@ -120,21 +124,21 @@ def test_batch_size_moves_maps_by_rounding(method, kind):
     answers = []
     for size in (3, 1, 64):
         asked = (request(place, kind) for place in range(3))
-        found = explain(method, network, asked, batch_size=size, tolerance=None)
-        answers.append(torch.stack([attribution.values for attribution in found]))
+        attributions = explain(method, network, asked, batch_size=size, tolerance=None)
+        answers.append(torch.stack([attribution.values for attribution in attributions]))
     for other in answers[1:]:
         assert (other - answers[0]).abs().max() <= 1e-3 * answers[0].abs().max()
 
 
 @EVERY
 def test_a_complete_method_is_exact_on_a_linear_network(method):
-    """Where a method promises a sum, the values of a linear network sum to its gain."""
+    """If a method is complete, the values of a linear network sum to its gain."""
     if not about("explainers", method)["complete"]:
         pytest.skip("promises no sum")
     network = frozen(Linear(0.3))
-    (found,) = explain(method, network, [Request(images(1, 3)[0], Label(0), generator())])
+    (attribution,) = explain(method, network, [Request(images(1, 3)[0], Label(0), generator())])
     # The noise of a few copies weighs differently in sum and gain.
-    assert found.completeness_error < 0.02
+    assert attribution.completeness_error < 0.02
     (exact,) = explain(
         method, network, [Request(images(1, 3)[0], Label(0), generator())], noise_std=0.0
     )
@@ -145,5 +149,5 @@ def test_a_complete_method_is_exact_on_a_linear_network(method):
 def test_a_constant_network_is_attributed_nothing(method):
     """Where no pixel matters, the attribution is zero and nothing is undefined."""
     requests = [Request(images(1, 3)[0], Label(0), generator())]
-    (found,) = explain(method, frozen(Linear(0.0)), requests)
-    assert not found.values.any()
+    (attribution,) = explain(method, frozen(Linear(0.0)), requests)
+    assert not attribution.values.any()

@@ -25,7 +25,7 @@ SHAP = {"samples": 50, "batch_size": 16}
 class Conv(nn.Module):
     """Two feature maps by hand: red, and minus green; class 1 likes the first, class 0 the other.
 
-    timm's interface as far as Grad-CAM asks for it.
+    The part of timm's interface that Grad-CAM uses.
     """
 
     feature_info = ({"module": "activation", "num_chs": 2},)
@@ -63,16 +63,16 @@ def assert_near(values: torch.Tensor, expected: torch.Tensor, share: float = 1e-
 def cams_of(module, x, layer, target, batch_size=8) -> torch.Tensor:
     """Grad-CAM (n, 1, H, W) of n inputs for one target."""
     requests = (Request(image, target, generator()) for image in x)
-    found = grad_cam.explain(frozen(module, x.shape[-1]), requests, layer, batch_size)
-    return torch.stack([attribution.values for attribution in found])
+    attributions = grad_cam.explain(frozen(module, x.shape[-1]), requests, layer, batch_size)
+    return torch.stack([attribution.values for attribution in attributions])
 
 
 def shap_of(module, x, target, background, seed, **settings):
     """Gradient SHAP of one input (C, H, W)."""
     request = Request(x, Label(target), generator(seed))
     network = frozen(module, x.shape[-1])
-    (found,) = gradient_shap.explain(network, [request], background=background, **settings)
-    return found
+    (attribution,) = gradient_shap.explain(network, [request], background=background, **settings)
+    return attribution
 
 
 def test_grad_cam_of_a_network_made_by_hand():
@@ -163,7 +163,7 @@ def test_layers_of_a_unet_are_its_bottleneck_and_its_last_convolution_before_the
 
 
 def test_networks_without_feature_maps_are_refused():
-    """A ViT has tokens, MICRA-Net no list of its maps: one sentence says what to choose."""
+    """A ViT has tokens, MICRA-Net no list of its maps: one sentence names the remedy."""
     micranet = build_network({"method": "micranet"} | FRESH, 2, 3, 0)
     vit = timm_network("vit_tiny_patch16_224", arguments={"img_size": 64, "depth": 2})
     mixer = timm_network("mixer_s32_224", arguments={"img_size": 64})
@@ -194,10 +194,10 @@ def test_what_is_weighed_has_positions(architecture, layer):
         with pytest.raises(InputError, match="set `layer: features`"):
             feature_layer(network, layer)
         return
-    found = feature_layer(network, layer)
-    with torch.no_grad(), outputs_of([found.module]) as outputs:
+    last = feature_layer(network, layer)
+    with torch.no_grad(), outputs_of([last.module]) as outputs:
         model(images(1, 4, 64))
-    activations = found.channels_first(outputs[found.module])
+    activations = last.channels_first(outputs[last.module])
     assert activations.shape[2:] == (2, 2)
     if layer == "features":
         assert activations.shape[1] == model.feature_info[-1]["num_chs"]
@@ -215,7 +215,7 @@ class ConvolutionalHead(Conv):
 
 
 @pytest.mark.parametrize("side", [3, 4])
-def test_a_head_of_convolutions_is_not_weighed(side):
+def test_a_head_of_convolutions_is_not_weighted(side):
     """Of 4×4 positions of the last map it leaves 2×2, or one: neither is the last convolution."""
     model = ConvolutionalHead(side)
     assert weighed(model, "convolution", 8) is model.convolution
@@ -273,10 +273,10 @@ def test_shap_of_a_linear_score_in_closed_form():
     """For F(x) = w·x the values are w (x − mean background), and their sum is the gain."""
     weights, background = images(1, 3)[0], images(50, 4)
     x = images(1, 5)[0]
-    found = shap_of(lambda v: (v * weights).sum(dim=(1, 2, 3)), x, 0, background, 6, **SHAP)
+    attribution = shap_of(lambda v: (v * weights).sum(dim=(1, 2, 3)), x, 0, background, 6, **SHAP)
     expected = weights * (x - background.mean(dim=0))
-    torch.testing.assert_close(found.values, expected, atol=1e-4, rtol=1e-4)
-    assert found.completeness_error < 1e-3
+    torch.testing.assert_close(attribution.values, expected, atol=1e-4, rtol=1e-4)
+    assert attribution.completeness_error < 1e-3
 
 
 def test_shap_equals_captums_on_the_same_pairs(network, monkeypatch):
@@ -286,8 +286,8 @@ def test_shap_equals_captums_on_the_same_pairs(network, monkeypatch):
     monkeypatch.setattr(np.random, "uniform", lambda low, high, size: positions.double().numpy())
     monkeypatch.setattr(np.random, "choice", lambda n, size: chosen.numpy())
     captum = GradientShap(network).attribute(x, background, n_samples=20, stdevs=0.0, target=2)
-    found = shap_of(network, x[0], 2, background, 9, samples=20, batch_size=7)
-    assert_near(found.values, captum[0].float())
+    attribution = shap_of(network, x[0], 2, background, 9, samples=20, batch_size=7)
+    assert_near(attribution.values, captum[0].float())
 
 
 def test_shap_depends_on_neither_batch_size_nor_order(network):
@@ -296,9 +296,9 @@ def test_shap_depends_on_neither_batch_size_nor_order(network):
     ask = partial(shap_of, network, target=0, background=background, samples=12)
     first = ask(x[0], seed=1, batch_size=12)
     for batch_size in (1, 5, 100):
-        found = ask(x[0], seed=1, batch_size=batch_size)
-        assert_near(found.values, first.values)
-        assert found.gain == pytest.approx(first.gain, rel=1e-4)
+        attribution = ask(x[0], seed=1, batch_size=batch_size)
+        assert_near(attribution.values, first.values)
+        assert attribution.gain == pytest.approx(first.gain, rel=1e-4)
     torch.manual_seed(5)
     ask(x[1], seed=2, batch_size=12)
     again = ask(x[0], seed=1, batch_size=12)
@@ -310,8 +310,8 @@ def test_more_samples_are_more_complete(network):
     x, background = images(1, 12)[0], images(10, 13)
 
     def error(samples: int, seed: int) -> float:
-        found = shap_of(network, x, 1, background, seed, samples=samples, batch_size=50)
-        return found.completeness_error
+        attribution = shap_of(network, x, 1, background, seed, samples=samples, batch_size=50)
+        return attribution.completeness_error
 
     few, many = (np.median([error(n, seed) for seed in range(5)]) for n in (10, 100))
     assert many < few / 2
@@ -325,8 +325,10 @@ def test_even_pairs_are_more_complete_than_independent_ones(monkeypatch):
     def mean_error() -> float:
         errors = []
         for seed in range(10):
-            found = shap_of(lambda v: (v**2).sum(dim=(1, 2, 3)), x, 0, background, seed, **SHAP)
-            errors.append(abs(found.values.sum().item() - gain))
+            attribution = shap_of(
+                lambda v: (v**2).sum(dim=(1, 2, 3)), x, 0, background, seed, **SHAP
+            )
+            errors.append(abs(attribution.values.sum().item() - gain))
         return np.mean(errors)
 
     even = mean_error()

@@ -21,8 +21,8 @@ LOCATING = ("pointing_game", "relevance_rank", "average_precision", "relevance_m
 
 def measure(method: str, case: Case, **settings) -> float:
     """Measure one value with default settings, but for those given."""
-    said = about("metrics", method)["settings"]
-    known = {"method": method} | {name: key["default"] for name, key in said.items()} | settings
+    facts = about("metrics", method)["settings"]
+    known = {"method": method} | {name: key["default"] for name, key in facts.items()} | settings
     module, settings = load("metrics", known)
     return module.measure(case, **settings)
 

@@ -231,7 +231,7 @@ def test_distributions_show_means_and_n():
 
 
 def test_training_marks_the_kept_epoch():
-    """The marker sits at the least validation loss; the loss says which score is drawn."""
+    """The marker sits at the least validation loss; the loss determines the drawn score."""
     history = pd.DataFrame({"epoch": [1, 2, 3], "train_loss": [0.9, 0.5, 0.2]})
     history["validation_loss"] = [0.8, 0.4, 0.6]
     scored = history.assign(validation_accuracy=[0.6, 0.8, 0.9], validation_dice=[0.1, 0.2, 0.3])
@@ -274,13 +274,13 @@ def test_risk_curves_are_those_of_the_metric():
     assert drawn["ideal"][:, 1].mean() == pytest.approx(
         100 * (last / (60 - errors + last)).sum() / 60
     )
-    # A row without predictions keeps its panel, which says so.
+    # A row without predictions keeps its panel, with a note.
     assert not right.lines
     assert [text.get_text() for text in right.texts] == ["no label was\npredicted"]
 
 
 def test_titles_keep_every_character(tmp_path):
-    """Dollars are no formula, and a name that begins with _ stands in the legend as well."""
+    """Dollars do not begin a formula, and a name that begins with _ is in the legend, too."""
     names = {"iou_at": "_first_ $5 to $6", "entropy": r"$\frac{1$", "auitc": "a|b <c> & 5 %"}
     first = dict.fromkeys(list(ROWS)[:1], r"$\bad{$ row")
     scores = predictions([1, 1, 0], **dict.fromkeys(names, np.array([0.9, 0.7, 0.5])))

@@ -26,7 +26,7 @@ def dense(record) -> np.ndarray:
 def sample():
     """Return images, masks and markers of 300 phantoms, half of the nodules marked."""
     drawn = (phantom_findings(index, SIZE, 0, SHORTCUT) for index in range(300))
-    return [np.stack(each) for each in zip(*drawn, strict=True)]
+    return [np.stack(arrays) for arrays in zip(*drawn, strict=True)]
 
 
 def test_image_is_a_pure_function_of_its_arguments(sample):

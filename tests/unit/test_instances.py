@@ -31,14 +31,14 @@ def looped_aji(prediction, target) -> float:
     used = set()
     for number in numbers[1]:
         true = target == number
-        best, found = 0.0, None
+        best, partner = 0.0, None
         for other in numbers[0]:
             share = (true & (prediction == other)).sum() / (true | (prediction == other)).sum()
             if share > best:
-                best, found = share, other
-        above += (true & (prediction == found)).sum() if found else 0
-        below += (true | (prediction == found)).sum() if found else true.sum()
-        used.add(found)
+                best, partner = share, other
+        above += (true & (prediction == partner)).sum() if partner else 0
+        below += (true | (prediction == partner)).sum() if partner else true.sum()
+        used.add(partner)
     below += sum((prediction == other).sum() for other in numbers[0] if other not in used)
     return above / below if below else np.nan
 
@@ -49,7 +49,7 @@ def grid(*rows: str) -> np.ndarray:
 
 
 TARGET = grid("11110022", "11110022", "00000000", "33000000")
-# Of object 1 half is found, 2 is found with two pixels too many, 3 is missed; 9 is nowhere true.
+# Half of object 1 is predicted, 2 with two extra pixels, 3 is missed; 9 is nowhere true.
 PREDICTION = grid("77000555", "77000555", "00000000", "00000990")
 
 
@@ -59,7 +59,7 @@ def test_aji_by_hand():
 
 
 def test_panoptic_quality_by_hand():
-    """IoU 4/8 is no match and 4/6 is one: 1 of 3 true and of 3 predicted objects, SQ 2/3."""
+    """IoU 4/8 does not match and 4/6 does: 1 of 3 true and of 3 predicted objects, SQ 2/3."""
     assert panoptic_quality(PREDICTION, TARGET) == pytest.approx((2 / 9, 2 / 3, 1 / 3))
 
 
@@ -118,7 +118,7 @@ def test_numbers_of_objects_do_not_matter(prediction, target, numbers):
 
 @given(objects, objects)
 def test_scores_bound_one_another(prediction, target):
-    """AJI ≤ IoU of the masks; PQ = SQ · DQ, where 0.5 < SQ ≤ 1; PQ does not know which is true."""
+    """AJI ≤ IoU of the masks; PQ = SQ · DQ, where 0.5 < SQ ≤ 1; PQ is symmetric."""
     pq, sq, dq = panoptic_quality(prediction, target)
     np.testing.assert_array_equal(panoptic_quality(target, prediction), (pq, sq, dq))
     if prediction.any() or target.any():
@@ -146,7 +146,7 @@ def test_components_are_the_mask_and_do_not_touch(mask):
         (np.full((4, 8), -1), "prediction must hold whole numbers"),
     ],
 )
-def test_what_is_no_map_of_objects_is_refused(prediction, words):
+def test_invalid_maps_of_objects_are_refused(prediction, words):
     """Another shape, probabilities and negative numbers are refused, not silently scored."""
     with pytest.raises(ValueError, match=words):
         overlaps(prediction, TARGET)
@@ -209,11 +209,11 @@ def prepare_instances(script, folder):
     )
 
 
-def test_objects_are_prepared_and_what_is_guessed_is_said(study):
+def test_objects_are_prepared_and_guesses_are_logged(study):
     """Numbers are kept as they are; without them a mask's components stand in, and are marked."""
     ids = np.load(study / "instances.npy")
     assert ids.dtype == np.uint16
-    assert [np.unique(each).tolist() for each in ids] == [[0, 7, 40_000], [0, 1], [0]]
+    assert [np.unique(image_ids).tolist() for image_ids in ids] == [[0, 7, 40_000], [0, 1], [0]]
     facts = read_rows(study / "instances.csv")
     assert facts.objects.tolist() == [2, 1, 0]
     assert facts.annotated.tolist() == [1, 0, 0]

@@ -13,7 +13,7 @@ from segxai.job.device import claim_gpu, torch_device, usable_precision
 
 @pytest.mark.parametrize("has", [True, False])
 def test_bfloat16_needs_instructions(monkeypatch, caplog, has):
-    """A CPU without bfloat16 instructions computes in float32 and says so; a GPU is left alone."""
+    """A CPU without bfloat16 instructions computes in float32 and logs it; a GPU does not."""
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx2": True, "amx_bf16": has})
     with caplog.at_level(logging.INFO, logger="segxai"):
         chosen = usable_precision("bfloat16", torch.device("cpu"))

@@ -1,4 +1,4 @@
-"""What a job says, where, and how it ends; how the rule's names reach a script."""
+"""Logs, terminal lines and failures of jobs; names of a rule in its script."""
 
 import errno
 import logging
@@ -41,14 +41,14 @@ def test_a_failing_job_ends_with_its_sentence_and_a_non_zero_exit(tmp_path, erro
     fake = SimpleNamespace(log=[tmp_path / "job.log"], rule="explain", wildcards=["kvasir-seg"])
     with pytest.raises(SystemExit) as exit_status, job(fake):
         raise error
-    said = (tmp_path / "job.log").read_text()
+    text = (tmp_path / "job.log").read_text()
     assert exit_status.value.code == 1
-    assert ("Traceback" in said) == traceback
-    assert last in said.splitlines()[-1]
+    assert ("Traceback" in text) == traceback
+    assert last in text.splitlines()[-1]
 
 
 def test_the_terminal_shows_progress_warnings_and_one_line_at_the_end(tmp_path, capsys):
-    """The log has all; the terminal names the job, and ends with the last thing that it said."""
+    """The log has all; the terminal names the job, and ends with its last log line."""
     fake = SimpleNamespace(log=[tmp_path / "job.log"], rule="explain", wildcards=["kvasir-seg"])
     with job(fake):
         log.info("no GPU found")
@@ -80,7 +80,7 @@ class Named(dict):
 
 
 def rule(tmp_path: Path, **changes) -> SimpleNamespace:
-    """A job of a rule as a script sees it."""
+    """A job of a rule, as in a script."""
     named = {"input": Named(maps="a.npy"), "output": Named(table="a.csv"), "params": Named(steps=3)}
     named |= {"wildcards": Named(network="unet", seed="1", shard="07"), "threads": 2}
     return SimpleNamespace(log=[tmp_path / "job.log"], rule="explain", **named | changes)

@@ -91,7 +91,7 @@ def test_only_the_order_of_values_counts(saliency, fraction, reference, axis):
         assert auitc(transformed, reference, "quantile") == pytest.approx(
             auitc(saliency, reference, "quantile"), nan_ok=True
         )
-    # The value axis sees the values, up to scale and offset.
+    # The value axis depends on the values, up to scale and offset.
     assert auitc(4 * saliency - 8, reference, axis) == pytest.approx(
         auitc(saliency, reference, axis), nan_ok=True
     )
@@ -147,8 +147,8 @@ def test_auitc_is_the_loop_over_thresholds(saliency, reference, within, axis, n)
     expected = naive_auitc(saliency, reference, axis, n, everywhere)
     assert auitc(saliency, reference, axis, n) == pytest.approx(expected, abs=1e-12, nan_ok=True)
     expected = naive_auitc(saliency, reference, axis, n, within)
-    found = auitc(saliency, reference, axis, n, within)
-    assert found == pytest.approx(expected, abs=1e-12, nan_ok=True)
+    area = auitc(saliency, reference, axis, n, within)
+    assert area == pytest.approx(expected, abs=1e-12, nan_ok=True)
 
 
 @pytest.mark.parametrize("s", [0.3, 0.5, 1.0])
@@ -200,7 +200,7 @@ def test_certainty_of_disjoint_masks_is_zero():
     assert auitc(np.where(segmentation, 0, 1), segmentation) == 0
 
 
-def test_what_says_nothing_is_defined():
+def test_uninformative_scores_are_defined():
     """Constant maps and empty masks give empty explanations, and scores of 0."""
     constant, truth = np.full((32, 32), 0.7), disc(32, 0.1)
     empty = np.zeros_like(truth)
@@ -247,7 +247,7 @@ def test_shares_of_a_map_add_up(saliency, region):
     assert shares == pytest.approx(1 if saliency.any() else 0)
 
 
-def test_a_map_that_sees_lesion_and_marker():
+def test_a_map_on_lesion_and_marker():
     """A map on both by hand: confined to the true mask it drops the marker alone."""
     truth, saliency = np.zeros((2, 20, 20), bool)
     truth[5:10, 5:9] = True  # 20 pixels: the top 5 % of 400

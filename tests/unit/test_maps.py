@@ -25,7 +25,7 @@ def written(folder, name: str, seeds) -> tuple[str, str]:
         (f"i{seed}:x", f"i{seed}", scale, 0, 1.5, 0.1, 3, 2, 0.01, 10**9)
         for seed, (_, scale) in zip(seeds, packed, strict=True)
     ]
-    array = np.array([each for each, _ in packed], np.float16).reshape(-1, 2, 8, 8)
+    array = np.array([part for part, _ in packed], np.float16).reshape(-1, 2, 8, 8)
     np.save(folder / f"{name}.npy", array)
     write_table(folder / f"{name}.csv", pd.DataFrame(rows, columns=COLUMNS))
     return str(folder / f"{name}.npy"), str(folder / f"{name}.csv")
@@ -44,7 +44,7 @@ def test_half_precision_keeps_three_digits_of_any_scale(seed, exponent):
 
 
 def test_an_attribution_of_zero_is_stored_as_zero():
-    """Where nothing is attributed there is no scale, and no NaN."""
+    """A zero attribution has scale 0 and no NaN."""
     packed, scale = pack(*np.zeros((2, 4, 4), np.float32))
     assert scale == 0
     assert not packed.any()

@@ -65,7 +65,7 @@ def official(features: np.ndarray, tau: float, n: int) -> tuple[list[np.ndarray]
 
 
 def test_planted_objects_are_found_in_order():
-    """Objects inside a ground that holds the corners are found one by one, largest first."""
+    """Objects inside a ground that holds the corners are cut one by one, largest first."""
     labels = np.zeros((16, 22), int)
     labels[9:14, 3:17], labels[2:7, 9:14], labels[2:5, 2:5] = 1, 2, 3
     masks = maskcut(planted(labels))
@@ -79,8 +79,8 @@ def test_two_objects_with_noise():
     labels = np.zeros((12, 17), int)
     labels[2:5, 2:7], labels[7:10, 9:14] = 1, 2
     first, second = maskcut(planted(labels, noise=0.03), max_objects=2)
-    found = {tuple(np.unique(labels[mask])) for mask in (first, second)}
-    assert found == {(1,), (2,)}
+    objects = {tuple(np.unique(labels[mask])) for mask in (first, second)}
+    assert objects == {(1,), (2,)}
     assert (first | second).sum() == (labels > 0).sum()
 
 
@@ -138,7 +138,7 @@ def test_equal_tokens_are_refused(features):
     [(np.ones((1, 1, 8)), "3 tokens"), (np.full((4, 4, 8), np.nan), "NaN")],
 )
 def test_impossible_features_are_refused(features, words):
-    """One token and NaN are refused with a sentence that says why."""
+    """One token and NaN are refused with the reason."""
     with pytest.raises(ValueError, match=words):
         maskcut(features)
 
@@ -187,7 +187,7 @@ def test_holes_are_filled():
 
 
 def test_what_the_crf_does_not_confirm_is_dropped():
-    """A speck that the CRF wipes out is no part of the mask, and other masks stay."""
+    """A speck that the CRF removes is not part of the mask, and other masks stay."""
     image = np.full((96, 96, 3), 128, np.uint8)
     speck = np.zeros((1, 96, 96), bool)
     speck[0, 50, 50] = True

@@ -28,7 +28,7 @@ def stored(folder, images, table):
 
 
 def test_one_mask_per_image(tmp_path):
-    """Masks, empty ones and unknown ones come back by row, whatever label is asked for."""
+    """Masks, empty ones and unknown ones come back by row, for any label."""
     masks = stored(tmp_path, [{0: HALF}, {0: NOTHING}, {0: None}, {}], samples(4))
     assert masks.shape == (4, 4, 4) and len(masks) == 4 and not masks.per_class
     for label in (0, 3):
@@ -44,7 +44,7 @@ def test_one_mask_per_image(tmp_path):
 
 
 def test_a_mask_for_each_class(tmp_path):
-    """A class with an unknown outline is told apart from one that is not in the image."""
+    """A class with an unknown outline differs from one that is absent from the image."""
     images = [{0: HALF, 2: 1 - HALF}, {1: None, 2: HALF}]
     masks = stored(tmp_path, images, samples(2, "abc"))
     assert masks.shape == (2, 3, 4, 4) and masks.per_class
@@ -97,7 +97,7 @@ def test_tables_of_other_masks_are_refused(tmp_path, table):
 
 
 def test_nothing_is_left_of_a_failure(tmp_path):
-    """Masks of which one cannot be stored leave neither array nor table."""
+    """If one mask cannot be stored, neither array nor table remains."""
     with (
         pytest.raises(ValueError, match="not uint8"),
         mask_rows(tmp_path / "masks.npy", tmp_path / "masks.csv", 4) as append,

@@ -1,4 +1,4 @@
-"""Every metric keeps what it promises; overlap against closed forms and a reference."""
+"""Contract of metrics; overlap against closed forms and a reference."""
 
 from dataclasses import fields, replace
 
@@ -71,7 +71,7 @@ def test_overlap_of_known_squares():
         (np.full((4, 4), 0.5), "0 and 1"),
     ],
 )
-def test_overlap_refuses_what_is_no_mask(prediction, words):
+def test_overlap_refuses_other_arrays_than_masks(prediction, words):
     """Other shapes, 0/255 masks and probabilities are refused, not silently scored."""
     with pytest.raises(ValueError, match=words):
         dice(prediction, np.zeros((4, 4), bool))
@@ -86,8 +86,8 @@ def measure(method: str, case: Case, **settings) -> dict[str, float]:
 
 def defined(method: str) -> dict:
     """Definition of a metric with its default settings."""
-    said = about("metrics", method)["settings"]
-    return {"method": method} | {name: key["default"] for name, key in said.items()}
+    facts = about("metrics", method)["settings"]
+    return {"method": method} | {name: key["default"] for name, key in facts.items()}
 
 
 def scored(method: str, case: Case, reference: str) -> list[float]:
@@ -119,20 +119,20 @@ def random_case(seed: int) -> Case:
 
 
 @pytest.mark.parametrize("method", METRICS)
-def test_a_metric_says_what_it_is(method):
+def test_about_of_a_metric_is_complete(method):
     """Direction, range and what is read are of the known kinds; several values have names."""
-    said = about("metrics", method)
-    assert said["direction"] in ("higher", "lower", "none")
-    low, high = said["range"]
+    facts = about("metrics", method)
+    assert facts["direction"] in ("higher", "lower", "none")
+    low, high = facts["range"]
     assert low is None or high is None or low < high
     of_case = {field.name for field in fields(Case)} | {"segmentation"}
     assert READ[method] and READ[method] <= of_case | {"absence"}
-    assert said["undefined"].endswith(".")
-    assert list(measure(method, random_case(0))) == said.get("names", [method])
+    assert facts["undefined"].endswith(".")
+    assert list(measure(method, random_case(0))) == facts.get("names", [method])
 
 
 def limits(method: str) -> tuple[float, float]:
-    """Range that a metric promises; None is open."""
+    """Range of a metric; None is open."""
     low, high = about("metrics", method)["range"]
     return -np.inf if low is None else low, np.inf if high is None else high
 
@@ -140,7 +140,7 @@ def limits(method: str) -> tuple[float, float]:
 @pytest.mark.parametrize("method", METRICS)
 @pytest.mark.parametrize("seed", range(6))
 def test_a_metric_stays_in_its_range(method, seed):
-    """Every value of a random case is a defined float in the range that the metric promises."""
+    """Every value of a random case is a defined float in the range of the metric's ABOUT."""
     low, high = limits(method)
     case = random_case(seed)
     for value in measure(method, case).values():
@@ -222,8 +222,8 @@ def test_false_positives_of_known_masks():
     marked[0, :6] = 1
     for mask, expected in ((marked, [1, 0.01]), (empty, [0, 0])):
         case = Case(mask=mask, reference=empty)
-        found = [scored(name, case, "truth")[0] for name in FALSE_POSITIVES]
-        assert found == expected
+        scores = [scored(name, case, "truth")[0] for name in FALSE_POSITIVES]
+        assert scores == expected
 
 
 def test_confidences_of_one_label():

@@ -49,7 +49,7 @@ def test_threshold_lies_in_the_middle():
     assert best_thresholds(column(0.5, 0.7), column(1, 1))[0] == 0.25
 
 
-def test_neighbouring_floats_are_told_apart():
+def test_neighbouring_floats_are_distinguished():
     """Where no float lies between two probabilities, the threshold still parts them."""
     low = 0.7
     for _ in range(4):
@@ -138,7 +138,7 @@ def test_present_but_never_predicted_scores_zero():
 
 
 @pytest.mark.parametrize(
-    ("p", "y", "said"),
+    ("p", "y", "message"),
     [
         (column(0.5), column(0, 1), "both must be"),
         (np.array([0.5, 0.1]), np.array([0, 1]), "both must be"),
@@ -147,9 +147,9 @@ def test_present_but_never_predicted_scores_zero():
         (column(0.5, 0.1), column(0, 2), "labels"),
     ],
 )
-def test_bad_input_is_refused(p, y, said):
+def test_bad_input_is_refused(p, y, message):
     """Other shapes, logits, NaN and labels other than 0 and 1 are named."""
-    with pytest.raises(ValueError, match=said):
+    with pytest.raises(ValueError, match=message):
         best_thresholds(p, y)
-    with pytest.raises(ValueError, match=said):
+    with pytest.raises(ValueError, match=message):
         multilabel_scores(p, y, np.array([0.5]))

@@ -14,7 +14,7 @@ from segxai.networks.inputs import normalise
 from segxai.networks.micranet import MicraNet
 from segxai.networks.network import build_network
 from segxai.networks.saving import save_weights
-from segxai.networks.training import Patches
+from segxai.networks.training import LabelledImages
 from segxai.networks.weights import read_state_dict
 
 SIDES = (32, 32, 16, 16, 8, 8, 4, 4)
@@ -74,7 +74,7 @@ def test_the_network_is_the_published_one():
     assert model.get_classifier().out_features == 5
 
 
-def test_head_sees_the_global_maximum(network):
+def test_head_receives_the_global_maximum(network):
     """In evaluation the logits are linear in the maxima of the deepest activations."""
     features = network.forward_features(image(1))
     pooled = network.forward_head(features, pre_logits=True)
@@ -84,7 +84,7 @@ def test_head_sees_the_global_maximum(network):
 
 
 def test_dropout_acts_in_training_alone():
-    """Half of what the head sees is zeroed in training, the rest doubled; nothing otherwise."""
+    """In training, half of the head's input is zeroed and the rest doubled; nothing otherwise."""
     model = build()
     features = torch.ones(1, 256, 2, 2)
     seen = model.train().forward_head(features, pre_logits=True)
@@ -124,7 +124,7 @@ def authors_state(network: nn.Module) -> dict[str, torch.Tensor]:
     return state
 
 
-def test_authors_checkpoint_sees_the_grey_image(tmp_path):
+def test_authors_checkpoint_receives_the_grey_image(tmp_path):
     """Their one-channel weights answer to RGB as they do to its mean over channels."""
     grey = MicraNet(3, 1).eval()
     path = tmp_path / "actin.safetensors"
@@ -147,7 +147,7 @@ def test_checkpoint_of_another_network_is_refused(tmp_path):
 
 
 def test_training_learns_a_colour():
-    """The study's training loop tells reddish from greenish patches, and ends in evaluation."""
+    """The study's training loop separates reddish from greenish patches, and ends in evaluation."""
     rng = np.random.default_rng(0)
     labels = np.arange(96) % 2
     pixels = rng.integers(60, 120, (96, 16, 16, 3))
@@ -156,7 +156,8 @@ def test_training_learns_a_colour():
     pixels = pixels.astype(np.uint8)
     device = torch.device("cpu")
     training, validation = (
-        Patches(pixels[part], labels[part], 16, device) for part in (slice(64), slice(64, 96))
+        LabelledImages(pixels[part], labels[part], 16, device)
+        for part in (slice(64), slice(64, 96))
     )
     model = build()
     to_input = partial(normalise, mean=[0.4] * 3, std=[0.2] * 3)

@@ -78,7 +78,7 @@ def test_grad_cam_by_hand(network):
 
 
 def test_maps_leave_no_trace(network):
-    """Explaining neither asks for gradients of the weights nor changes logits afterwards."""
+    """Explaining neither needs gradients of the weights nor changes later logits."""
     before = network(image(7))
     x = image(7)
     level_maps(network, network.levels, x, 0)

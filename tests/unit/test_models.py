@@ -23,7 +23,7 @@ from segxai.networks.classify import (
 from segxai.networks.inputs import channel_statistics, intensities, normalise
 from segxai.networks.network import Network, build_network
 from segxai.networks.saving import save_weights
-from segxai.networks.training import Patches, fit
+from segxai.networks.training import LabelledImages, fit
 from segxai.networks.weights import load_backbone, read_state_dict
 from tests.unit.toy_networks import CPU, FRESH, timm_network
 
@@ -60,7 +60,7 @@ def test_probabilities_are_a_softmax_or_a_sigmoid_each():
 
 
 def test_channel_statistics_of_a_pretraining():
-    """They come from timm, ImageNet's where it knows none; other channels have their mean."""
+    """They come from timm, or else from ImageNet; other channels have their mean."""
     known = {"architecture": "tf_efficientnet_lite0", "normalisation": "pretraining"}
     assert channel_statistics(known, None, 3) == {"mean": [0.5] * 3, "std": [0.5] * 3}
     for definition in ({}, {"architecture": "resnet50.tv_in1k"}):
@@ -138,7 +138,7 @@ def test_seed_decides_the_initial_weights_and_leaves_the_global_generator_alone(
 @pytest.mark.parametrize(
     ("blocks", "trained"), [(0, {"head"}), (1, {"head", "norm", "blocks.1"}), (None, None)]
 )
-def test_only_what_is_asked_for_is_trained(blocks, trained):
+def test_only_the_requested_blocks_are_trained(blocks, trained):
     """A linear probe trains the head alone; n blocks add the last n and the norm after them."""
     model = tiny()
     freeze(model, blocks)
@@ -157,14 +157,14 @@ def test_more_blocks_than_there_are_is_refused():
         freeze(tiny(), 3)
 
 
-def coloured_patches(n: int, seed: int) -> Patches:
-    """Patches that are reddish (class 1) or greenish (class 0), with noise."""
+def coloured_patches(n: int, seed: int) -> LabelledImages:
+    """LabelledImages that are reddish (class 1) or greenish (class 0), with noise."""
     rng = np.random.default_rng(seed)
     labels = np.arange(n) % 2
     pixels = rng.integers(60, 120, (n, 32, 32, 3))
     pixels[labels == 1, ..., 0] += 60
     pixels[labels == 0, ..., 1] += 60
-    return Patches(pixels.astype(np.uint8), labels, 32, torch.device("cpu"))
+    return LabelledImages(pixels.astype(np.uint8), labels, 32, torch.device("cpu"))
 
 
 @pytest.mark.parametrize(("blocks", "views"), [(None, None), (0, None), (0, 3)])
@@ -205,7 +205,7 @@ def test_training_is_reproducible():
 
 @pytest.mark.parametrize("loss", LOSSES)
 def test_diverging_training_is_stopped_with_a_sentence(loss):
-    """A loss or weight that is no number ends the run and names the learning rate."""
+    """A loss or weight of NaN ends the run and names the learning rate."""
     settings = TRAINING | {"optimiser": "sgd", "learning_rate": 1e38, "loss": loss}
     with pytest.raises(InputError, match="learning_rate"):
         train_classifier(
@@ -282,7 +282,7 @@ def test_classes_that_share_an_image_are_learnt(loss):
     pixels = rng.integers(60, 120, (160, 32, 32, 3))
     pixels[..., :2] += 60 * labels[:, None, None]
     patches = [
-        Patches(pixels[part].astype(np.uint8), labels[part], 32, torch.device("cpu"))
+        LabelledImages(pixels[part].astype(np.uint8), labels[part], 32, torch.device("cpu"))
         for part in (slice(0, 96), slice(96, 160))
     ]
     to_input = partial(normalise, mean=[0.4] * 3, std=[0.2] * 3)
@@ -445,7 +445,7 @@ def test_weights_of_another_architecture_are_refused():
 
 
 def test_unknown_architecture_and_argument_are_refused():
-    """A model that timm does not know, or an argument that it does not take, is one sentence."""
+    """A model or argument unknown to timm gives one sentence."""
     with pytest.raises(InputError, match="timm has no 'vit_smol'"):
         timm_network("vit_smol")
     with pytest.raises(InputError, match="arguments"):
@@ -453,7 +453,7 @@ def test_unknown_architecture_and_argument_are_refused():
 
 
 def test_default_model_has_dinos_shape():
-    """The paper's backbone: ViT-S/16 with 21.7 M parameters, whose download timm knows."""
+    """The paper's backbone: ViT-S/16 with 21.7 M parameters, with a download in timm."""
     model = timm_network("vit_small_patch16_224.dino")
     body = sum(p.numel() for name, p in model.named_parameters() if not name.startswith("head"))
     assert round(body / 1e6, 1) == 21.7

@@ -116,7 +116,7 @@ def test_scaling_and_renumbering_do_not_change_the_partition():
     ],
 )
 def test_impossible_affinities_are_refused(affinity, words):
-    """What is no affinity is refused with a sentence that says why."""
+    """Arrays that are not affinities are refused with the reason."""
     with pytest.raises(ValueError, match=words):
         normalized_cut(affinity)
 

@@ -1,4 +1,4 @@
-"""What a network cannot be used for is said before it is trained."""
+"""Unsuitable uses of a network are reported before training."""
 
 import json
 
@@ -92,15 +92,15 @@ def test_an_input_size_that_does_not_suit_is_refused(definition, remedy, tmp_pat
 def test_an_architecture_that_has_not_what_is_needed_is_refused(
     architecture, needs, problem, tmp_path
 ):
-    """Explainers, views and segmenters of a network that has not what they read: one sentence."""
+    """A network that lacks the inputs of explainers, views or segmenters gives one sentence."""
     size = 224 if architecture.endswith("224") else 64
     with pytest.raises(InputError, match=problem):
         check(tmp_path, network(architecture, input_size=size), **needs)
 
 
-def test_keys_at_a_size_that_is_no_multiple_of_the_patches(tmp_path):
-    """The segmenter's own input size is held against the patches of its network."""
-    with pytest.raises(InputError, match=r"no multiple .* set `input_size` to 96"):
+def test_keys_need_a_multiple_of_the_patch_size(tmp_path):
+    """The segmenter's own input size is compared with the patches of its network."""
+    with pytest.raises(InputError, match=r"multiple of the patch size.* set `input_size` to 96"):
         check(tmp_path, network("vit_tiny_patch16_224", arguments=VIT), keys=[100])
 
 

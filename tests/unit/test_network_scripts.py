@@ -129,7 +129,7 @@ def check(script, folder) -> dict:
 
 
 def test_no_predicted_label_at_all(script, data):
-    """Where nothing is predicted there are no targets and no maps, but no error either."""
+    """Without predictions, there are neither targets nor maps, and no error."""
     assert len(choose(script, data, [])) == 0
     maps = explain(script, data)
     assert maps.packed.shape == (0, 2, 32, 32)
@@ -150,7 +150,7 @@ def test_every_predicted_label_is_a_target(script, data):
 
 
 def test_maps_without_contrast_are_counted(script, data, caplog):
-    """A network that looks at nothing has constant maps: each is marked, and told once in all."""
+    """A network that ignores its input has constant maps: each is marked, and logged once."""
     choose(script, data, [("i2", "a"), ("i3", "b"), ("i5", "b")])
     maps = explain(script, data)
     spans = [np.ptp(maps[place].magnitude) for place in range(3)]
@@ -163,8 +163,8 @@ def test_maps_without_contrast_are_counted(script, data, caplog):
     with caplog.at_level("WARNING", "segxai"):
         maps = explain(script, data)
     assert maps.table.constant.tolist() == [1, 1, 1]
-    (said,) = [record.getMessage() for record in caplog.records]
-    assert said.startswith("3 of 3 maps are constant")
+    (message,) = [record.getMessage() for record in caplog.records]
+    assert message.startswith("3 of 3 maps are constant")
 
 
 def test_predictions_of_sigmoids(script, data):
@@ -200,7 +200,7 @@ def test_softmax_of_several_labels_is_refused(script, data):
 
 
 def test_bfloat16_is_used_where_it_keeps_the_maps(script, data, monkeypatch):
-    """Rounding too small to see is admitted; that of an untrained network's maps is not."""
+    """Invisible rounding is accepted; that of an untrained network's maps is not."""
     choose(script, data, [(f"i{k}", "a") for k in range(6)])
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True})
     verdict = check(script, data)
@@ -223,7 +223,7 @@ def test_a_processor_without_bfloat16_has_nothing_to_check(script, data, monkeyp
     assert (verdict["images"], verdict["used"], verdict["spearman"]) == (0, "float32", None)
 
 
-def test_maps_are_made_as_the_check_found(script, data, monkeypatch):
+def test_maps_use_the_checked_precision(script, data, monkeypatch):
     """The explainer takes its arithmetic from the verdict on it."""
     choose(script, data, [("i2", "a")])
     used, score = [], Network.score

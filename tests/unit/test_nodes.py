@@ -39,7 +39,7 @@ def test_nodes_are_even_in_the_logarithm_above_the_knee(steps, copies, knee):
 def test_a_level_fills_the_gaps_of_all_below(steps, copies, knee, level):
     """All levels together are as many nodes, evenly spaced in u, as a level of that depth."""
     together = np.concatenate(
-        [path_nodes(steps, copies, knee, each).positions for each in range(level + 1)]
+        [path_nodes(steps, copies, knee, finer).positions for finer in range(level + 1)]
     )
     u = np.sort(np.log1p(together / knee) / np.log1p(1 / knee))
     assert len(u) == steps * copies * 2**level
@@ -71,14 +71,14 @@ def test_knee_of_a_score_of_the_same_form_is_recovered(knee, sign):
 
 
 def test_even_and_constant_scores_get_even_nodes():
-    """A score linear in α, or one that never changes, asks for the most even nodes."""
+    """A score linear in α, or a constant one, gives the most even nodes."""
     positions = probe_positions(8)
     assert fit_knee(positions, 2 * positions) == KNEES[-1]
     assert fit_knee(positions, np.ones(9)) == KNEES[-1]
 
 
 def test_graded_nodes_integrate_what_jumps_near_black():
-    """The area under a peak at α = 0.02 is found with far fewer nodes than an even rule needs."""
+    """The area under a peak at α = 0.02 needs far fewer nodes than with an even rule."""
 
     def slope(a):
         return 0.01 / ((a - 0.02) ** 2 + 0.01**2)

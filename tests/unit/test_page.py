@@ -142,8 +142,8 @@ def test_best_row_is_compared_with_the_next():
     assert line.endswith("p = 0.004.")
 
 
-def test_comparison_says_where_nothing_is_shown_or_tested():
-    """A high p is no difference; without a test the next row's own number; no best of equals."""
+def test_comparison_without_a_difference_or_a_test():
+    """A high p shows no difference; without a test the next row's own number; no best of equals."""
     test = toy_study.make_tests()["variants"]
     ((_, line),) = compared("variants", test.assign(p_holm=0.2))
     assert line.endswith("p = 0.200, no difference shown.")
@@ -168,7 +168,7 @@ def test_tests_within_rows_are_counted():
     assert within_rows(tests[:1], *DESCRIBED) == []
 
 
-def test_lower_is_better_where_the_statistic_says_so():
+def test_lower_is_better_for_such_statistics():
     """AURC leads where it is lowest; what has no direction is not compared."""
     table = normalise(toy_study.make_tables()["variants"].assign(statistic="aurc"))
     spec = SPEC["tables"]["variants"]
@@ -246,7 +246,7 @@ def test_page_is_reproducible(tmp_path, checkout, html):
     assert write_page(tmp_path, checkout) == html
 
 
-def test_page_misses_no_name():
+def test_page_needs_every_name():
     """A name that the template uses but nobody gives is an error, not a blank."""
     with pytest.raises(UndefinedError):
         page.render({"page.html.j2": "{{ absent }}"}, {})

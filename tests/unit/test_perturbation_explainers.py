@@ -29,8 +29,8 @@ def explain(method, network: Network, inputs: torch.Tensor = IMAGE, **settings) 
     """Explain one input by a method, with defaults for what is not set."""
     known = {name: setting["default"] for name, setting in method.ABOUT["settings"].items()}
     request = Request(inputs, Label(0), generator(1))
-    (found,) = method.explain(network, [request], **known | settings)
-    return found
+    (attribution,) = method.explain(network, [request], **known | settings)
+    return attribution
 
 
 def superpixel_game(game, segments: int = 12) -> tuple[Network, torch.Tensor]:
@@ -43,23 +43,25 @@ def superpixel_game(game, segments: int = 12) -> tuple[Network, torch.Tensor]:
     return frozen(lambda x: game((x[:, 0].flatten(1)[:, first] != -2).float())), labels
 
 
-def per_superpixel(found: Attribution, labels: torch.Tensor) -> torch.Tensor:
+def per_superpixel(attribution: Attribution, labels: torch.Tensor) -> torch.Tensor:
     """Sums (n,) of a map over superpixels."""
-    return torch.zeros(int(labels.max()) + 1).index_add(0, labels.flatten(), found.values.flatten())
+    return torch.zeros(int(labels.max()) + 1).index_add(
+        0, labels.flatten(), attribution.values.flatten()
+    )
 
 
 @pytest.mark.parametrize("fill", ["black", "mean"])
 def test_occlusion_of_single_pixels_is_exact_where_pixels_add_up(fill):
     """For F(x) = w·x and windows of one pixel it is Σ over channels of w (x − b)."""
-    found = explain(occlusion, frozen(additive), window=1, stride=1, fill=fill)
+    attribution = explain(occlusion, frozen(additive), window=1, stride=1, fill=fill)
     expected = (WEIGHTS * (IMAGE - {"black": -2.0, "mean": 0.0}[fill])).sum(dim=0)
-    torch.testing.assert_close(found.values[0], expected, rtol=1e-3, atol=1e-4)
-    assert (found.gradients, found.forwards) == (0, 32 * 32 + 1)
+    torch.testing.assert_close(attribution.values[0], expected, rtol=1e-3, atol=1e-4)
+    assert (attribution.gradients, attribution.forwards) == (0, 32 * 32 + 1)
 
 
 def test_occlusion_is_the_mean_over_the_windows_that_cover_a_pixel():
     """Windows of 12 px at 0, 8, 16 and at the border, 20: the definition, pixel by pixel."""
-    found = explain(occlusion, frozen(additive), window=12, stride=8, fill="mean")
+    attribution = explain(occlusion, frozen(additive), window=12, stride=8, fill="mean")
     contributions = (WEIGHTS * IMAGE).sum(dim=0)
     for row, column in [(0, 0), (9, 9), (17, 21), (31, 12), (31, 31)]:
         covering = [
@@ -69,8 +71,8 @@ def test_occlusion_is_the_mean_over_the_windows_that_cover_a_pixel():
             if top <= row < top + 12 and left <= column < left + 12
         ]
         expected = torch.stack(covering).mean().item()
-        assert found.values[0, row, column] == pytest.approx(expected, rel=1e-3, abs=1e-3)
-    assert found.forwards == 17
+        assert attribution.values[0, row, column] == pytest.approx(expected, rel=1e-3, abs=1e-3)
+    assert attribution.forwards == 17
 
 
 def test_occlusion_of_224_px_takes_170_passes():
@@ -83,8 +85,8 @@ def test_occlusion_leaves_tokens_out():
     """A window of one patch: what the logit loses when the blocks are run without its token."""
     arguments = {"img_size": 32, "patch_size": 8, "embed_dim": 24, "depth": 2, "num_heads": 3}
     network = frozen(timm_network("vit_tiny_patch16_224", 4, arguments=arguments))
-    found = explain(occlusion, network, window=8, stride=8, fill="tokens")
-    tokens = found.values[0].view(4, 8, 4, 8)
+    attribution = explain(occlusion, network, window=8, stride=8, fill="tokens")
+    tokens = attribution.values[0].view(4, 8, 4, 8)
     assert torch.equal(tokens, tokens[:, :1, :, :1].expand(4, 8, 4, 8))
     module = network.module
     with torch.no_grad():
@@ -118,9 +120,9 @@ def test_lime_of_a_function_linear_in_superpixels_is_exact():
     network, labels = superpixel_game(lambda kept: 5 + kept @ weights[: kept.shape[1]])
     expected = weights[: int(labels.max()) + 1]
     assert len(expected) > 5
-    found = explain(lime, network, segments=12, fill="black", ridge=0, passes=60)
-    torch.testing.assert_close(per_superpixel(found, labels), expected, atol=1e-4, rtol=0)
-    assert (found.gradients, found.forwards) == (0, 60)
+    attribution = explain(lime, network, segments=12, fill="black", ridge=0, passes=60)
+    torch.testing.assert_close(per_superpixel(attribution, labels), expected, atol=1e-4, rtol=0)
+    assert (attribution.gradients, attribution.forwards) == (0, 60)
     ridged = explain(lime, network, segments=12, fill="black", passes=60)
     assert per_superpixel(ridged, labels).norm() < 0.95 * expected.norm()
 
@@ -150,8 +152,8 @@ def test_lime_is_ridge_regression_with_its_packages_weights():
 def test_lime_of_fewer_passes_than_superpixels_is_defined():
     """Without a ridge the least norm is taken, not a division by nothing."""
     network, _ = superpixel_game(lambda kept: kept.sum(dim=1))
-    found = explain(lime, network, segments=12, fill="black", ridge=0, passes=4)
-    assert found.values.isfinite().all() and found.values.abs().max() < 10
+    attribution = explain(lime, network, segments=12, fill="black", ridge=0, passes=4)
+    assert attribution.values.isfinite().all() and attribution.values.abs().max() < 10
 
 
 def four_players(kept: torch.Tensor) -> torch.Tensor:
@@ -204,20 +206,20 @@ def test_shapley_values_sum_to_what_the_image_gains(passes):
         return additive(x).tanh() + (x[:, 0, 5] * x[:, 1, 20]).mean(dim=1)
 
     settings = {"segments": 12, "fill": "black", "passes": passes}
-    found = explain(shapley, frozen(count), batch_size=1, **settings)
-    assert found.completeness_error < 1e-5
-    assert found.forwards == sum(seen)
+    attribution = explain(shapley, frozen(count), batch_size=1, **settings)
+    assert attribution.completeness_error < 1e-5
+    assert attribution.forwards == sum(seen)
     n = int(superpixels(frozen(additive), IMAGE, 12).max()) + 1
-    assert found.forwards <= max(passes, 2 * n)
+    assert attribution.forwards <= max(passes, 2 * n)
 
 
 def test_shapley_values_of_superpixels_are_those_of_the_game():
     """Image, superpixels and fill play the game: pairs are exact in an order and its reverse."""
     network, labels = superpixel_game(lambda kept: 4 * kept[:, 0] * kept[:, 1] + kept[:, 2])
-    found = per_superpixel(explain(shapley, network, segments=12, fill="black"), labels)
-    expected = torch.zeros(len(found))
+    attribution = per_superpixel(explain(shapley, network, segments=12, fill="black"), labels)
+    expected = torch.zeros(len(attribution))
     expected[:3] = torch.tensor([2.0, 2.0, 1.0])
-    torch.testing.assert_close(found, expected, atol=1e-5, rtol=0)
+    torch.testing.assert_close(attribution, expected, atol=1e-5, rtol=0)
 
 
 def test_antithetic_orders_err_less_than_independent_ones():
@@ -252,14 +254,14 @@ def test_rise_of_one_pixel_is_the_covariance_of_masks():
     place, p, cells = (13, 20), 0.3, 4
     network = frozen(lambda x: x[:, 0, place[0], place[1]])
     settings = {"passes": 4000, "cells": cells, "probability": p, "batch_size": 100}
-    found = explain(rise, network, fill="mean", **settings)
+    attribution = explain(rise, network, fill="mean", **settings)
     spline = BSpline.basis_element([-2, -1, 0, 1, 2], extrapolate=False)
     rows, columns = (
         np.nan_to_num(spline((np.arange(32) - centre) * cells / 32)) for centre in place
     )
     expected = (1 - p) * IMAGE[0, place[0], place[1]].item() * np.outer(rows, columns)
-    np.testing.assert_allclose(found.values[0], expected, atol=0.06 * np.abs(expected).max())
-    assert (found.gradients, found.forwards) == (0, 4000)
+    np.testing.assert_allclose(attribution.values[0], expected, atol=0.06 * np.abs(expected).max())
+    assert (attribution.gradients, attribution.forwards) == (0, 4000)
 
 
 def test_masks_of_rise_have_the_mean_that_is_asked():
@@ -281,7 +283,7 @@ def test_images_of_any_channels_and_constant_ones_are_explained(method, channels
     random = torch.randn(channels, 32, 32, generator=generator(12))
     black = network.black()[0]
     for inputs in (random, torch.full_like(random, 1.5)):
-        found = explain(method, network, inputs, **known)
-        assert found.values.shape == (1, 32, 32)
-        assert found.values.isfinite().all() and found.values.any()
+        attribution = explain(method, network, inputs, **known)
+        assert attribution.values.shape == (1, 32, 32)
+        assert attribution.values.isfinite().all() and attribution.values.any()
     assert not explain(method, network, black, **known).values.any()

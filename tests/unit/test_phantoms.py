@@ -1,4 +1,4 @@
-"""Phantoms: pure, exact, varied, and with distractors that know nothing of the label."""
+"""Phantoms: pure, exact, varied, and with distractors independent of the label."""
 
 import csv
 
@@ -94,7 +94,7 @@ def test_mask_is_the_same_scene_at_every_size():
         np.testing.assert_array_equal(small, large[1::3, 1::3])
 
 
-def test_blob_has_the_area_asked_for():
+def test_blob_has_the_requested_area():
     """The outline's amplitude is normalised in closed form, so pixels add up to the area."""
     for seed in range(20):
         depth, _ = phantoms.blob(np.random.default_rng(seed), 256, area=0.06)
@@ -123,7 +123,7 @@ def test_lesions_are_varied(sample):
     assert 0.03 < np.mean(brighter) < 0.97
 
 
-def test_distractors_know_nothing_of_the_label(monkeypatch):
+def test_distractors_are_independent_of_the_label(monkeypatch):
     """Glare, hair and the box are as frequent with lesions as without, and drawn alike."""
     seen = []
 
@@ -144,7 +144,7 @@ def test_distractors_know_nothing_of_the_label(monkeypatch):
 
 
 def test_written_files_read_back(tmp_path):
-    """Files hold the arrays unchanged, and labels.csv says whether the mask is empty."""
+    """Files hold the arrays unchanged, and labels.csv agrees with the masks."""
     generate(tmp_path, 12, SIZE, seed=5)
     with (tmp_path / "labels.csv").open() as file:
         rows = list(csv.DictReader(file))

@@ -132,7 +132,7 @@ def test_every_tiff_and_bitmap_shows_its_pixels(folder, mode, kind, seed, suffix
 
 
 def test_a_deep_tiff_may_have_white_at_zero(folder):
-    """Where a 16-bit TIFF says that 0 is white, it is."""
+    """In a 16-bit TIFF that declares 0 as white, 0 is white."""
     deep = np.array([[0, 257, 65535]], np.uint16)
     path = written(folder, encoded(deep, "TIFF", tiffinfo={262: 0}))
     assert load_image(path)[0, :, 0].tolist() == [255, 254, 0]
@@ -205,8 +205,8 @@ def test_every_mask_of_two_values_is_read(folder, drawn, suffix):
 
 @settings(max_examples=60, deadline=None)
 @given(st.integers(0, 999), st.integers(30, 100), st.booleans(), SUFFIXES)
-def test_noise_of_jpeg_is_no_third_value(folder, seed, quality, coloured, suffix):
-    """A JPEG of a mask is the mask, but for pixels of its outline; nothing stays nothing."""
+def test_noise_of_jpeg_is_not_a_third_value(folder, seed, quality, coloured, suffix):
+    """A JPEG of a mask is the mask, except for pixels of its outline; an empty mask stays empty."""
     mask = shape(seed, 96)
     pixels = mask.astype(np.uint8) * 255
     pixels = pixels[..., None].repeat(3, axis=2) if coloured else pixels
@@ -222,7 +222,7 @@ def test_noise_of_jpeg_is_no_third_value(folder, seed, quality, coloured, suffix
     st.sampled_from(["half", "double", "blur", "jpeg"]),
     st.sampled_from([Image.Resampling.BILINEAR, Image.Resampling.BICUBIC]),
 )
-def test_soft_outlines_are_no_third_value(folder, seed, how, filter_):
+def test_soft_outlines_are_not_a_third_value(folder, seed, how, filter_):
     """Resized, blurred, or saved as JPEG before it became a PNG: above 127 is foreground."""
     picture = Image.fromarray(shape(seed, 96).astype(np.uint8) * 255)
     if how == "jpeg":
@@ -304,7 +304,7 @@ DEEP = {
 
 @pytest.mark.parametrize("case", DEEP)
 def test_deep_label_maps_are_numbers_or_one_sentence(folder, case):
-    """A mask of 16 bits loses no value by scaling; where a reader asks for numbers, they come."""
+    """A mask of 16 bits loses no value by scaling; a reader of numbers gets them."""
     path = written(folder, encode_png(DEEP[case][..., None], 16, GREY))
     refused(partial(load_mask, path), f"^{path}: is not a mask of two values", REMEDY)
     np.testing.assert_array_equal(load_instances(path), DEEP[case])
@@ -325,7 +325,7 @@ COLOURED = {
 
 
 @pytest.mark.parametrize("case", COLOURED)
-def test_colours_and_transparency_are_no_mask(folder, case):
+def test_colours_and_transparency_are_not_a_mask(folder, case):
     """Colours, and a transparency that shows another shape than the greys, are refused."""
     samples, colour, clear = COLOURED[case]
     palette = np.full((2, 3), 255) if colour == PALETTE else None
@@ -334,7 +334,7 @@ def test_colours_and_transparency_are_no_mask(folder, case):
     refused(partial(load_mask, path), "colours|its shape is in its transparency", REMEDY)
 
 
-def test_colours_of_a_real_jpeg_are_no_mask(folder):
+def test_colours_of_a_real_jpeg_are_not_a_mask(folder):
     """Red and green halves are refused in a JPEG, too."""
     colours = np.dstack([DISC & ~LOWER, LOWER, BLACK]).astype(np.uint8) * 255
     path = written(folder, encoded(colours, "JPEG", quality=95))

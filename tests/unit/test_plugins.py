@@ -1,4 +1,4 @@
-"""Methods by file: what a file says of itself makes the schema and the defaults."""
+"""Methods by file: schema and defaults come from the ABOUT of each file."""
 
 from itertools import count
 from pathlib import Path
@@ -41,7 +41,7 @@ def checkout(tmp_path):
     return write
 
 
-def test_files_that_say_what_they_are_are_methods(checkout):
+def test_files_with_an_about_are_methods(checkout):
     """A file with an ABOUT is a method, others beside it are not."""
     root = checkout()
     assert methods("explainers", root) == ["lime"]
@@ -58,13 +58,13 @@ def test_files_that_say_what_they_are_are_methods(checkout):
     ],
 )
 def test_what_cannot_be_read_is_named(checkout, text, problem):
-    """An ABOUT that is no literal or lacks a key is named with its file."""
+    """An ABOUT that is not a literal or lacks a key is named with its file."""
     with pytest.raises(ValueError, match=rf"lime\.py: {problem}"):
         about("explainers", "lime", checkout(text))
 
 
 def test_a_method_without_file_is_named(checkout):
-    """A method that is no file is named with those that there are."""
+    """A method without a file is named with the existing ones."""
     with pytest.raises(ValueError, match=r"lame\.py: has no ABOUT; choose one of lime"):
         about("explainers", "lame", checkout())
 
@@ -98,7 +98,7 @@ def explainers(entry: dict, root: Path, name: str = "lime") -> str | None:
         (None, "Config key explainers.lime got null but must be a mapping."),
     ],
 )
-def test_entries_are_checked_by_what_their_method_says(checkout, entry, sentence):
+def test_entries_are_checked_by_the_about_of_their_method(checkout, entry, sentence):
     """Settings are those of the file, and mistakes in them are named with what is allowed."""
     assert explainers(entry, checkout()) == sentence
 

@@ -22,10 +22,10 @@ def test_rounding_is_kept_and_another_map_is_not():
     """bfloat16's rounding leaves the ranks alone; one map of another image among many does not."""
     exact = [attribution(noise(seed)) for seed in range(4)]
     rounded = [attribution(noise(seed).bfloat16().float()) for seed in range(4)]
-    found = agreement(exact, rounded)
-    assert found.images == 4
-    assert 0.999 < found.spearman < 1
-    assert found.kept
+    compared = agreement(exact, rounded)
+    assert compared.images == 4
+    assert 0.999 < compared.spearman < 1
+    assert compared.kept
     other = agreement(exact, [*rounded[:3], attribution(noise(9))])
     assert abs(other.spearman) < 0.3
     assert not other.kept
@@ -34,22 +34,22 @@ def test_rounding_is_kept_and_another_map_is_not():
 @pytest.mark.parametrize(("error", "kept"), [(0.12, True), (0.2, False)])
 def test_completeness_may_not_suffer(error, kept):
     """The same ranks with an error that is larger by more than 0.05 are refused."""
-    found = agreement([attribution(noise(0), 0.1)], [attribution(noise(0), error)])
-    assert found.spearman == pytest.approx(1)
-    assert found.completeness_loss == pytest.approx(error - 0.1, abs=1e-6)
-    assert found.kept == kept
+    compared = agreement([attribution(noise(0), 0.1)], [attribution(noise(0), error)])
+    assert compared.spearman == pytest.approx(1)
+    assert compared.completeness_loss == pytest.approx(error - 0.1, abs=1e-6)
+    assert compared.kept == kept
 
 
 def test_nothing_to_compare_keeps_nothing():
-    """Without images, or with a constant map, there is no reason to trust reduced precision."""
+    """Without images, or with a constant map, reduced precision is not used."""
     assert not agreement([], []).kept
     flat = attribution(torch.ones(3, 16, 16))
     assert not agreement([attribution(noise(0))], [flat]).kept
 
 
 def test_methods_without_a_sum_are_judged_by_ranks():
-    """Grad-CAM promises no sum: its completeness error is NaN and does not count."""
+    """Grad-CAM is not complete: its completeness error is NaN and does not count."""
     maps = [Attribution(noise(1), float("nan"), 1, 0)]
-    found = agreement(maps, maps)
-    assert np.isnan(found.completeness_loss)
-    assert found.kept
+    compared = agreement(maps, maps)
+    assert np.isnan(compared.completeness_loss)
+    assert compared.kept

@@ -96,8 +96,8 @@ def test_interval_lies_among_the_scores(values, seed, confidence):
 @given(st.floats(0, 1), st.integers(1, 20), st.integers(0, 9))
 def test_interval_of_equal_scores_is_a_point(value, n, seed):
     """Where all scores are equal, resampling changes nothing."""
-    found = bootstrap_mean(np.full(n, value), np.arange(n), 100, 0.95, seed)
-    assert found == pytest.approx((value,) * 3)
+    interval = bootstrap_mean(np.full(n, value), np.arange(n), 100, 0.95, seed)
+    assert interval == pytest.approx((value,) * 3)
 
 
 @given(scores, st.integers(0, 9))

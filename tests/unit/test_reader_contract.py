@@ -1,4 +1,4 @@
-"""What every reader promises: records of its classes, images of three axes, settings as it says."""
+"""Contract of readers: records of their classes, images of three axes, settings of ABOUT."""
 
 import inspect
 import shutil
@@ -30,15 +30,15 @@ def test_every_reader_has_a_fixture():
 @pytest.mark.parametrize("reader", READERS)
 def test_settings_are_the_parameters(reader):
     """`ABOUT` describes exactly what `read` and `generate` take, with the same defaults."""
-    module, said = load("datasets", {"method": reader})[0], about("datasets", reader)
+    module, facts = load("datasets", {"method": reader})[0], about("datasets", reader)
     functions = {"settings": module.read}
-    functions |= {"source": module.generate} if "source" in said else {}
-    assert hasattr(module, "generate") == ("source" in said)
+    functions |= {"source": module.generate} if "source" in facts else {}
+    assert hasattr(module, "generate") == ("source" in facts)
     for key, function in functions.items():
         parameters = dict(list(inspect.signature(function).parameters.items())[1:])
-        assert list(parameters) == list(said[key])
+        assert list(parameters) == list(facts[key])
         for name, parameter in parameters.items():
-            described = said[key][name]
+            described = facts[key][name]
             assert described["description"]
             assert described.get("default", inspect.Parameter.empty) == parameter.default
 
@@ -86,7 +86,7 @@ def test_files_of_systems_are_passed_over(written, reader):
 
 @pytest.mark.parametrize("reader", READERS)
 def test_names_in_capitals_are_the_same_names(written, reader):
-    """Images and masks that a system wrote in capitals are found, and none has another name."""
+    """Images and masks with names in capitals are matched, and keep their names."""
     folder = written(reader)
     before = read_records(reader, folder)
     for file in [path for path in folder.rglob("*") if path.suffix in (".png", ".jpg", ".tif")]:

@@ -37,7 +37,7 @@ def request(metric, view="", reference="", segmenter="unet", **changes) -> dict:
 def dose(name, kind, radius, *measured) -> list[dict]:
     """Requests with a degraded truth in the segmentation's place."""
     definition = {"method": "degraded_truth", "kind": kind, "radius": radius}
-    return [request(*one, segmenter=name, segmenter_definition=definition) for one in measured]
+    return [request(*parts, segmenter=name, segmenter_definition=definition) for parts in measured]
 
 
 @pytest.fixture
@@ -182,7 +182,7 @@ def test_scores_of_correct_and_incorrect_labels(script, data):
     scores = score_maps(script, data, requests, **segmentation(data))
     assert list(scores) == COLUMNS
     # In the order of targets × requests, with all keys.
-    assert scores.metric.tolist() == [one["metric"]["name"] for one in requests] * len(TARGETS)
+    assert scores.metric.tolist() == [asked["metric"]["name"] for asked in requests] * len(TARGETS)
     assert scores.loc[0, KNOWN].tolist() == ["i2:a", "i2", "w", "test", 1, 0]
     assert scores.constant.isna().equals(scores["view"].isna())
     keys = ["dataset", "network", "explainer", "segmenter", "seed"]
@@ -228,7 +228,7 @@ def test_doses_of_the_true_mask(script, data):
         ("dice", "", "findings"),
     ]
     doses = [("none", "erode", 0), ("eroded", "erode", 12), ("gone", "shift", 400)]
-    requests = [one for name, *damage in doses for one in dose(name, *damage, *measured)]
+    requests = [parts for name, *damage in doses for parts in dose(name, *damage, *measured)]
     scores = score_maps(script, data, requests)
     scores = scores.fillna({"view": ""})
     of_lesion = scores[scores.image_id == "i2"]
@@ -243,7 +243,7 @@ def test_doses_of_the_true_mask(script, data):
     assert of_nothing.value[certainty].tolist() == [0, 0, 0]
 
 
-def test_an_unknown_outline_is_no_empty_mask(script, data):
+def test_an_unknown_outline_is_not_an_empty_mask(script, data):
     """What is compared with an outline that nobody drew is undefined, false positives too."""
     outlines = pd.DataFrame({"row": [2, 2, 5], "class": [0, 1, 0], "place": [-1, 0, 1]})
     outlines.to_csv(data / "outlines.csv", index=False)
@@ -288,7 +288,7 @@ def test_relevance_on_a_marker(script, data):
     assert scores.value.tolist()[3:6] == pytest.approx([np.nan, np.nan, 0], nan_ok=True)
 
 
-def test_regions_are_held_against_all_findings(script, data):
+def test_regions_are_compared_with_all_findings(script, data):
     """A region of a segmenter of all findings is compared with their union."""
     write_targets(data, [("i2", "a", 1)], kind="region")
     predictions = {"image_id": ["i2"], "class": ["region-0"], "predicted": [1]}
@@ -300,7 +300,7 @@ def test_regions_are_held_against_all_findings(script, data):
 
 
 def test_no_target_at_all(script, data):
-    """Where nothing is predicted there are no maps, and for each request an undefined value."""
+    """Without predictions there are no maps, and each request has an undefined value."""
     write_targets(data, [])
     scores = score_maps(script, data, [request("iou_at", "relevance", "truth")])
     assert len(scores) == 1
@@ -350,7 +350,7 @@ def test_masks_of_images_and_of_targets(script, data):
     assert list(scores) == COLUMNS
     assert scores.segmenter.unique().tolist() == ["s"]
     assert scores.target_id.isna().all() and scores.correct.isna().all()
-    # Nothing found where something is, scores 0; where nothing is, nothing can be overlapped.
+    # An empty mask scores 0 on a finding; without a finding, overlap is undefined.
     expected = [[2 / 3, 0.05, 0.1], [np.nan, 0, 0], [0, 0, 0.1]]
     np.testing.assert_allclose(scores.value.to_numpy().reshape(3, 3), expected)
     pd.DataFrame({"target_id": ["i2:a", "i2:b", "i5:a"]}).to_csv(data / "masks.csv", index=False)
@@ -375,7 +375,8 @@ def test_objects_of_a_mask_are_scored(script, data, caplog):
     files = {"instances": data / "instances.npy", "instance_facts": data / "instances.csv"}
     scores = score_masks(script, data, requests, **files)
     values = scores.pivot(index="image_id", columns="metric", values="value")
-    # One component of 16 pixels over two objects of 8: chosen twice, and an IoU of 0.5 is no match.
+    # One component of 16 pixels over two objects of 8: chosen twice, and an IoU of 0.5 does not
+    # match.
     assert values.aji.tolist()[:2] == [0.5, 1]
     assert values.pq.tolist()[:2] == values.sq.tolist()[:2] == [0, 1]
     assert values.loc["i5"].isna().all()

@@ -27,7 +27,7 @@ CRF = {
 
 
 def defaults(module) -> dict:
-    """Settings that a method has when the configuration does not say otherwise."""
+    """Default settings of a method."""
     return {name: setting["default"] for name, setting in module.ABOUT["settings"].items()}
 
 

@@ -127,7 +127,7 @@ def test_masks_follow_the_rows_of_the_maps(script, data):
     assert (dice(made(data, "fine")[0], truth) > 0.98).all()
 
 
-def test_a_view_finds_the_features_of_its_image(script, data):
+def test_a_view_gets_the_features_of_its_image(script, data):
     """Features are of the chosen images; each target's view is fused with its own image's."""
     (data / "tuned.json").write_text(json.dumps({"view": {}, "segmenter": {}}))
     features = np.random.default_rng(0).random((5, 8, 8)).astype(np.float16)
@@ -221,10 +221,10 @@ def test_controls_are_prepared_on_training_images(script, data, segmenter):
 
 @pytest.fixture
 def micranet(data):
-    """Write a trained network, and predictions of which one image has none and one has two."""
+    """Write a trained network, and predictions: none for one image and two for another."""
     torch.manual_seed(0)
     network = build(2, 4)
-    # What speaks for a class is then nowhere rectified away.
+    # Rectification then removes no evidence for a class.
     network.fc.weight.data.abs_()
     save_weights(network, data / "weights.safetensors")
     statistics = {"mean": [0.1] * 4, "std": [0.2] * 4}
@@ -263,5 +263,5 @@ def test_a_network_that_gives_nan_is_refused(script, data, micranet):
     """NaN of a network ends in one sentence that names the file and the image."""
     statistics = {"mean": [0.1] * 4, "std": [0.0] * 4}
     (data / "statistics.json").write_text(json.dumps(statistics))
-    with pytest.raises(InputError, match=r"weights.safetensors: what .* image i4 holds NaN"):
+    with pytest.raises(InputError, match=r"weights.safetensors: .*image i4 holds NaN"):
         segment_network(script, micranet)

@@ -1,4 +1,4 @@
-"""Segmenters: what every one of them promises, whatever it reads."""
+"""Contract of segmenters, for all kinds of inputs."""
 
 import importlib
 
@@ -52,7 +52,7 @@ def segment(method: str, given: dict) -> tuple[np.ndarray, dict]:
 
 @pytest.mark.parametrize("method", methods("segmenters"))
 def test_a_mask_is_boolean_of_the_images_shape_and_always_the_same(method):
-    """Every segmenter marks some pixels of the image, the same ones when it is asked again."""
+    """Every segmenter marks some pixels of the image, the same ones when it is called again."""
     mask, facts = segment(method, ARGUMENTS)
     assert mask.shape == SHAPE
     assert mask.dtype == bool

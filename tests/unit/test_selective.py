@@ -103,7 +103,7 @@ def test_perfect_aurc_tends_to_its_limit():
     assert aurc(*perfect(100_000, 20_000)) == pytest.approx(0.2 + 0.8 * np.log(0.8), abs=1e-5)
 
 
-def test_areas_of_a_confidence_that_says_nothing():
+def test_areas_of_an_uninformative_confidence():
     """A constant: AUROC ½, AURC e, AUGRC e/2 exactly; random numbers: the same within noise."""
     rng = np.random.default_rng(0)
     correct = rng.random(20_000) < 0.7
@@ -158,7 +158,7 @@ def test_degenerate_samples():
     ],
 )
 def test_bad_input_is_refused(confidence, correct, words):
-    """NaN confidences, other lengths and labels that are no outcomes are refused."""
+    """NaN confidences, other lengths and invalid labels are refused."""
     for area in (auroc, aurc, augrc, risk_coverage):
         with pytest.raises(ValueError, match=words):
             area(np.array(confidence), np.array(correct))

@@ -1,4 +1,4 @@
-"""Declared studies say which files are made and what they hold."""
+"""Files and contents that follow from declared studies."""
 
 import copy
 from itertools import product
@@ -230,7 +230,7 @@ def test_requests_are_the_product_of_what_is_declared(config):
 
 
 def test_requests_of_one_file_are_those_of_all_studies(config):
-    """A score file that two studies declare holds what either asks for, each once."""
+    """A score file of two studies holds the requests of both, each once."""
     config["studies"]["maps"]["segmenters"] = ["disc"]
     asked = studies.requests(config, "overlap", "findings", "disc")
     assert [request["metric"]["name"] for request in asked] == ["iou", "dice", "mask_fraction"]
@@ -238,8 +238,8 @@ def test_requests_of_one_file_are_those_of_all_studies(config):
     assert [request["metric"]["name"] for request in asked] == ["iou", "dice"]
 
 
-def test_a_title_is_no_part_of_a_score(config):
-    """Another title of a segmenter or metric asks for the same scores."""
+def test_scores_do_not_depend_on_titles(config):
+    """Another title of a segmenter or metric gives the same requests."""
     before = studies.requests(config, "doses", "findings", "vit/ig")
     config["segmenters"]["erode"]["title"] = config["metrics"]["iou_at"]["title"] = "Other"
     assert studies.requests(config, "doses", "findings", "vit/ig") == before
@@ -256,7 +256,7 @@ def test_tables_name_their_segmenters_and_data_sets(config):
 
 
 def test_files_of_a_table(config):
-    """A table reads the scores of its segmenters and data sets, and predictions if it says so."""
+    """A table reads the scores of its segmenters and data sets, and predictions if declared."""
     files = studies.table_files(config, "overlap")
     assert len(files["scores"]) == 2 * 2 * 2
     assert all("cut-crf" in file or "/disc/" in file for file in files["scores"])
@@ -350,7 +350,7 @@ def test_masks_are_needed_where_they_are_used(config):
     assert ("masks", "tuned on", "validation") in uses("lesions")
 
 
-def test_a_new_segmenter_changes_no_need(config):
+def test_a_new_segmenter_does_not_change_needs(config):
     """What is checked before training does not depend on which segmenters a study has."""
     before = studies.needs_of_outlines(config, "lesions")
     config["studies"]["masks"]["segmenters"].remove("tokens")
@@ -370,10 +370,10 @@ def test_values_of_lists_are_multiplied():
 
 
 def test_an_explainer_is_run_on_networks_that_it_suits(config):
-    """A plain ViT has no feature maps: Grad-CAM is left out there, in words, and run elsewhere."""
+    """A plain ViT lacks feature maps: Grad-CAM is left out there, and run elsewhere."""
     config["networks"]["vit"]["architecture"] = "vit_tiny_patch16_224"
     study = config["studies"]["maps"] | {"networks": ["vit", "unet"], "explainers": ["ig", "cam"]}
     config["studies"]["maps"] = study
     assert studies.explained(config, study) == [("vit", "ig"), ("unet", "ig"), ("unet", "cam")]
-    (sentence,) = [said for said in studies.left_out(config) if said.startswith("study maps")]
+    (sentence,) = [text for text in studies.left_out(config) if text.startswith("study maps")]
     assert "cam" in sentence and "vit" in sentence

@@ -48,5 +48,5 @@ def test_superpixels_may_be_fewer_than_asked():
 def test_values_of_superpixels_are_shared_by_their_pixels():
     """The sum over the pixels of a superpixel is its value."""
     labels = torch.tensor([[0, 0, 1], [2, 2, 2]])
-    found = spread(torch.tensor([4.0, -1.0, 3.0]), labels)
-    assert found.tolist() == [[[2, 2, -1], [1, 1, 1]]]
+    image = spread(torch.tensor([4.0, -1.0, 3.0]), labels)
+    assert image.tolist() == [[[2, 2, -1], [1, 1, 1]]]

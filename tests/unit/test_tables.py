@@ -141,7 +141,7 @@ def cell(table: pd.DataFrame, **keys) -> pd.Series:
 
 @pytest.mark.parametrize("missing", [False, True])
 def test_constant_maps_are_counted_and_stay_in_the_mean(missing):
-    """A number says how many of its own scores rest on a constant map, in the printed form too.
+    """Each number has the count of its constant maps, in the printed form too.
 
     The mean is that of all scores; a score of no map counts none.
     """
@@ -177,11 +177,11 @@ def test_weights_count_predictions():
     weights[0] = 0
     weights[1, ~correct] = 0
     for area in (auroc, aurc, augrc):
-        found = area(confidence, correct, weights)
-        assert found.shape == (30,)
-        for one, times in zip(found, weights, strict=True):
+        areas = area(confidence, correct, weights)
+        assert areas.shape == (30,)
+        for weighted, times in zip(areas, weights, strict=True):
             expected = area(confidence.repeat(times), correct.repeat(times))
-            assert one == pytest.approx(expected, abs=1e-12, nan_ok=True)
+            assert weighted == pytest.approx(expected, abs=1e-12, nan_ok=True)
     assert np.isnan(auroc(confidence, correct, weights)[:2]).all()
 
 
@@ -197,30 +197,30 @@ def test_weighted_bootstrap_is_the_bootstrap():
         nothing = np.full(len(weights), np.nan)
         return np.stack([auroc(confidence, correct, weights), mean, nothing], axis=1)
 
-    found = np.transpose(bootstrap_weighted(measured, groups, 300, 0.9, 5))
+    intervals = np.transpose(bootstrap_weighted(measured, groups, 300, 0.9, 5))
     expected = bootstrap_statistic(auroc, (confidence, correct), groups, 300, 0.9, 5)
-    np.testing.assert_allclose(found[0], expected)
-    np.testing.assert_allclose(found[1], bootstrap_mean(confidence, groups, 300, 0.9, 5))
-    assert np.isnan(found[2]).all()
+    np.testing.assert_allclose(intervals[0], expected)
+    np.testing.assert_allclose(intervals[1], bootstrap_mean(confidence, groups, 300, 0.9, 5))
+    assert np.isnan(intervals[2]).all()
 
 
 def test_a_mean_is_that_of_its_own_scores():
     """Each mean is that of its own score where defined, with the interval by groups."""
     table = wide()
-    found = tables.beside_published(make(tidy(table), spec(**ALIGNMENT)), PUBLISHED)
-    assert set(found.columns) == set(tables.COLUMNS)
+    summary = tables.beside_published(make(tidy(table), spec(**ALIGNMENT)), PUBLISHED)
+    assert set(summary.columns) == set(tables.COLUMNS)
     for name in ("iou_original", "iou_segx", "auitc_original", "auitc_segx"):
         metric, view, reference = MEASURES[name]
         kept = [value for value in table[name] if value == value]
-        mean = cell(found, metric=metric, view=view, reference=reference, statistic="mean")
+        mean = cell(summary, metric=metric, view=view, reference=reference, statistic="mean")
         assert mean.value == pytest.approx(sum(kept) / len(kept))
         assert (mean.n, mean.n_undefined) == (19, 5)
         bounds = bootstrap_mean(table[name], table.group, **STATISTICS)[1:]
         assert (mean.ci_low, mean.ci_high) == bounds
-    assert found.published.notna().sum() == 1
-    known = cell(found, metric="iou_at", view="segx")
+    assert summary.published.notna().sum() == 1
+    known = cell(summary, metric="iou_at", view="segx")
     assert (known.published, known.difference) == (0.25, known.value - 0.25)
-    assert set(found.split) == {"test"}
+    assert set(summary.split) == {"test"}
 
 
 def test_only_the_studys_images_and_subset_count():
@@ -232,18 +232,18 @@ def test_only_the_studys_images_and_subset_count():
     images = {"toy": {*table.image_id, "x"}}
     for declared in (spec(**ALIGNMENT), spec(**CERTAINTY)):
         rows = tables.table_rows(both, images, declared)
-        found = tables.summarise(rows, declared, STATISTICS)
+        summary = tables.summarise(rows, declared, STATISTICS)
         alone = tables.summarise(rows_of(table, declared), declared, STATISTICS)
-        pd.testing.assert_frame_equal(found, alone)
+        pd.testing.assert_frame_equal(summary, alone)
 
 
 def test_subsets_of_a_data_set():
     """Of several declared subsets a table has those with images, of a single one always its own."""
     scores = tidy(wide().assign(split=lambda t: np.where(t.index < 8, "train", "validation")))
     declared = spec(**ALIGNMENT | {"splits": ["all", "train", "validation", "test"]})
-    found = make(scores, declared)
-    assert list(found.split.unique()) == ["all", "train", "validation"]
-    assert list(found.n[found.metric == "auitc"].unique()) == [19, 6, 13]
+    summary = make(scores, declared)
+    assert list(summary.split.unique()) == ["all", "train", "validation"]
+    assert list(summary.n[summary.metric == "auitc"].unique()) == [19, 6, 13]
     assert make(scores, spec(**ALIGNMENT)).n.eq(0).all()
 
 
@@ -261,12 +261,12 @@ def test_rows_of_segmenters_average_an_image_over_seeds():
         ]
     )
     declared = spec(**ALIGNMENT | {"rows": ["segmenter"], "segmenters": ["a", "b"]})
-    found = make(scores, declared | {"unit": "percent"})
-    assert list(found.segmenter.unique()) == ["a", "b"]
-    mean = cell(found, segmenter="b", metric="iou_at", view="segx")
-    each = pd.concat([first, second]).groupby("image_id").iou_segx.mean()
-    assert mean.value == pytest.approx(100 * each.mean())
-    assert (mean.n, mean.n_undefined) == (each.notna().sum(), each.isna().sum())
+    summary = make(scores, declared | {"unit": "percent"})
+    assert list(summary.segmenter.unique()) == ["a", "b"]
+    mean = cell(summary, segmenter="b", metric="iou_at", view="segx")
+    averages = pd.concat([first, second]).groupby("image_id").iou_segx.mean()
+    assert mean.value == pytest.approx(100 * averages.mean())
+    assert (mean.n, mean.n_undefined) == (averages.notna().sum(), averages.isna().sum())
 
 
 def test_a_row_has_what_does_not_depend_on_its_keys():
@@ -281,16 +281,16 @@ def test_a_row_has_what_does_not_depend_on_its_keys():
         segmenters=["d4", "d0"],
         values=[value | {"minus": {"view": "relevance"}}],
     )
-    found = make(pd.concat([*doses, alone], ignore_index=True), declared)
-    assert list(found.segmenter) == ["d4", "d0"]
-    gain = cell(found, segmenter="d0", statistic="difference", minus="relevance")
+    summary = make(pd.concat([*doses, alone], ignore_index=True), declared)
+    assert list(summary.segmenter) == ["d4", "d0"]
+    gain = cell(summary, segmenter="d0", statistic="difference", minus="relevance")
     gaps = (table.iou_segx - table.iou_original).dropna()
     assert gain.value == pytest.approx(gaps.mean())
     assert gain.n == 19
     dose = {"title": "", "role": "dose", "kind": "erode"}
-    damaged = tables.with_doses(found, {"d0": dose | {"radius": 0}, "d4": dose | {"radius": 4}})
+    damaged = tables.with_doses(summary, {"d0": dose | {"radius": 0}, "d4": dose | {"radius": 4}})
     assert list(damaged.radius) == [4, 0]
-    assert "radius" not in tables.with_doses(found, {})
+    assert "radius" not in tables.with_doses(summary, {})
 
 
 def test_a_row_of_several_explainers_is_refused():
@@ -314,18 +314,18 @@ def test_paired_tests_are_wilcoxons():
     shap, cam = wide(), wide(seed=1)
     declared = spec(**ALIGNMENT | {"datasets": ["toy", "b"]})
     scores = [tidy(shap), tidy(cam, explainer="cam"), tidy(cam, dataset="b")]
-    found = compare(rows_of(pd.concat(scores), declared), declared, {}, STATISTICS)
-    assert list(found.metric) == ["iou_at"] * 2 + ["auitc"] * 2 + ["iou_at", "auitc"]
-    assert list(found.first_explainer[:2]) == list(found.second_explainer[:2]) == ["shap", "cam"]
-    assert (set(found.first_view), set(found.second_view)) == ({"segx"}, {"relevance"})
+    tests = compare(rows_of(pd.concat(scores), declared), declared, {}, STATISTICS)
+    assert list(tests.metric) == ["iou_at"] * 2 + ["auitc"] * 2 + ["iou_at", "auitc"]
+    assert list(tests.first_explainer[:2]) == list(tests.second_explainer[:2]) == ["shap", "cam"]
+    assert (set(tests.first_view), set(tests.second_view)) == ({"segx"}, {"relevance"})
     kept = shap[shap.correct == 1]
     gap = (kept.auitc_segx - kept.auitc_original).to_numpy()
-    test = found.iloc[2]
+    test = tests.iloc[2]
     assert (test.n, test.p) == (19, scipy_stats.wilcoxon(gap).pvalue)
     bounds = bootstrap_mean(gap, kept.group, **STATISTICS)
     assert (test.mean_difference, test.ci_low, test.ci_high) == pytest.approx(bounds)
-    np.testing.assert_allclose(found.p_holm[2:4], holm(found.p[2:4].to_numpy()))
-    np.testing.assert_array_equal(found.p_holm[4:], found.p[4:])
+    np.testing.assert_allclose(tests.p_holm[2:4], holm(tests.p[2:4].to_numpy()))
+    np.testing.assert_array_equal(tests.p_holm[4:], tests.p[4:])
 
 
 @pytest.mark.parametrize(
@@ -337,38 +337,38 @@ def test_pairs_of_rows(pairs, expected):
         tidy(wide(seed=k).drop_duplicates("image_id"), segmenter=name, network="", explainer="")
         for k, name in enumerate("abcd")
     ]
-    tests = {"kind": "wilcoxon", "metric": "iou_at", "reference": "truth", "view": "segx"}
-    tests |= {"pairs": pairs, "roles": ["variant"]}
+    kind = {"kind": "wilcoxon", "metric": "iou_at", "reference": "truth", "view": "segx"}
+    kind |= {"pairs": pairs, "roles": ["variant"]}
     declared = spec(**ALIGNMENT | {"rows": ["segmenter"], "segmenters": list("abcd")})
-    declared |= {"tests": tests, "unit": "percent"}
+    declared |= {"tests": kind, "unit": "percent"}
     roles = {name: {"role": "control" if name == "d" else "variant"} for name in "abcd"}
-    found = compare(rows_of(pd.concat(scores), declared), declared, roles, STATISTICS)
-    assert list(found.first_segmenter + found.second_segmenter) == expected
+    tests = compare(rows_of(pd.concat(scores), declared), declared, roles, STATISTICS)
+    assert list(tests.first_segmenter + tests.second_segmenter) == expected
     first, second = (wide(seed=k).drop_duplicates("image_id").iou_segx for k in (0, 1))
-    assert found.mean_difference[0] == pytest.approx(100 * (first - second).mean())
-    assert list(found.p_holm) == pytest.approx(holm(found.p.to_numpy()))
+    assert tests.mean_difference[0] == pytest.approx(100 * (first - second).mean())
+    assert list(tests.p_holm) == pytest.approx(holm(tests.p.to_numpy()))
 
 
 def test_certainty_of_correct_and_incorrect():
     """Means split by the prediction; undefined scores are left out and counted."""
     table = wide()
     table.loc[[1, 2, 5], "c_iou"] = np.nan
-    found = tables.beside_published(make(tidy(table), spec(**CERTAINTY)), PUBLISHED)
+    summary = tables.beside_published(make(tidy(table), spec(**CERTAINTY)), PUBLISHED)
     for where, correct in (("correct", 1), ("incorrect", 0)):
         own = table.c_iou[table.correct == correct]
         kept = [value for value in own if value == value]
-        mean = cell(found, statistic="mean", where=where)
+        mean = cell(summary, statistic="mean", where=where)
         assert mean.value == pytest.approx(sum(kept) / len(kept))
         assert (mean.n, mean.n_undefined) == (len(kept), len(own) - len(kept))
-    assert cell(found, statistic="error_rate").value == pytest.approx(5 / 24)
-    assert cell(found, statistic="mean", where="correct").published == 0.5
+    assert cell(summary, statistic="error_rate").value == pytest.approx(5 / 24)
+    assert cell(summary, statistic="mean", where="correct").published == 0.5
 
 
 def test_areas_of_each_confidence():
     """Each area is that of its own confidence, undefined ones last; so are the two gains."""
     table = wide()
     table.loc[[1, 2, 5], "c_iou"] = np.nan
-    found = make(tidy(table), spec(**CERTAINTY))
+    summary = make(tidy(table), spec(**CERTAINTY))
     names = {("iou_at", ""): table.c_iou.fillna(0).to_numpy()}
     for name in ("maximum_probability", "entropy"):
         names[name, ""] = table[name].to_numpy()
@@ -377,7 +377,7 @@ def test_areas_of_each_confidence():
     correct = table.correct.to_numpy()
     for (metric, other), confidence in names.items():
         keys = {"metric": metric, "with": other}
-        area = {kind: cell(found, statistic=kind, **keys) for kind in AREAS}
+        area = {kind: cell(summary, statistic=kind, **keys) for kind in AREAS}
         assert area["auroc"].value == pytest.approx(pairwise(confidence, correct))
         assert area["augrc"].value == pytest.approx(augrc(confidence, correct))
         columns = confidence, correct
@@ -395,7 +395,7 @@ def test_areas_of_each_confidence():
         pair = (names["iou_at", other], baseline, correct)
         expected = bootstrap_statistic(gain, pair, table.group, **STATISTICS)
         keys = {"with": other, "minus": "maximum_probability", "statistic": "auroc_difference"}
-        difference = cell(found, **keys)
+        difference = cell(summary, **keys)
         numbers = difference.value, difference.ci_low, difference.ci_high
         assert numbers == pytest.approx(expected)
 
@@ -406,15 +406,15 @@ def test_certainty_tests_are_mann_whitneys():
     shap.loc[[1, 2, 5], "c_iou"] = np.nan
     declared = spec(**CERTAINTY)
     scores = pd.concat([tidy(shap), tidy(cam, explainer="cam")])
-    found = compare(rows_of(scores, declared), declared, {}, STATISTICS)
-    test = found.iloc[0]
+    tests = compare(rows_of(scores, declared), declared, {}, STATISTICS)
+    test = tests.iloc[0]
     assert (test.first_where, test.second_where) == ("correct", "incorrect")
     assert (test.metric, test.n, test.n_second) == ("iou_at", 17, 4)
     kept = shap[shap.c_iou.notna()]
     assert test.effect == pytest.approx(pairwise(kept.c_iou.to_numpy(), kept.correct.to_numpy()))
     right = kept.correct == 1
     assert test.p == scipy_stats.mannwhitneyu(kept.c_iou[right], kept.c_iou[~right]).pvalue
-    family = found[found.metric == "iou_at"]
+    family = tests[tests.metric == "iou_at"]
     np.testing.assert_allclose(family.p_holm, holm(family.p.to_numpy()))
 
 
@@ -422,19 +422,19 @@ def test_certainty_tests_are_mann_whitneys():
 def test_only_correct_predictions():
     """Without an error, AUROC, its gain and the test are NaN, and counted; AURC is 0."""
     table, declared = wide().query("correct == 1"), spec(**CERTAINTY)
-    found = make(tidy(table), declared)
+    summary = make(tidy(table), declared)
     undefined = [
-        cell(found, metric="iou_at", statistic="auroc", **{"with": ""}),
-        cell(found, statistic="auroc_difference", **{"with": "", "minus": "maximum_probability"}),
-        cell(found, statistic="mean", where="incorrect"),
+        cell(summary, metric="iou_at", statistic="auroc", **{"with": ""}),
+        cell(summary, statistic="auroc_difference", **{"with": "", "minus": "maximum_probability"}),
+        cell(summary, statistic="mean", where="incorrect"),
     ]
     for number in undefined:
         assert number[["value", "ci_low", "ci_high"]].isna().all()
         assert number.n == 0
     assert undefined[0].n_undefined == 19
-    area = cell(found, metric="iou_at", statistic="aurc", **{"with": ""})
+    area = cell(summary, metric="iou_at", statistic="aurc", **{"with": ""})
     assert area.value == area.ci_high == 0
-    assert cell(found, statistic="error_rate").value == 0
+    assert cell(summary, statistic="error_rate").value == 0
     scores = pd.concat([tidy(table), tidy(wide(seed=1), explainer="cam")])
     tests = compare(rows_of(scores, declared), declared, {}, STATISTICS)
     alone, other = (tests[tests.first_explainer == name] for name in ("shap", "cam"))
@@ -446,9 +446,9 @@ def test_only_correct_predictions():
 @pytest.mark.filterwarnings("error")
 def test_single_group():
     """One group can only be drawn whole: intervals shrink to their values."""
-    found = make(tidy(wide().assign(group="only")), spec(**CERTAINTY))
-    np.testing.assert_allclose(found.ci_low, found.value)
-    np.testing.assert_allclose(found.ci_high, found.value)
+    summary = make(tidy(wide().assign(group="only")), spec(**CERTAINTY))
+    np.testing.assert_allclose(summary.ci_low, summary.value)
+    np.testing.assert_allclose(summary.ci_high, summary.value)
 
 
 def test_predictions_of_two_seeds(tmp_path):
@@ -477,9 +477,9 @@ def test_no_label_predicted():
     images = {"toy": set(wide().image_id)}
     for declared in (spec(**ALIGNMENT), spec(**CERTAINTY)):
         rows = tables.table_rows(scores, images, declared)
-        found = tables.summarise(rows, declared, STATISTICS)
-        empty = found[found.network == "new"]
-        assert len(empty) == len(found) / 2
+        summary = tables.summarise(rows, declared, STATISTICS)
+        empty = summary[summary.network == "new"]
+        assert len(empty) == len(summary) / 2
         assert empty.value.isna().all()
         assert (empty[["n", "n_undefined"]] == 0).all(axis=None)
         assert len(compare(rows, declared, {}, STATISTICS)) == 4
@@ -500,17 +500,17 @@ def test_shortcut():
             C_IOU | {"statistic": "auroc", "where": "correct", "against": "marked"},
         ],
     )
-    found = make(tidy(table), declared)
+    summary = make(tidy(table), declared)
     right = table[table.correct == 1]
     marked, unmarked = right[right.marker_area > 0], right[right.marker_area == 0]
-    share = cell(found, metric="relevance_mass", where="marked")
+    share = cell(summary, metric="relevance_mass", where="marked")
     assert share.value == pytest.approx(np.nanmean(marked.marker_mass))
     assert share.n == len(marked) - 1
     for where, own in (("marked", marked), ("unmarked", unmarked)):
-        value = cell(found, metric="iou_at", where=where).value
+        value = cell(summary, metric="iou_at", where=where).value
         assert value == pytest.approx(own.c_iou.mean())
     both = pd.concat([marked, unmarked])
-    area = cell(found, statistic="auroc", where="correct", against="marked")
+    area = cell(summary, statistic="auroc", where="correct", against="marked")
     trusted = (both.marker_area == 0).to_numpy()
     assert area.value == pytest.approx(pairwise(both.c_iou.to_numpy(), trusted))
     assert area.n == len(both) < len(right)
@@ -541,44 +541,44 @@ def matrix(table: pd.DataFrame, column: str) -> np.ndarray:
 
 
 def test_recognition_is_multilabel_scores():
-    """For each sample, the scores of its images repeated as often as they count."""
+    """For each sample, the scores of its images, repeated by their weights."""
     table = predictions(20, 1)
     probability, truth = matrix(table, "probability"), matrix(table, "truth").astype(bool)
     thresholds = np.array([0.4, 0.7, np.nan])
     weights = np.random.default_rng(3).integers(0, 4, (12, 20))
     weights[0] = weights[0] * ~truth[:, 0]
-    found = recognition(probability, probability > thresholds, truth, weights)
-    for one, times in zip(found, weights, strict=True):
+    recognised = recognition(probability, probability > thresholds, truth, weights)
+    for scores, times in zip(recognised, weights, strict=True):
         repeated = probability.repeat(times, axis=0), truth.repeat(times, axis=0)
         expected = multilabel_scores(*repeated, thresholds)[["accuracy", "f1", "auroc"]]
-        np.testing.assert_allclose(one, expected.to_numpy().T, atol=1e-6)
+        np.testing.assert_allclose(scores, expected.to_numpy().T, atol=1e-6)
 
 
 def test_networks():
     """Scores of test images alone, macro averages and counts averaged over seeds."""
     runs = [predictions(26, seed) for seed in (1, 2)]
-    table = pd.concat([one.assign(seed=k) for k, one in enumerate(runs)]).drop(columns="truth")
+    table = pd.concat([run.assign(seed=k) for k, run in enumerate(runs)]).drop(columns="truth")
     groups = {"toy": pd.Series({f"{k:02d}": f"g{k // 2}" for k in range(26)})}
-    told = ["accuracy", "f1", "auroc", "images", "no_predicted_label", "no_finding"]
-    declared = spec(predictions=told, table="networks", rows=["network"])
-    found = tables.summarise_predictions(
+    predicted_values = ["accuracy", "f1", "auroc", "images", "no_predicted_label", "no_finding"]
+    declared = spec(predictions=predicted_values, table="networks", rows=["network"])
+    summary = tables.summarise_predictions(
         table.assign(dataset="toy", network="net"), groups, declared, STATISTICS
     )
-    assert set(found.explainer) == set(found.segmenter) == {""}
-    net = found.set_index("metric")
+    assert set(summary.explainer) == set(summary.segmenter) == {""}
+    net = summary.set_index("metric")
     thresholds = np.array([0.4, 0.7, np.nan])
-    tests = [one[one.split == "test"] for one in runs]
+    tests = [run[run.split == "test"] for run in runs]
     for metric in ("accuracy", "f1", "auroc"):
-        each = [
-            multilabel_scores(matrix(one, "probability"), matrix(one, "truth"), thresholds)
-            for one in tests
+        expected = [
+            multilabel_scores(matrix(run, "probability"), matrix(run, "truth"), thresholds)
+            for run in tests
         ]
-        expected = np.mean([scores[metric].mean() for scores in each])
+        expected = np.mean([scores[metric].mean() for scores in expected])
         assert net.value[metric] == pytest.approx(expected, abs=1e-6)
         assert net.ci_low[metric] < net.value[metric] < net.ci_high[metric]
         assert net.n[metric] == 20
     assert list(net.n_undefined[:3]) == [0, 2, 2]
-    silent = [(~(matrix(one, "predicted") == 1).any(axis=1)).sum() for one in tests]
+    silent = [(~(matrix(run, "predicted") == 1).any(axis=1)).sum() for run in tests]
     assert net.value["images"] == 20
     assert net.value["no_predicted_label"] == np.mean(silent) > 0
     assert net.value["no_finding"] == (~matrix(tests[0], "truth").any(axis=1)).sum() > 0
@@ -625,8 +625,8 @@ def test_every_number_is_printed_with_its_n():
     assert list(layout.columns) == [f"Toy, {name}" for name in printed_names]
     undefined = first[names].isna().sum(), second[names].isna().sum()
     expected = [[str(24 - n) for n in undefined[0]], [str(22 - n) for n in undefined[1]]]
-    found = layout["Toy, n"].to_numpy().tolist()
-    assert found == [[row[0], row[2], row[3]] for row in expected]
+    counts = layout["Toy, n"].to_numpy().tolist()
+    assert counts == [[row[0], row[2], row[3]] for row in expected]
 
 
 def test_a_mean_that_no_image_has_is_not_printed():

@@ -15,7 +15,7 @@ from segxai.job.log import InputError
 
 
 def samples(n: int) -> pd.DataFrame:
-    """Rows of a data set of which every fifth image is held out."""
+    """Rows of a data set; every fifth image is held out."""
     split = np.where(np.arange(n) % 5 == 0, "validation", "train")
     return pd.DataFrame({"image_id": [f"i{k}" for k in range(n)], "split": split, "label": "x"})
 
@@ -26,7 +26,7 @@ def asked(split=None, images=None, seed=1) -> dict:
 
 @given(count=st.integers(10, 60), seed=st.integers(0, 9))
 def test_a_selection_keeps_the_shares_of_the_splits(count, seed):
-    """The subset has the asked size and validation share; without a size it is everything."""
+    """The subset has the given size and validation share; without a size it is everything."""
     table = samples(60)
     rows = chosen_rows(table, [asked(images=count, seed=seed)])
     assert len(rows) == len(set(rows)) == count
@@ -34,7 +34,7 @@ def test_a_selection_keeps_the_shares_of_the_splits(count, seed):
     np.testing.assert_array_equal(chosen_rows(table, [asked()]), np.arange(60))
 
 
-def test_only_the_asked_subset_is_explained():
+def test_only_the_selected_subset_is_explained():
     """With a split the rows, and a subset drawn from them, are of that split alone, or an error."""
     table, held_out = samples(60), np.arange(0, 60, 5)
     np.testing.assert_array_equal(chosen_rows(table, [asked("validation")]), held_out)
@@ -50,7 +50,7 @@ def test_studies_share_the_union_of_their_selections():
     table = samples(60)
     both = [asked("validation"), asked(images=20)]
     rows = chosen_rows(table, both)
-    parts = [chosen_rows(table, [one]) for one in both]
+    parts = [chosen_rows(table, [selection]) for selection in both]
     np.testing.assert_array_equal(rows, np.union1d(*parts))
     assert len(rows) < sum(map(len, parts))
 
@@ -68,7 +68,7 @@ def test_shards_are_contiguous_and_equal(n, shards):
 
 @given(count=st.integers(1, 30), seed=st.integers(0, 9))
 def test_background_is_a_seeded_part_of_validation(count, seed):
-    """Only validation images, as many as asked for or all there are, the fewer among the more."""
+    """Only validation images, the given number or all; a smaller set is part of a larger one."""
     table = samples(60)
     rows = background_rows(table, count, seed)
     assert len(rows) == min(count, 12)
@@ -118,15 +118,15 @@ def test_every_predicted_label_is_a_target(tmp_path):
     """Label targets by hand: in the order of images and classes, correct where shown."""
     table = samples(3).assign(group=["a", "", "c"], label_x=[0, 1, 1], label_y=1)
     predictions = pd.DataFrame({"image_id": np.repeat(["i2", "i0", "i1"], 2), "class": [*"xyxyxy"]})
-    found = chosen_targets(tmp_path, table, predictions.assign(predicted=[1, 1, 1, 0, 0, 0]))
-    assert found.target_id.tolist() == ["i0:x", "i2:x", "i2:y"]
-    assert found.row.tolist() == [0, 2, 2]
-    assert found.kind.unique().tolist() == ["label"]
-    assert found.label.tolist() == ["x", "x", "y"]
-    assert found.channel.tolist() == [0, 0, 1]
-    assert found.correct.tolist() == [0, 1, 1]
-    assert found.group.tolist() == ["a", "c", "c"]
-    assert found.shard.tolist() == [0, 0, 1]
+    targets = chosen_targets(tmp_path, table, predictions.assign(predicted=[1, 1, 1, 0, 0, 0]))
+    assert targets.target_id.tolist() == ["i0:x", "i2:x", "i2:y"]
+    assert targets.row.tolist() == [0, 2, 2]
+    assert targets.kind.unique().tolist() == ["label"]
+    assert targets.label.tolist() == ["x", "x", "y"]
+    assert targets.channel.tolist() == [0, 0, 1]
+    assert targets.correct.tolist() == [0, 1, 1]
+    assert targets.group.tolist() == ["a", "c", "c"]
+    assert targets.shard.tolist() == [0, 0, 1]
 
 
 def test_every_predicted_region_is_a_target(tmp_path):
@@ -140,19 +140,19 @@ def test_every_predicted_region_is_a_target(tmp_path):
             "predicted": [1, 0, 0, 1],
         }
     )
-    found = chosen_targets(tmp_path, samples(3).assign(group=""), predictions)
-    assert found.target_id.tolist() == ["i0:region-0", "i1:region-1"]
-    assert found.channel.tolist() == [0, 1]
-    assert set(found.kind) == {"region"} and set(found.region) == {"predicted"}
-    assert found.correct.isna().all() and found.label.isna().all()
+    targets = chosen_targets(tmp_path, samples(3).assign(group=""), predictions)
+    assert targets.target_id.tolist() == ["i0:region-0", "i1:region-1"]
+    assert targets.channel.tolist() == [0, 1]
+    assert set(targets.kind) == {"region"} and set(targets.region) == {"predicted"}
+    assert targets.correct.isna().all() and targets.label.isna().all()
 
 
 def test_no_prediction_gives_a_list_without_rows(tmp_path):
     """Where nothing is predicted the list has its header, and no job fails."""
     predictions = pd.DataFrame({"image_id": ["i0", "i1"], "class": "x", "predicted": 0})
-    found = chosen_targets(tmp_path, samples(2).assign(group=""), predictions)
-    assert found.empty
-    assert list(found) == choose_targets.COLUMNS
+    targets = chosen_targets(tmp_path, samples(2).assign(group=""), predictions)
+    assert targets.empty
+    assert list(targets) == choose_targets.COLUMNS
 
 
 def test_chosen_images_carry_their_row_and_shard(tmp_path):
@@ -160,12 +160,12 @@ def test_chosen_images_carry_their_row_and_shard(tmp_path):
     samples(15).assign(group="g").to_csv(tmp_path / "samples.csv", index=False)
     chosen = tmp_path / "images.csv"
     choose_images.main(tmp_path / "samples.csv", [asked("validation")], 2, chosen)
-    found = read_rows(chosen)
-    assert list(found) == ["image_id", "row", "group", "split", "shard"]
-    assert found.image_id.tolist() == ["i0", "i5", "i10"]
-    assert found.row.tolist() == [0, 5, 10]
-    assert sorted(found.shard) == found.shard.tolist()
-    assert set(found.shard) == {0, 1}
+    selected = read_rows(chosen)
+    assert list(selected) == ["image_id", "row", "group", "split", "shard"]
+    assert selected.image_id.tolist() == ["i0", "i5", "i10"]
+    assert selected.row.tolist() == [0, 5, 10]
+    assert sorted(selected.shard) == selected.shard.tolist()
+    assert set(selected.shard) == {0, 1}
 
 
 def need(use: str, split: str | None = None, explained: list[dict] | None = None) -> dict:
@@ -185,17 +185,17 @@ def test_outlines_are_counted_by_use(tmp_path):
     """Images that show something, nothing, and what is unknown, of each use by hand."""
     pixels = [9, 0, 9, 9, 0, np.nan, 9, 9, 9, 9, 3, 0, np.nan, 9, 9]
     uses = [need("tuned on", "validation"), need("scored", explained=[asked()])]
-    found = checked(tmp_path, pixels, uses)
+    outlines = checked(tmp_path, pixels, uses)
     # Validation images are i0, i5 and i10.
-    counts = found[["images", "outlined", "empty", "unknown"]].to_numpy().tolist()
+    counts = outlines[["images", "outlined", "empty", "unknown"]].to_numpy().tolist()
     assert counts == [[3, 2, 0, 1], [15, 10, 3, 2]]
 
 
 @pytest.mark.parametrize(
     ("empty", "uses", "words"),
     [
-        (range(15), [need("scored")], "none of the 15 images that are scored by study s"),
-        ([0, 5, 10], [need("tuned on", "validation")], "none of the 3 validation images that"),
+        (range(15), [need("scored")], "none of the 15 images scored by study s"),
+        ([0, 5, 10], [need("tuned on", "validation")], "none of the 3 validation images tuned on"),
         ([1, 2], [need("tuned on", "validation", [asked("train")])], "none of the 0 val"),
     ],
 )

@@ -149,7 +149,7 @@ def test_three_corners_belong_to_the_ground():
 
 
 def test_equal_blocks_have_no_eigengap():
-    """Three unlike blocks of one size: the dense solver cuts, and the eigengap tells of it."""
+    """Three unlike blocks of one size: the dense solver cuts, and the eigengap shows it."""
     features = planted((9, 10), (slice(3, 6), slice(None)), (slice(6, 9), slice(None)))
     mask, eigengap = cut_tokens(features, 0.2)
     assert eigengap < MIN_EIGENGAP
@@ -159,7 +159,7 @@ def test_equal_blocks_have_no_eigengap():
 
 @pytest.mark.parametrize("features", [np.ones((6, 7, 4)), np.zeros((6, 7, 4))])
 def test_equal_tokens_have_no_partition(features):
-    """Constant and zero features have no partition, and the sentence says what to do."""
+    """Constant and zero features have no partition, and the sentence names a remedy."""
     with pytest.raises(NoPartition, match="centre the features"):
         object_mask(features)
 
@@ -174,7 +174,7 @@ def test_equal_tokens_have_no_partition(features):
     ],
 )
 def test_impossible_features_are_refused(features, words):
-    """What is no grid of features is refused with a sentence that says why."""
+    """Arrays that are not a grid of features are refused with the reason."""
     with pytest.raises(ValueError, match=words):
         object_mask(features)
 
@@ -197,7 +197,7 @@ def vit(**arguments) -> torch.nn.Module:
 
 def test_input_that_patches_do_not_tile_is_refused():
     """An input of 50 px for patches of 8 names the key and the nearest size that fits."""
-    with pytest.raises(InputError, match=r"50 px.*patches of 8 px; set `input_size` to 48\."):
+    with pytest.raises(InputError, match=r"50 px.* 8 px; set `input_size` to 48\."):
         key_features(vit(dynamic_img_size=True), torch.zeros(1, 3, 50, 50))
 
 

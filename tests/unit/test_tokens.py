@@ -47,7 +47,7 @@ def block() -> np.ndarray:
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_block_is_found_at_the_pixels(method):
+def test_block_is_cut_at_the_pixels(method):
     """A block of tokens over a block of the image is the mask, to the pixel, by one defined cut."""
     mask, facts = METHODS[method](keys(block()), IMAGE)
     np.testing.assert_array_equal(mask, IMAGE[..., 0] > 0)
@@ -58,7 +58,7 @@ def test_block_is_found_at_the_pixels(method):
 
 @pytest.mark.parametrize("method", METHODS)
 def test_nothing_to_cut_is_a_fact(method):
-    """Equal keys give an empty mask, and the facts say why instead of passing it over."""
+    """Equal keys give an empty mask, and the facts give the reason."""
     mask, facts = METHODS[method](np.ones((6, 6, 4)), IMAGE)
     assert mask.shape == IMAGE.shape[:2]
     assert not mask.any()
@@ -79,7 +79,7 @@ def test_undefined_partitions_are_counted(method):
 
 
 def test_published_network_brings_its_own_normalisation(tmp_path):
-    """A body from a local file has the file's keys, and inputs are standardised as timm says."""
+    """A body from a local file has the file's keys; inputs are standardised by timm's values."""
     torch.manual_seed(3)
     source = timm.create_model(VIT["architecture"], num_classes=0, **VIT["arguments"]).eval()
     path = tmp_path / "body.safetensors"
@@ -113,10 +113,10 @@ def test_probabilities_are_a_segmenters_at_the_size_of_the_image():
     """Logits are resized bilinearly before the sigmoid, one map for each output channel."""
     module = torch.nn.Conv2d(3, 2, 1).requires_grad_(False)
     network = Network(module, "segment", 16, [0.0] * 3, [1.0] * 3, CPU)
-    found = network_inputs.probabilities(network, IMAGE)
+    probability = network_inputs.probabilities(network, IMAGE)
     logits = module(network.inputs(IMAGE[None]))
     full = F.interpolate(logits, (48, 48), mode="bilinear", align_corners=False)
-    np.testing.assert_allclose(found, full.sigmoid()[0].numpy())
+    np.testing.assert_allclose(probability, full.sigmoid()[0].numpy())
 
 
 @pytest.mark.parametrize(
@@ -131,8 +131,8 @@ def test_published_networks_have_keys_at_published_sizes(architecture, side, gri
     """DINO's networks give one key per patch at the sizes of TokenCut and MaskCut."""
     # One block has the shapes of twelve; the weights are random, since timm's hub may be away.
     network = timm.create_model(architecture, num_classes=0, dynamic_img_size=True, depth=1).eval()
-    found = key_features(network, torch.rand(1, 3, side, side))
-    assert found.shape == (1, grid, grid, width)
+    keys = key_features(network, torch.rand(1, 3, side, side))
+    assert keys.shape == (1, grid, grid, width)
     assert network.pretrained_cfg["mean"] == (0.485, 0.456, 0.406)
 
 
@@ -140,10 +140,10 @@ def test_fused_attention_does_not_hide_the_keys():
     """Keys are the same whether the attention is computed by one fused kernel or step by step."""
     network = timm.create_model(VIT["architecture"], num_classes=0, **VIT["arguments"]).eval()
     image = torch.rand(1, 3, 32, 32)
-    found = {}
+    keys = {}
     for fused in (True, False):
         for block in network.blocks:
             block.attn.fused_attn = fused
-        found[fused] = key_features(network, image)
-    torch.testing.assert_close(found[True], found[False])
-    assert found[True].std() > 0
+        keys[fused] = key_features(network, image)
+    torch.testing.assert_close(keys[True], keys[False])
+    assert keys[True].std() > 0

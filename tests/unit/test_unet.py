@@ -19,7 +19,7 @@ from segxai.networks.inputs import normalise
 from segxai.networks.network import Network, build_network
 from segxai.networks.saving import save_weights
 from segxai.networks.segment import segmentation_loss, train_segmenter
-from segxai.networks.training import Patches
+from segxai.networks.training import LabelledImages
 from segxai.networks.unet import UNet
 from tests.unit.toy_networks import FRESH, unet
 
@@ -77,7 +77,7 @@ def test_masks_are_as_large_as_images():
 
 
 def test_skip_connections_carry_detail():
-    """A pixel's logit answers to that very pixel although the bottom sees 16×16 cells alone."""
+    """A pixel's logit depends on that pixel although the bottom level has 16×16 cells."""
     model = unet(1, width=32, seed=0).eval().requires_grad_(False)
     for upsampler in model.upsamplers:
         upsampler.weight.zero_()
@@ -140,14 +140,14 @@ def test_four_phantoms_are_learnt_by_heart(weight, n_masks):
     """
     images, lesions = phantoms(4)
     masks = np.concatenate([lesions, np.ones_like(lesions)], axis=1)[:, :n_masks]
-    both = Patches(images, masks, 32, CPU)
+    both = LabelledImages(images, masks, 32, CPU)
     model = unet(n_masks, width=32)
     settings = TRAINING | {"cross_entropy_weight": weight}
     history = train_segmenter(model, both, both, TO_INPUT, settings, seed=0)
     x, _ = next(both.batches(4))
     with torch.no_grad():
-        found = model(TO_INPUT(x)) > 0
-    scores = dice(found.numpy(), masks)
+        predicted = model(TO_INPUT(x)) > 0
+    scores = dice(predicted.numpy(), masks)
     assert scores.mean(axis=0).min() > 0.95
     best = history.loc[history.validation_loss.idxmin()]
     assert best.validation_dice == pytest.approx(scores.mean(), abs=1e-6)
@@ -158,8 +158,8 @@ def test_best_epoch_is_kept_whatever_the_batches():
     """The weights kept give the least validation loss again, in batches of another size."""
     images, masks = phantoms(7)
     train, held_out = (
-        Patches(images[:4], masks[:4], 32, CPU),
-        Patches(images[4:], masks[4:], 32, CPU),
+        LabelledImages(images[:4], masks[:4], 32, CPU),
+        LabelledImages(images[4:], masks[4:], 32, CPU),
     )
     model = unet(1, width=32, seed=0)
     settings = TRAINING | {"epochs": 4, "batch_size": 2}
@@ -176,7 +176,7 @@ def test_best_epoch_is_kept_whatever_the_batches():
 def test_training_is_reproducible():
     """The same seed gives the same history, augmentation included, whatever was drawn before."""
     images, masks = phantoms(4)
-    both = Patches(images, masks, 32, CPU)
+    both = LabelledImages(images, masks, 32, CPU)
     augmentation = {"flip": 0.5, "jitter": 0.1, "rotation": 15}
     settings = TRAINING | {"epochs": 2, "augmentation": augmentation}
     histories = []
@@ -207,7 +207,7 @@ def test_masks_of_another_size_are_resized():
     fine = masks.repeat(2, axis=2).repeat(2, axis=3)
     histories = []
     for labels in (masks, fine):
-        both = Patches(images, labels, 32, CPU)
+        both = LabelledImages(images, labels, 32, CPU)
         settings = TRAINING | {"epochs": 2}
         histories.append(
             train_segmenter(unet(1, width=32, seed=0), both, both, TO_INPUT, settings, seed=0)
@@ -217,9 +217,9 @@ def test_masks_of_another_size_are_resized():
 
 @pytest.mark.parametrize("bias", [-20.0, 20.0])
 def test_validation_without_any_mask_has_no_dice(bias):
-    """Where all true masks are empty, Dice is undefined whatever is found; training goes on."""
+    """If all true masks are empty, Dice is undefined for any prediction; training continues."""
     images, masks = phantoms(2)
-    empty = Patches(images, np.zeros_like(masks), 32, CPU)
+    empty = LabelledImages(images, np.zeros_like(masks), 32, CPU)
     model = unet(1, width=32, seed=0)
     nn.init.constant_(model.head.bias, bias)
     history = train_segmenter(model, empty, empty, TO_INPUT, TRAINING | {"epochs": 1}, seed=0)
@@ -230,8 +230,8 @@ def test_validation_without_any_mask_has_no_dice(bias):
 def test_validation_dice_is_of_images_that_show_something():
     """An empty true mask, marked or not, changes no Dice."""
     images, masks = phantoms(4)
-    shown = Patches(images[:2], masks[:2], 32, CPU)
-    mixed = Patches(images, np.concatenate([masks[:2], 0 * masks[2:]]), 32, CPU)
+    shown = LabelledImages(images[:2], masks[:2], 32, CPU)
+    mixed = LabelledImages(images, np.concatenate([masks[:2], 0 * masks[2:]]), 32, CPU)
     histories = [
         train_segmenter(
             unet(1, width=32, seed=0), shown, held_out, TO_INPUT, TRAINING | {"epochs": 2}, seed=0

@@ -1,4 +1,4 @@
-"""Views: what every one promises, and each against closed forms."""
+"""Contract of views, and each view against closed forms."""
 
 import importlib
 
@@ -47,7 +47,7 @@ def blob(side: int, centre: tuple[float, float], sigma: float) -> np.ndarray:
 
 @pytest.mark.parametrize("method", methods("views"))
 def test_a_view_is_a_finite_map_of_the_analysis_size(method):
-    """Every view has the asked shape, is finite and nowhere negative, and shows something."""
+    """Every view has the given shape, is finite and ≥ 0, and is not empty."""
     shown, within = view_of(method, attribution())
     assert shown.shape == within.shape == SHAPE
     assert within.dtype == bool
@@ -151,7 +151,7 @@ def test_segx_shows_nothing_outside_the_segmentation(magnitude, segmentation):
 
 
 @pytest.mark.parametrize("method", [segx, segx_mask_first])
-def test_a_segmentation_that_is_no_mask_is_refused(method):
-    """A mask of 0 and 255 is refused with a sentence that says what to do."""
+def test_a_segmentation_must_be_a_mask(method):
+    """A mask of 0 and 255 is refused with the remedy."""
     with pytest.raises(ValueError, match="segmentation must hold 0 and 1 only"):
         method.view(attribution(), (4, 4), segmentation=np.full((4, 4), 255))

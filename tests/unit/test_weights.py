@@ -183,7 +183,7 @@ def test_checkpoints_give_the_network_inside(form, legacy, tmp_path):
 
 
 def test_one_tensor_under_two_names_is_refused(tmp_path):
-    """With and without a prefix: which of the two is meant is for the author to say."""
+    """Names with and without a prefix together are refused."""
     path = saved({"a": torch.ones(2), "module.a": torch.zeros(2)}, tmp_path / "twice.pth")
     with pytest.raises(InputError, match=r"twice\.pth: holds a twice.*remove"):
         read_state_dict(path)
@@ -224,7 +224,7 @@ def test_weights_of_a_larger_network_are_refused(changes, problem, tmp_path):
 
 
 def test_weights_of_a_deeper_resnet_are_refused(tmp_path):
-    """A ResNet-34 holds all that a ResNet-18 asks for, and more."""
+    """A ResNet-34 has all tensors of a ResNet-18, and more."""
 
     def resnet(depth, **more):
         return build("timm_classifier", architecture=f"resnet{depth}", arguments={}, **more)

@@ -1,4 +1,4 @@
-"""Errors of a configuration say what to change; errors of jobs are repeated."""
+"""Error sentences of a configuration, with remedies, and of jobs."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""The configuration of the study: its manual, its values, and what the papers' tables say."""
+"""The configuration of the study: its manual, its values, and the papers' tables."""
 
 from pathlib import Path
 
@@ -37,7 +37,7 @@ def read_config(*overlays: str) -> dict:
     return config
 
 
-def test_the_manual_is_what_the_schema_says():
+def test_the_manual_agrees_with_the_schema():
     """config/README.md is generated: `python -m segxai.workflow.manual > config/README.md`."""
     assert (ROOT / "config/README.md").read_text() == markdown()
 
@@ -48,7 +48,7 @@ def described(schema: dict, path: str = "") -> list[str]:
 
 
 def test_every_setting_is_described():
-    """Each method's settings say what they mean."""
+    """Each setting of a method has a description."""
     known = [(kind, method) for kind in KINDS for method in methods(kind)]
     assert len(known) > 40
     assert [
@@ -90,7 +90,7 @@ def test_defaults_are_the_studys_values():
 
 
 def test_variants_are_those_of_the_text():
-    """Each variant does what its row in Table 1 is called, whatever the table's ticks say."""
+    """Each variant agrees with the name of its row in Table 1, not with the table's ticks."""
     segmenters = read_config()["segmenters"]
     refined = {
         entry["title"]: segmenters[entry["of"]] for entry in segmenters.values() if "of" in entry

@@ -21,7 +21,7 @@ RULES = re.findall(
     "\n".join(path.read_text() for path in [ROOT / "Snakefile", *(ROOT / "rules").glob("*.smk")]),
     re.M,
 )
-# Files that a page tells its reader to write.
+# Files that a page asks its reader to write.
 WRITTEN = {name for page in PAGES for name, _, _ in files(page.read_text())}
 
 

@@ -1,4 +1,4 @@
-"""The conda files say the same as the lock, and hold what the scripts import."""
+"""The conda files agree with the lock, and contain the imports of the scripts."""
 
 import ast
 import re
@@ -23,7 +23,7 @@ RULES = "\n".join(path.read_text() for path in sorted((ROOT / "rules").glob("*.s
 
 # Names on PyPI of packages that conda-forge and bioconda call something else.
 ON_PYPI = {"pytorch": "torch", "matplotlib-base": "matplotlib", "snakemake-minimal": "snakemake"}
-# What PyTorch asks for and the lock leaves out: see the Makefile.
+# Requirements of PyTorch that the lock leaves out: see the Makefile.
 LEFT_OUT = {"triton"}
 # Packages whose import name is not the name they are installed under.
 INSTALLED_AS = {"PIL": "pillow", "skimage": "scikit-image", "pydensecrf": "pydensecrf2"}
@@ -113,7 +113,7 @@ def plugins(script: str) -> dict[str, list[str]]:
 
 
 def test_every_method_is_run_by_a_script():
-    """What the table above says of segmenters leaves none out, nor any other method."""
+    """The table above covers all segmenters and all other methods."""
     run = {
         (kind, name)
         for _, script in rule_envs()
@@ -157,8 +157,8 @@ def with_dependencies(names: set[str]) -> set[str]:
             if requirement.name in LEFT_OUT:
                 continue
             if requirement.marker is None or requirement.marker.evaluate({"extra": extra}):
-                wanted = {(requirement.name, one) for one in ["", *requirement.extras]}
-                pending |= {one for one in wanted if one[0] not in needed or one[1]}
+                wanted = {(requirement.name, option) for option in ["", *requirement.extras]}
+                pending |= {pair for pair in wanted if pair[0] not in needed or pair[1]}
     return needed
 
 

@@ -123,7 +123,7 @@ def test_study_is_planned_in_groups(overlay, tmp_path):
     assert "group job" in planned.stdout.lower()
 
 
-def test_slurm_profile_knows_every_rule():
+def test_slurm_profile_covers_every_rule():
     """A job is in a group, or alone because it takes a GPU or the network for long."""
     alone = {name for name in JOBS if re.search(r"\n        gpu=1,", JOBS[name])}
     grouped = set(slurm_profile()["groups"])
@@ -178,10 +178,10 @@ def test_paths_that_cannot_be_are_named(tmp_path):
     """A wildcard in the checkout's path, or letters that the locale lacks: one sentence each."""
     locale = "de_DE.ISO-8859-1"
     subprocess.run(["localedef", "-f", "ISO-8859-1", "-i", "de_DE", tmp_path / locale])
-    said = planned_in(tmp_path / "Größe", LOCPATH=str(tmp_path), LC_ALL=locale, PYTHONUTF8="0")
-    assert "set PYTHONUTF8=1" in said and "Traceback" not in said
-    said = planned_in(tmp_path / "a {x}")
-    assert "a {x}: Snakemake takes" in said and "Traceback" not in said
+    output = planned_in(tmp_path / "Größe", LOCPATH=str(tmp_path), LC_ALL=locale, PYTHONUTF8="0")
+    assert "set PYTHONUTF8=1" in output and "Traceback" not in output
+    output = planned_in(tmp_path / "a {x}")
+    assert "a {x}: Snakemake takes" in output and "Traceback" not in output
 
 
 LARGE = """

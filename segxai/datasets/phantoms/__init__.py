@@ -1,1 +1,1 @@
-"""Data sets that are made here: lesions and radiographs."""
+"""Generated data sets: lesions and radiographs."""

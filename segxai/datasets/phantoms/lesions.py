@@ -1,13 +1,13 @@
 """Procedural images of tissue with lesions: exact masks, known labels, nothing to download.
 
-A phantom has three parts, each drawn from a stream of its own: tissue, lesions and distractors.
-Whatever the lesions are, hair, glare and the dark box therefore fall the same way, so that none of
-them tells the label. Lengths are in units of the image's side: one index is the same scene at
-every size, but for the sensor noise.
+A phantom has three parts, each drawn from its own random stream: tissue, lesions and distractors.
+Hair, glare and the dark box therefore do not depend on the lesions and say nothing about the label.
+Lengths are in units of the image's side: one index gives the same scene at every size, except for
+the sensor noise.
 
 Colour follows Beer and Lambert: light is dimmed by exp(-(blood · BLOOD + pigment · PIGMENT)), and
 a lesion is a place where the two concentrations differ. Shade, folds and the dark box change the
-grey value far more than a lesion does, so a grey threshold does not find it; its hue does.
+grey value far more than a lesion does, so a grey threshold does not separate it, but its hue does.
 """
 
 from functools import lru_cache
@@ -46,8 +46,8 @@ def phantom_lesion(index: int, size: int, seed: int = 0) -> tuple[np.ndarray, np
     image : ndarray of uint8, shape (size, size, 3)
         The RGB image.
     mask : ndarray of bool, shape (size, size)
-        Where a lesion is. Hair and glare over a lesion leave it in the mask, the dark box, which
-        hides it, does not.
+        Where a lesion is. Hair and glare over a lesion do not change the mask; the dark box, which
+        hides the lesion, removes it from the mask.
     """
     rng = np.random.default_rng(image_seed(seed, image_name(index)))
     tissue_rng, lesion_rng, distractor_rng, sensor_rng = rng.spawn(4)

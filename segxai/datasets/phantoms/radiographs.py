@@ -1,12 +1,12 @@
 """Procedural radiographs with findings of four classes, exact masks, and a planted shortcut.
 
 A finding is a place where the density differs from the ribs, vessels and soft tissue around it.
-Each lies in a quarter of the image of its own, so that no two overlap and the corners stay free.
+Each lies in its own quarter of the image, so findings never overlap and the corners stay free.
 
-The shortcut is what side markers ("L", "R") are in real radiographs: a small lead letter in a
-corner. It is shown in a given share of the images with one class and in no other image, so that a
-classifier may learn the letter instead of the finding; its mask says how much of an explanation
-lies on it. Everything else in an image is the same with and without it.
+The shortcut is a small lead letter in a corner, like the side markers ("L", "R") of real
+radiographs. It is shown in a given share of the images of one class and never in other images, so a
+classifier may learn the letter instead of the finding. Its mask serves to measure how much of an
+explanation lies on it. The rest of an image is the same with and without it.
 """
 
 import numpy as np
@@ -47,7 +47,7 @@ def phantom_findings(
         Seed of the whole data set.
     shortcut : dict, optional
         ``class`` that the marker predicts, and the ``share`` of its images that show it, 0…1.
-        None plants none. A larger share adds markers and removes none.
+        None plants no marker. A larger share only adds markers.
 
     Returns
     -------
@@ -128,7 +128,7 @@ def opacity(rng: np.random.Generator, depth: np.ndarray) -> np.ndarray:
 
 
 def fibrosis(rng: np.random.Generator, depth: np.ndarray) -> np.ndarray:
-    """Density of scars: parallel strands, as dense in the mean as what is around them."""
+    """Density of scars: parallel strands with the mean density of their surroundings."""
     y, x = pixel_centres(len(depth))
     angle, phase = rng.uniform(0, np.pi), rng.uniform(0, 2 * np.pi)
     across = np.cos(angle) * x + np.sin(angle) * y + 0.004 * noise(rng, len(depth), 8)

@@ -16,7 +16,7 @@ import threading
 import uuid
 from pathlib import Path
 
-# What tells which definitions a job reaches.
+# Events that show the definitions that a job reaches.
 PARAMS = ("code", "network", "explainer", "segmenter", "view", "reader", "requests")
 FOLDER, ROOT = os.environ.get("SEGXAI_TRACE"), os.environ.get("SEGXAI_ROOT", "")
 
@@ -30,7 +30,7 @@ def start() -> None:
         code = frame.f_code
         if not code.co_filename.startswith(inside) or id(code) in seen:
             return
-        # Bodies of classes and modules are no functions.
+        # Bodies of classes and modules are not functions.
         if code.co_flags & inspect.CO_OPTIMIZED and not importing(frame):
             seen[id(code)] = code
 
@@ -72,7 +72,7 @@ def start() -> None:
     atexit.register(write)
 
 
-# Snakemake itself is not traced: it is no job, and would take twice its time.
+# Snakemake itself is not traced: it is not a job, and would take twice its time.
 if FOLDER and "snakemake" not in sys.orig_argv[:4]:
     # The numbers of processes are reused within one run; workers inherit the environment.
     os.environ.setdefault("SEGXAI_TRACED_JOB", str(uuid.uuid4()))
