@@ -1,4 +1,4 @@
-"""Which explainers the scores of a study recommend, by goal and budget, and what that rule loses."""
+"""Explainers that the scores of a study recommend, by goal and budget; what that rule loses."""
 
 from segxai.datasets.selection import chosen_rows
 from segxai.job.files import read_rows, read_scores, write_table

@@ -59,7 +59,7 @@ def paired_tests(scores: pd.DataFrame, pairs: list[tuple[str, str]]) -> pd.DataF
         mean = difference.mean() if len(difference) else np.nan
         rows.append((first, second, len(difference), mean, p))
     table = pd.DataFrame(rows, columns=["first", "second", "n", "mean_difference", "p"])
-    return table.assign(p_holm=holm(table.p.to_numpy()))
+    return table.assign(p_holm=holm(table.p.to_numpy(float)))
 
 
 def holm(p: np.ndarray) -> np.ndarray:

@@ -9,7 +9,7 @@ from itertools import product
 
 from segxai.workflow import shown
 from segxai.workflow.names import UNPRINTABLE, name_key
-from segxai.workflow.studies import MEASURE, score_cells, selected, tables, values
+from segxai.workflow.studies import MEASURE, guidelines, score_cells, selected, tables, values
 
 # Reserved names: files of every run, sections of its page, lines of its data summary.
 TAKEN = {
@@ -28,10 +28,12 @@ def file_problems(config: dict) -> Iterator[str]:
             yield f"Config keys explainers.{name} and segmenters.{name}: rename one of them."
     for key in ("tables", "figures"):
         names = [name for study in selected(config).values() for name in study[key]]
+        names += guidelines(config) if key == "tables" else []
         for name in names:
             if names.count(name) > 1:
                 yield f"Config key {key}.{name} is in two studies that are run: rename one."
-    declared = {"tables": list(tables(config)), "datasets": config["datasets"]}
+    made = [*tables(config), *guidelines(config)]
+    declared = {"tables": made, "datasets": config["datasets"]}
     for key, names in declared.items():
         tests = [f"{name}_tests" for name in names] if key == "tables" else []
         for name in names:

@@ -255,6 +255,7 @@ def _declared_problems(config: dict) -> Iterator[str]:
     for name, study in selected(config).items():
         path, measured = f"Config key studies.{name}", _measured(config, study)
         known = {"scores": study["scores"], "tables": study["tables"], "metrics": measured}
+        known["explainers"] = study["explainers"]
         for key, section, names in _declared(study):
             for other in names:
                 if other not in known[section]:
@@ -271,6 +272,10 @@ def _declared(study: dict) -> Iterator[tuple[str, str, list[str]]]:
         yield f"tables.{name}", "scores", spec["scores"]
         measured += [(f"tables.{name}.values", value) for value in spec["values"]]
         measured.append((f"tables.{name}.tests", spec["tests"] or {}))
+    for name, spec in study["guidelines"].items():
+        yield f"guidelines.{name}", "scores", spec["scores"]
+        yield f"guidelines.{name}", "explainers", [*spec["controls"], spec["usual"]]
+        measured += [(f"guidelines.{name}.goals", goal) for goal in spec["goals"].values()]
     for name, spec in study["figures"].items():
         yield f"figures.{name}", "scores", _given(spec["scores"])
         yield f"figures.{name}", "tables", [*(spec["tables"] or []), *_given(spec["table"])]

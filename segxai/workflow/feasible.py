@@ -46,6 +46,12 @@ def problems(config: dict) -> Iterator[str]:
     for table, spec in studies.tables(config).items():
         path = f"Config key studies.{spec['study']}.tables.{table}"
         yield from _table_problems(config, table, spec, path)
+    for name, spec in studies.guidelines(config).items():
+        path = f"Config key studies.{spec['study']}.guidelines.{name}"
+        measured = studies.measured(config, config["studies"][spec["study"]], spec["scores"])
+        read = [{"metric": metric} for metric in ("gradients", "forwards", "completeness")]
+        for value in [*spec["goals"].values(), *read]:
+            yield from _unmeasured(value, measured, path, spec["scores"])
 
 
 def _selection_problems(config: dict, study: dict, path: str) -> Iterator[str]:
