@@ -75,6 +75,7 @@ class Network:
     std: Sequence[float]
     device: torch.device
     precision: str = "float32"  # or bfloat16, to run under autocast
+    exclusive: bool = False  # whether its classes exclude each other (softmax)
 
     @classmethod
     def load(
@@ -127,7 +128,9 @@ class Network:
     def _frozen(cls, module, definition, statistics, channels, device) -> "Network":
         known = channel_statistics(definition, statistics, channels)
         module, task = module.to(device).eval().requires_grad_(False), network_task(definition)
-        return cls(module, task, definition["input_size"], **known, device=device)
+        exclusive = (definition.get("training") or {}).get("loss") == "cross_entropy"
+        size = definition["input_size"]
+        return cls(module, task, size, **known, device=device, exclusive=exclusive)
 
     def inputs(self, images: np.ndarray) -> torch.Tensor:
         """Normalised inputs (B, C, S, S), float32, of images (B, H, W, C) as they are stored."""

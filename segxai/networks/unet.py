@@ -46,9 +46,9 @@ class UNet(nn.Module):
     Ronneberger et al., MICCAI 2015, arXiv:1505.04597.
     """
 
-    # As timm names the head, and feature maps by depth: here the bottleneck alone.
+    # As timm names the head, and feature maps by depth: the last is the bottleneck.
     pretrained_cfg = MappingProxyType({"classifier": "head"})
-    feature_info = ({"module": f"encoders.{LEVELS - 1}"},)
+    feature_info = tuple({"module": f"encoders.{level}"} for level in range(LEVELS))
 
     def __init__(self, outputs: int, channels: int, width: int):
         super().__init__()

@@ -15,7 +15,7 @@ from tests.unit.toy_networks import frozen, generator, images, timm_network, une
 # Few passes; whatever else a method can be set to stays at its default.
 SMALL = {
     **{"steps": 3, "noise_samples": 2, "max_steps": 12, "tolerance": 0.02, "samples": 5},
-    **{"batch_size": 4, "layer": "features"},
+    **{"batch_size": 4, "layer": "features", "stage": 1},
 }
 VIT = {"img_size": 32, "patch_size": 8, "embed_dim": 24, "depth": 2, "num_heads": 3}
 EVERY = pytest.mark.parametrize("method", methods("explainers"))
@@ -61,7 +61,8 @@ class Linear(nn.Module):
     def __init__(self, weight: float):
         super().__init__()
         self.convolution = nn.Conv2d(3, 1, 2, stride=2)
-        nn.init.constant_(self.convolution.weight, weight)
+        for parameter in self.convolution.parameters():
+            nn.init.constant_(parameter, weight)
 
     def forward(self, x):
         """Logits (B, 1)."""
