@@ -53,13 +53,14 @@ class Tail:
         # What follows may change its input in place.
         return output.clone()
 
-    @torch.no_grad()
     def outputs(self, image: int, activations: torch.Tensor) -> torch.Tensor:
         """Logits (n, …) for activations (n, K, h, w) in place of those of an image of the inputs.
 
-        The network is as before when this returns.
+        Gradients flow back to the activations. The network is as before when this returns.
         """
         n = len(activations)
+        # What follows may change its input in place.
+        activations = activations.clone()
         if self.layer.channels_last:
             activations = activations.permute(0, 2, 3, 1)
         before = {}

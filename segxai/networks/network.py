@@ -142,6 +142,13 @@ class Network:
         shape = 1, len(self.mean), self.input_size, self.input_size
         return normalise(torch.zeros(shape, device=self.device), self.mean, self.std)
 
+    def grey(self, inputs: torch.Tensor) -> torch.Tensor:
+        """Mean intensity over channels (B, 1, H, W), as the images had it, of inputs."""
+        mean, std = (
+            inputs.new_tensor(values).view(1, -1, 1, 1) for values in (self.mean, self.std)
+        )
+        return (inputs * std + mean).mean(dim=1, keepdim=True)
+
     def outputs(self, inputs: torch.Tensor) -> torch.Tensor:
         """Logits (B, K) or (B, K, h, w), float32, of inputs (B, C, S, S), in `precision`."""
         reduced = self.precision == "bfloat16"
