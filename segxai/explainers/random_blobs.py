@@ -1,5 +1,6 @@
 """Control: smoothed random numbers, blobs at random places."""
 
+import math
 from collections.abc import Iterable, Iterator
 
 import torch
@@ -33,7 +34,11 @@ def explain(network: Network, requests: Iterable[Request], sigma: float) -> Iter
         of the network.
     """
     for request in requests:
-        size = request.inputs.shape[1:]
-        noise = torch.rand(1, 1, *size, generator=request.generator).to(request.inputs)
-        blobs = blurred(noise, pixels(sigma, size))[0]
+        height, width = request.inputs.shape[1:]
+        deviation = pixels(sigma, (height, width))
+        # Beyond the border lies more noise: a border of any other kind would draw the peaks.
+        rim = math.ceil(3 * deviation)
+        size = 1, 1, height + 2 * rim, width + 2 * rim
+        noise = torch.rand(size, generator=request.generator).to(request.inputs)
+        blobs = blurred(noise, deviation)[0, :, rim:-rim, rim:-rim]
         yield Attribution(blobs - blobs.min(), float("nan"), 0, 0)

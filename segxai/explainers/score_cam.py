@@ -26,7 +26,7 @@ ABOUT = {
             "description": "Which feature map of those that the network lists: 1 the last, 2 the "
                            "one before (stage 3 of a ResNet), …",
         },
-        "block": {"type": "integer", "minimum": 1, "default": 64,
+        "block": {"type": "integer", "minimum": 1, "default": 128,
                   "description": "Channels, in the order of their variance, between two looks at "
                                  "whether the map still changes"},
         "tolerance": {
@@ -67,8 +67,10 @@ def explain(
     What H hides becomes 0 of the normalised input, the mean colour and not black.
 
     Differs from all three in that channels come in the order of their variance, in blocks, and that
-    the sum ends when a block no longer changes the order of the pixels: most of it is in few
-    channels.
+    the sum ends when a block no longer changes the order of the pixels. After a ReLU most of it is
+    in few channels: of 1,280 of an EfficientNet-Lite0's, 577 are constant for an image, and 256 to
+    384 gave maps with a rank correlation of 0.998 and more with those of all. Without an activation
+    after the feature map nearly all channels are needed, and run.
 
     Parameters
     ----------

@@ -1,5 +1,7 @@
 """Controls: maps of which it is known what they are, and that they know nothing of a network."""
 
+import math
+
 import pytest
 import torch
 from scipy.ndimage import sobel
@@ -42,15 +44,15 @@ def test_a_control_asks_no_pass_and_is_of_the_image_or_its_generator(method, set
 
 @pytest.mark.parametrize(("method", "settings"), CONTROLS[:2])
 def test_random_maps_are_at_chance(method, settings):
-    """Of 300 maps, the share of relevance, and of peaks, in a mask is the mask's own share."""
-    maps = explain(method, images(1, 2, 64).expand(300, -1, -1, -1), **settings)
+    """Of 200 maps, the share of relevance, and of peaks, in a mask is the mask's own share."""
+    maps = explain(method, images(1, 2, 64).expand(200, -1, -1, -1), **settings)
     mask = torch.zeros(64, 64, dtype=torch.bool)
-    # Off centre, and away from the border, where blobs are wider.
-    mask[8:40, 20:52] = True
+    # Off centre, so that a map that prefers the middle or the border shows.
+    mask[:32, 20:52] = True
     mass = (maps[:, mask].sum(dim=1) / maps.sum(dim=(1, 2))).mean()
     assert mass == pytest.approx(0.25, abs=0.02)
     peaks = mask.flatten()[maps.flatten(1).argmax(dim=1)].float().mean()
-    assert peaks == pytest.approx(0.25, abs=0.09)
+    assert peaks == pytest.approx(0.25, abs=0.08)
 
 
 def test_blobs_are_smooth_and_pixels_are_not():
@@ -66,10 +68,10 @@ def test_the_centre_gaussian_has_a_quarter_of_the_side():
     (values,) = explain(centre_gaussian, images(1, 4, 64))
     for other in (values.flip(0), values.flip(1), values.T):
         torch.testing.assert_close(other, values)
-    assert values.argmax() in {31 * 64 + 31, 31 * 64 + 32, 32 * 64 + 31, 32 * 64 + 32}
+    assert values.argmax().item() in {31 * 64 + 31, 31 * 64 + 32, 32 * 64 + 31, 32 * 64 + 32}
     ratio = values[31, 31 + 16] / values[31, 31]
     # The middle lies half a pixel beside the first.
-    assert ratio == pytest.approx(torch.tensor(-(15.5**2 - 0.5**2) / (2 * 16**2)).exp(), rel=1e-4)
+    assert ratio == pytest.approx(math.exp(-(15.5**2 - 0.5**2) / (2 * 16**2)), rel=1e-4)
 
 
 def test_edges_are_those_of_scipy():
