@@ -43,7 +43,12 @@ def fill(network: Network, inputs: torch.Tensor, kind: str) -> torch.Tensor:
         return torch.zeros_like(inputs)
     if kind != "blur":
         raise ValueError(f"a fill is black, mean or blur, not '{kind}'.")
-    rows, columns = (_gaussian(side).to(inputs) for side in inputs.shape[-2:])
+    return blurred(inputs, BLUR * max(inputs.shape[-2:]))
+
+
+def blurred(inputs: torch.Tensor, sigma: float) -> torch.Tensor:
+    """Blur inputs (B, C, H, W) by a Gaussian of a standard deviation in px, as :func:`fill` says."""
+    rows, columns = (_gaussian(side, sigma).to(inputs) for side in inputs.shape[-2:])
     return rows @ inputs @ columns.T
 
 
@@ -187,7 +192,7 @@ def _only(keep: torch.Tensor, module: nn.Module) -> Iterator[None]:
         hook.remove()
 
 
-def _gaussian(side: int) -> torch.Tensor:
+def _gaussian(side: int, sigma: float) -> torch.Tensor:
     """Weights (side, side) of a Gaussian blur along an axis; rows sum to 1."""
     place = torch.arange(side, dtype=torch.float64)
-    return torch.softmax(-((place[:, None] - place) ** 2) / (2 * (BLUR * side) ** 2), dim=1)
+    return torch.softmax(-((place[:, None] - place) ** 2) / (2 * sigma**2), dim=1)

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from typing import NamedTuple
 
 import numpy as np
@@ -103,6 +104,16 @@ def bound_explainer(
 def region(network: Network, inputs: torch.Tensor, channel: int) -> Region:
     """Fixed region of a channel that a segmenter predicts in (1, C, S, S): logits above 0."""
     return Region(channel, network.module(inputs)[0, channel] > 0)
+
+
+def batches(
+    requests: Iterable[Request], batch_size: int
+) -> Iterator[tuple[list[Request], torch.Tensor, list[Target]]]:
+    """Take requests as they come: those of a batch, and its padded inputs and targets."""
+    waiting = iter(requests)
+    while batch := list(islice(waiting, batch_size)):
+        inputs = padded(stacked(request.inputs for request in batch), batch_size)
+        yield batch, inputs, padded_list([request.target for request in batch], batch_size)
 
 
 def stacked(inputs: Sequence[torch.Tensor]) -> torch.Tensor:

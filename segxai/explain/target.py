@@ -52,3 +52,28 @@ def evaluate(output: torch.Tensor, targets: Sequence[Target]) -> torch.Tensor:
     logits = output[images, [target.channel for target in targets]]
     masks = torch.stack([target.mask for target in targets]).to(logits)
     return (logits * masks).sum(dim=(1, 2)) / masks.sum(dim=(1, 2))
+
+
+def log_odds(output: torch.Tensor, targets: Sequence[Target], exclusive: bool) -> torch.Tensor:
+    r"""Log-odds of one target per image; its sigmoid is the target's probability.
+
+    .. math:: f_k - \log \sum_{j \ne k} e^{f_j}
+
+    of a label among classes that exclude each other (softmax); the target itself of all others.
+
+    Parameters
+    ----------
+    output, targets
+        As of :func:`evaluate`.
+    exclusive
+        Whether the classes exclude each other.
+
+    Returns
+    -------
+    Tensor of shape (B,)
+    """
+    values = evaluate(output, targets)
+    if not exclusive or output.ndim > 2:
+        return values
+    indices = torch.tensor([[target.index] for target in targets], device=output.device)
+    return values - output.scatter(1, indices, -torch.inf).logsumexp(dim=1)

@@ -31,8 +31,8 @@ class Layer(NamedTuple):
         return x.permute(0, 3, 1, 2) if self.channels_last else x
 
 
-def feature_layer(network: Network, layer: str) -> Layer:
-    """Find the layer that Grad-CAM weights: the last of its kind with positions.
+def feature_layer(network: Network, layer: str | int, method: str) -> Layer:
+    """Find the layer whose outputs an explainer weights: the last of its kind with positions.
 
     A pass of the black image shows which layers qualify: their outputs are maps of more than one
     position. Layers after the global pooling do not (MobileNetV3, GhostNet), nor do tokens.
@@ -40,10 +40,13 @@ def feature_layer(network: Network, layer: str) -> Layer:
     Parameters
     ----------
     layer
-        ``features``: the last such map in the network's ``feature_info``, after its activation: the
-        input of global pooling in timm's classifiers, the bottleneck of a U-Net. ``convolution``:
-        the last such convolution before the head in the order of modules, as SegX's code has it; in
-        a DenseNet that is 32 of 1,024 channels.
+        ``features``: the last such map in the network's ``feature_info``, after its activation:
+        the input of global pooling in timm's classifiers, the bottleneck of a U-Net.
+        ``convolution``: the last such convolution before the head in the order of modules, as
+        SegX's code has it; in a DenseNet that is 32 of 1,024 channels. A number counts the maps in
+        ``feature_info`` from the last, 1, which is ``features``.
+    method
+        The explainer that asks, for errors.
 
     Raises
     ------
@@ -73,22 +76,31 @@ def feature_layer(network: Network, layer: str) -> Layer:
     # Layers of a head, such as VGG's, are coarser than the last map.
     least = maps[-1].positions if maps else 2
     chosen = [known[name] for name in convolutions if known[name].positions >= least]
-    chosen = maps if layer == "features" else chosen
+    stage = 1 if layer == "features" else layer
+    chosen = chosen if layer == "convolution" else maps
     kind = type(module).__name__
     shown = [outputs.get(parts[name]) for name in listed]
     tokens = any(isinstance(output, torch.Tensor) and output.ndim == 3 for output in shown)
     if not chosen or (tokens and not maps):
         raise InputError(
-            f"explainers: grad_cam needs feature maps with positions, which {kind} lacks at an "
+            f"explainers: {method} needs feature maps with positions, which {kind} lacks at an "
             f"input_size of {network.input_size} px; choose a convolutional architecture, such as "
             "resnet50 or densenet121, or a larger `input_size`."
         )
     if layer == "convolution" and maps and maps[-1].channels_last:
         raise InputError(
-            f"explainers: grad_cam has `layer: convolution`, but the last feature map of {kind} "
+            f"explainers: {method} has `layer: convolution`, but the last feature map of {kind} "
             "does not come from a convolution; set `layer: features`."
         )
-    return chosen[-1]
+    if layer == "convolution":
+        return chosen[-1]
+    if stage > len(maps):
+        raise InputError(
+            f"explainers: {method} has `stage: {stage}`, but {kind} lists {len(maps)} feature maps "
+            f"with positions at an input_size of {network.input_size} px; set a `stage` of at most "
+            f"{len(maps)}, or choose a deeper convolutional architecture, such as resnet50."
+        )
+    return maps[-stage]
 
 
 @contextlib.contextmanager

@@ -75,6 +75,7 @@ class Network:
     std: Sequence[float]
     device: torch.device
     precision: str = "float32"  # or bfloat16, to run under autocast
+    exclusive: bool = False  # whether its classes exclude each other (softmax)
 
     @classmethod
     def load(
@@ -127,7 +128,9 @@ class Network:
     def _frozen(cls, module, definition, statistics, channels, device) -> "Network":
         known = channel_statistics(definition, statistics, channels)
         module, task = module.to(device).eval().requires_grad_(False), network_task(definition)
-        return cls(module, task, definition["input_size"], **known, device=device)
+        exclusive = (definition.get("training") or {}).get("loss") == "cross_entropy"
+        size = definition["input_size"]
+        return cls(module, task, size, **known, device=device, exclusive=exclusive)
 
     def inputs(self, images: np.ndarray) -> torch.Tensor:
         """Normalised inputs (B, C, S, S), float32, of stored images (B, H, W, C)."""
@@ -138,6 +141,13 @@ class Network:
         """Normalised black image (1, C, S, S)."""
         shape = 1, len(self.mean), self.input_size, self.input_size
         return normalise(torch.zeros(shape, device=self.device), self.mean, self.std)
+
+    def grey(self, inputs: torch.Tensor) -> torch.Tensor:
+        """Mean intensity over channels (B, 1, H, W), as the images had it, of inputs."""
+        mean, std = (
+            inputs.new_tensor(values).view(1, -1, 1, 1) for values in (self.mean, self.std)
+        )
+        return (inputs * std + mean).mean(dim=1, keepdim=True)
 
     def outputs(self, inputs: torch.Tensor) -> torch.Tensor:
         """Logits (B, K) or (B, K, h, w), float32, of inputs (B, C, S, S), in `precision`."""

@@ -46,9 +46,9 @@ class UNet(nn.Module):
     Ronneberger et al., MICCAI 2015, arXiv:1505.04597.
     """
 
-    # timm's names of the head, and of feature maps by depth: here only the bottleneck.
+    # timm's names of the head, and of feature maps by depth: the last is the bottleneck.
     pretrained_cfg = MappingProxyType({"classifier": "head"})
-    feature_info = ({"module": f"encoders.{LEVELS - 1}"},)
+    feature_info = tuple({"module": f"encoders.{level}"} for level in range(LEVELS))
 
     def __init__(self, outputs: int, channels: int, width: int):
         super().__init__()

@@ -141,7 +141,7 @@ def test_grad_cam_equals_its_formula_and_captum(architecture, target):
 
 def weighed(model: nn.Module, layer: str, size: int = 64) -> nn.Module:
     """Layer that Grad-CAM weighs in a network for inputs of a size."""
-    return feature_layer(frozen(model, size), layer).module
+    return feature_layer(frozen(model, size), layer, "grad_cam").module
 
 
 def test_last_convolutions_are_those_of_the_papers_code():
@@ -192,9 +192,9 @@ def test_what_is_weighed_has_positions(architecture, layer):
     network = frozen(model, 64)
     if arguments and layer == "convolution":
         with pytest.raises(InputError, match="set `layer: features`"):
-            feature_layer(network, layer)
+            feature_layer(network, layer, "grad_cam")
         return
-    last = feature_layer(network, layer)
+    last = feature_layer(network, layer, "grad_cam")
     with torch.no_grad(), outputs_of([last.module]) as outputs:
         model(images(1, 4, 64))
     activations = last.channels_first(outputs[last.module])
