@@ -146,6 +146,23 @@ def gradients(
     return slopes[:n]
 
 
+def request_gradients(
+    network: Network, requests: Iterable[Request], batch_size: int
+) -> Iterator[tuple[Request, torch.Tensor, float]]:
+    """Give each request with the gradient (C, H, W) of its target at its input, and the value.
+
+    One forward-backward pass of each input; requests are read as they are needed, in batches of one
+    size.
+    """
+    score, waiting = network.score(), iter(requests)
+    while batch := list(islice(waiting, batch_size)):
+        points = padded(stacked(request.inputs for request in batch), batch_size).requires_grad_()
+        targets = padded_list([request.target for request in batch], batch_size)
+        values = score(points, targets)
+        (slopes,) = torch.autograd.grad(values.sum(), points)
+        yield from zip(batch, slopes[: len(batch)], values.tolist(), strict=False)
+
+
 @torch.no_grad()
 def scores(
     network: Network, inputs: torch.Tensor, targets: Sequence[Target], batch_size: int

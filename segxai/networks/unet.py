@@ -5,7 +5,6 @@ from types import MappingProxyType
 
 import torch
 from torch import nn
-from torch.nn import functional as F
 
 from segxai.job.log import InputError
 
@@ -55,6 +54,7 @@ class UNet(nn.Module):
         widths = [width * 2**level for level in range(LEVELS)]
         upwards = list(pairwise(reversed(widths)))
         self.encoders = nn.ModuleList(_level(*pair) for pair in pairwise((channels, *widths)))
+        self.pool = nn.MaxPool2d(2)
         self.upsamplers = nn.ModuleList(nn.ConvTranspose2d(*pair, 2, stride=2) for pair in upwards)
         self.decoders = nn.ModuleList(_level(2 * width, width) for _, width in upwards)
         self.head = nn.Conv2d(width, outputs, 1)
@@ -68,7 +68,7 @@ class UNet(nn.Module):
             )
         skipped = []
         for encoder in self.encoders:
-            x = encoder(F.max_pool2d(x, 2) if skipped else x)
+            x = encoder(self.pool(x) if skipped else x)
             skipped.append(x)
         skipped.pop()
         for upsampler, decoder in zip(self.upsamplers, self.decoders, strict=True):

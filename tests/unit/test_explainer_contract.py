@@ -18,7 +18,8 @@ SMALL = {
     **{"batch_size": 4, "layer": "features", "stage": 1},
     **{"window": 12, "stride": 8, "segments": 4, "passes": 12},
 }
-VIT = {"img_size": 32, "patch_size": 8, "embed_dim": 24, "depth": 2, "num_heads": 3}
+# Heads of 8 features are narrower than any that is used, and round by their place in the batch.
+VIT = {"img_size": 32, "patch_size": 8, "embed_dim": 48, "depth": 2, "num_heads": 3}
 EVERY = pytest.mark.parametrize("method", methods("explainers"))
 KINDS = [
     (method, kind)
@@ -149,8 +150,9 @@ def test_a_complete_method_is_exact_on_a_linear_network(method):
 @EVERY
 def test_a_constant_network_is_attributed_nothing(method):
     """Where no pixel matters, the attribution is zero and nothing is undefined."""
-    if not about("explainers", method)["needs"]:
-        pytest.skip("looks at no network")
+    said = about("explainers", method)
+    if not said["needs"] or "convolutional" not in said["suits"]:
+        pytest.skip("looks at no convolutional network")
     requests = [Request(images(1, 3)[0], Label(0), generator())]
     (attribution,) = explain(method, frozen(Linear(0.0)), requests)
     assert not attribution.values.any()

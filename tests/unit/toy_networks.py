@@ -23,6 +23,29 @@ class Scored(nn.Module):
         return self.score(x)[:, None]
 
 
+class Failing(nn.Module):
+    """A network that breaks at a given pass."""
+
+    def __init__(self, module: nn.Module, at: int):
+        super().__init__()
+        self.module, self.left = module, at
+
+    def __getattr__(self, name):
+        """Give what is asked of the network within."""
+        try:
+            return super().__getattr__(name)
+        except AttributeError:
+            return getattr(self.module, name)
+
+    def forward(self, x):
+        """Logits, until it breaks."""
+        logits = self.module(x)
+        self.left -= 1
+        if self.left < 0:
+            raise RuntimeError("broken")
+        return logits
+
+
 def frozen(module: nn.Module | Callable, size: int = 32, black: float = -2.0) -> Network:
     """Freeze a module, or a function of its input, whose black image is `black` everywhere."""
     module = module if isinstance(module, nn.Module) else Scored(module)
