@@ -61,10 +61,10 @@ def explain(
     larger. The mean over background images is DeepSHAP (Lundberg & Lee, arXiv:1705.07874).
 
     Differs from Captum's ``DeepLiftShap``, which it equals on networks without max pooling: there
-    the sum over a max pooling is not the change of its output, which left out up to the whole of
-    the gain on an untrained ResNet-10 and a DenseNet-121. Pairs of an image and a background image
-    are put into batches, so that memory does not grow with the background. All of it is computed in
-    float32, since the rule divides.
+    the multipliers of a max pooling do not sum to the change of its output, and on an untrained
+    ResNet-10 and DenseNet-121 the completeness error was 5 % to far above 100 %. Pairs of an image
+    and a background image are put into batches, so that memory does not grow with the background.
+    All of it is computed in float32, since the rule divides.
 
     Parameters
     ----------

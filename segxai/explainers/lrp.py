@@ -56,13 +56,10 @@ def check(network: Network, **_) -> None:
     """Refuse a network with a part that no rule is known for."""
     gated = _within_gates(network.module)
     unknown = leaf_kinds(network.module, gated) - ALONE - ACTIVATIONS - NORMS.keys()
-    known = {part.qkv for part in network.module.modules() if hasattr(part, "qkv")}
     called = {call.part for call in _calls(network.module, network.black())}
     attentions = (part for part in network.module.modules() if "Att" in type(part).__name__)
     unknown |= {
-        type(part).__name__
-        for part in attentions
-        if getattr(part, "qkv", None) not in known & called
+        type(part).__name__ for part in attentions if getattr(part, "qkv", None) not in called
     }
     if unknown:
         raise InputError(
@@ -92,7 +89,7 @@ def explain(
     - layer norm: the standard deviation is constant.
     - attention: CP-LRP holds the attention weights constant (Ali et al., arXiv:2202.07304); AttnLRP
       divides the gradients of queries and keys by 4 and of values by 2 (Achtibat et al.,
-      arXiv:2402.05602).
+      arXiv:2402.05602), and does not conserve relevance where it passes the softmax.
 
     All of it is computed in float32, since rules divide.
 
@@ -117,7 +114,7 @@ def explain(
     ----------
     Bach et al., PLOS ONE 10 (2015), doi:10.1371/journal.pone.0130140.
     """
-    ruled = replace(network, module=_ruled(network, attention), precision="float32")
+    ruled = replace(network, module=ruled_copy(network, attention), precision="float32")
     requests = (request._replace(inputs=_nowhere_zero(request.inputs)) for request in requests)
     for request, slopes, value in request_gradients(ruled, requests, batch_size):
         yield Attribution(request.inputs * slopes, value, 1, 0)
@@ -155,8 +152,11 @@ def _calls(module: nn.Module, x: torch.Tensor) -> list[_Call]:
     return calls
 
 
-def _ruled(network: Network, attention: str) -> nn.Module:
-    """Copy of a network whose parts pass relevance back."""
+def ruled_copy(network: Network, attention: str) -> nn.Module:
+    """Copy of a network's module with the same outputs, whose parts pass relevance back.
+
+    Its batch norms are fused with the convolutions before them; rules as of :func:`explain`.
+    """
     module, image = deepcopy(network.module), network.black()
     calls = _calls(module, image)
     first = {call.part for call in calls if call.read is image}

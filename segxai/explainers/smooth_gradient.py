@@ -46,9 +46,9 @@ def explain(
     with p = 2 (squared) or 1 (magnitude) and s the setting `noise`; Smilkov et al.
     (arXiv:1706.03825) advise s in 0.1…0.2.
 
-    Differs from them in what is averaged: the mean of signed gradients does not converge at
-    feasible n (their squares do: Hooker et al., arXiv:1806.10758), so that it is not offered. The
-    map therefore does not say what speaks for the target and what against it.
+    Differs from them in what is averaged: the mean of signed gradients hardly converges at feasible
+    n, so that it is not offered. The mean of squares is SmoothGrad-Squared of Hooker et al.
+    (arXiv:1806.10758). Neither map says what speaks for the target and what against it.
 
     Parameters
     ----------

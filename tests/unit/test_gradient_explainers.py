@@ -35,7 +35,7 @@ def values(*asked, **settings) -> torch.Tensor:
 
 
 class Layers(nn.Sequential):
-    """Layers whose last output is averaged to one logit, with timm's list of its maps."""
+    """Layers whose last output is averaged to one logit."""
 
     def forward(self, x):
         """Logits (B, 1)."""

@@ -156,7 +156,7 @@ def test_rules_leave_the_logits_as_they_are(architecture):
     module = unet() if architecture == "unet" else timm_network(architecture, arguments=arguments)
     network, x = frozen(trained(module), 64), images(2, 8, 64)
     lrp.check(network)
-    before, logits = module(x), lrp._ruled(network, "attn")(x)
+    before, logits = module(x), lrp.ruled_copy(network, "attn")(x)
     assert (logits - before).abs().max() <= 1e-4 * before.abs().max()
     torch.testing.assert_close(module(x), before, rtol=0, atol=0)
 
@@ -165,7 +165,7 @@ def test_batch_norms_are_fused_where_a_convolution_goes_before():
     """All of a ResNet; in a DenseNet those that read one convolution alone."""
     left = {}
     for architecture in ("resnet10t", "densenet121"):
-        ruled = lrp._ruled(frozen(timm_network(architecture)), "cp")
+        ruled = lrp.ruled_copy(frozen(timm_network(architecture)), "cp")
         left[architecture] = sum(isinstance(part, nn.BatchNorm2d) for part in ruled.modules())
     # Of 58 layers and 3 transitions the first norm, and the last one, read concatenations.
     assert left == {"resnet10t": 0, "densenet121": 62}
