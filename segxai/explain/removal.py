@@ -47,7 +47,7 @@ def fill(network: Network, inputs: torch.Tensor, kind: str) -> torch.Tensor:
 
 
 def blurred(inputs: torch.Tensor, sigma: float) -> torch.Tensor:
-    """Blur inputs (B, C, H, W) by a Gaussian of a standard deviation in px, as :func:`fill` says."""
+    """Blur inputs (B, C, H, W) by a Gaussian of a standard deviation in px, see :func:`fill`."""
     rows, columns = (_gaussian(side, sigma).to(inputs) for side in inputs.shape[-2:])
     return rows @ inputs @ columns.T
 

@@ -82,7 +82,11 @@ IMPOSSIBLE = {
         "null",
     ),
     "no dose": (maps(scores={"doses": {"segmenters": ["unet"]}}), "doses.segmenters", "damage"),
-    "instances that are not there": (measure(**AJI), "more.measure", "needs: instances"),
+    "instances that are not there": (
+        measure(**AJI) | dataset(LESIONS, instances=False),
+        "more.measure",
+        "needs: instances",
+    ),
     "a marker that is not there": (
         {
             **dataset(FINDINGS, source={"shortcut": None}),
@@ -160,7 +164,8 @@ IMPOSSIBLE = {
         "add it",
     ),
     "examples of no instances": (
-        masks(examples={"scores": ["instances"], "rank": AJI, "values": [AJI | {"title": "A"}]}),
+        masks(examples={"scores": ["instances"], "rank": AJI, "values": [AJI | {"title": "A"}]})
+        | dataset(LESIONS, instances=False),
         "examples.scores",
         "another family",
     ),

@@ -88,6 +88,9 @@ def network_files(folder: Path) -> dict:
     return files | {"network": UNET, "channels": RGB, "threads": 1}
 
 
+EVERY_IMAGE = [{"split": None, "images": None, "seed": 1}]
+
+
 def explained(folder: Path, method: str, shards: int) -> tuple[Path, Path]:
     """Explain all regions in some shards, and gather them."""
     names = [f"{method}-{shards}-{shard}" for shard in range(shards)]
@@ -95,7 +98,7 @@ def explained(folder: Path, method: str, shards: int) -> tuple[Path, Path]:
         explain.main(
             **network_files(folder),
             **{"targets": folder / f"targets-{shards}.csv", "explainer": explainer(method)},
-            **{"seed": 1, "shard": shard},
+            **{"seed": 1, "shard": shard, "selections": EVERY_IMAGE},
             **{"maps": folder / f"{name}.npy", "rows": folder / f"{name}.csv"},
         )
     whole = folder / f"{method}-{shards}.npy", folder / f"{method}-{shards}.csv"
