@@ -34,6 +34,7 @@ def main(
     if labels is not None:
         table = table[table.label.isin(labels)]
     attributions = read_maps(maps, rows)
+    places(attributions.table.target_id, read_rows(targets).target_id, rows)
     table = table[table.target_id.isin(attributions.table.target_id)]
     explained = places(table.target_id, attributions.table.target_id, rows)
     table = table.assign(constant=attributions.table.constant.to_numpy()[explained])
