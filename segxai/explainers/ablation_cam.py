@@ -14,7 +14,7 @@ from segxai.networks.network import Network
 ABOUT = {
     "title": "Ablation-CAM", "cites": "doi:10.1109/WACV45572.2020.9093360",
     "needs": ["gradients", "activations"],
-    "suits": ["convolutional"], "targets": ["label", "region"], "signed": False,
+    "suits": ["convolutional"], "targets": ["label"], "signed": False,
     "complete": False,
     "settings": {
         "stage": {
@@ -48,6 +48,9 @@ def explain(
     its scale where F > 0, and turns it over where F < 0. ``pytorch-grad-cam`` divides too; it runs
     the whole network for each channel, and where channels have no zero it ablates to a value that
     depends on their place in the batch.
+
+    Regions of a segmenter are not explained: beside its skip connections a channel of a bottleneck
+    may move a logit by less than float32 resolves.
 
     Parameters
     ----------

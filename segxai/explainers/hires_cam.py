@@ -65,7 +65,7 @@ def explain(
 
     References
     ----------
-    Draelos & Carin, arXiv:2011.08891.
+    R. L. Draelos et al., arXiv:2011.08891.
     """
     layer = feature_layer(network, stage, "hires_cam")
     yield from weighed(network, requests, layer, batch_size, combine)
