@@ -7,6 +7,7 @@ rule write_report:
         **shown.example_files(config, *STUDIES),
         tables=collect("results/tables/{table}.csv", table=TABLES),
         tests=collect("results/tables/{table}_tests.csv", table=TABLES),
+        guidelines=collect("results/tables/{table}.csv", table=GUIDELINES),
         claims="results/tables/claims.csv",
         summary="results/tables/dataset_summary.csv",
         figures=collect("results/figures/{figure}.png", figure=FIGURES),

@@ -17,13 +17,18 @@ from segxai.page.tables import (
     within_rows,
 )
 from segxai.stats.dataset_summary import arrange as arrange_summary
+from segxai.stats.guidelines import printed
 from segxai.workflow.provenance import commit, hardware
 
 
-def main(tables, tests, claims, summary, arrays, examples, figures, captions, texts, spec, page):
+def main(
+    tables, tests, guidelines, claims, summary, arrays, examples, figures, captions, texts, spec,
+    page,
+):  # fmt: skip
     claims, captions = normalise(read_rows(claims)), read_texts(captions)
     tables = {Path(path).stem: normalise(read_rows(path)) for path in tables}
     tests = {Path(path).stem.removesuffix("_tests"): normalise(read_rows(path)) for path in tests}
+    judged = {Path(path).stem: read_rows(path) for path in guidelines}
     pictures = {Path(path).stem: Path(path).read_bytes() for path in figures}
     facts = {
         **published(claims, spec["titles"]),
@@ -36,9 +41,14 @@ def main(tables, tests, claims, summary, arrays, examples, figures, captions, te
             name: figure(png, captions[f"{spec['figures'][name]['kind']}.rst"])
             for name, png in pictures.items()
         },
+        "guidelines": {
+            name: printed(table, spec["titles"], spec["names"]).to_dict("records")
+            for name, table in judged.items()
+        },
         "captions": captions,
         "numbers": {name: all_numbers(table) for name, table in tables.items()}
-        | {f"{name}_tests": all_numbers(table) for name, table in tests.items()},
+        | {f"{name}_tests": all_numbers(table) for name, table in tests.items()}
+        | {name: all_numbers(table) for name, table in judged.items()},
         "browser": browsers(map(read_examples, arrays, examples), spec),
         "data": arrange_summary(read_rows(summary), spec["titles"]),
         # Snakemake's measurements of jobs are not an input: as one they would force a rerun.

@@ -353,6 +353,7 @@ def page(config: dict) -> dict:
         "seeds": config["seeds"],
         "statistics": config["statistics"],
         "tables": tables,
+        "guidelines": studies.guidelines(config),
         "figures": studies.figures(config),
         "directions": directions | DIRECTIONS,
         "studies": known,

@@ -26,6 +26,7 @@ from segxai.page.tables import (
     within_rows,
 )
 from segxai.stats.dataset_summary import summarise
+from segxai.stats.guidelines import COLUMNS
 from tests.unit import toy_study
 from tests.unit.toy_study import SPEC
 
@@ -45,6 +46,19 @@ def compared(name: str, tests: pd.DataFrame, **changes) -> list[tuple[str, str]]
     return comparisons(table, normalise(tests), *described, SPEC["directions"])
 
 
+def judged() -> pd.DataFrame:
+    """Judge two explainers: within two passes Grad-CAM is recommended, within one none is."""
+    shared = {"dataset": "toy", "network": "resnet50", "goal": "faithful", "control": "gradcam"}
+    rows = [
+        {"budget": budget, "explainer": name, "passes": passes, "gain": 0.25, "reason": ""}
+        | {"admissible": int(passes <= budget), "recommended": int(passes <= budget)}
+        for budget in (1, 2)
+        for name, passes in (("gradcam", 2), ("shap", 50))
+    ]
+    table = pd.DataFrame([shared | row for row in rows], columns=COLUMNS)
+    return table.assign(ci_low=0.125, ci_high=0.5)
+
+
 def write_page(folder, checkout, spec=SPEC) -> str:
     """Write what the rules before the page write, and return the page."""
     files = {"tables": toy_study.make_tables(), "tests": toy_study.make_tests()}
@@ -62,12 +76,14 @@ def write_page(folder, checkout, spec=SPEC) -> str:
     for study in SPEC["studies"]:
         files = folder / f"{study}.npz", folder / f"{study}_examples.csv"
         write_examples(toy_study.make_examples(study), *files)
+    write_table(folder / "which.csv", judged())
     picture = io.BytesIO()
     Image.new("RGB", (9, 9)).save(picture, "PNG")
     (folder / "curves.png").write_bytes(picture.getvalue())
     runpy.run_path(str(checkout / "scripts" / "write_report.py"))["main"](
         tables=[folder / f"{name}.csv" for name in SPEC["tables"]],
         tests=[folder / f"{name}_tests.csv" for name in SPEC["tables"]],
+        guidelines=[folder / "which.csv"],
         claims=folder / "claims.csv",
         summary=folder / "dataset_summary.csv",
         arrays=[folder / f"{study}.npz" for study in SPEC["studies"]],
@@ -277,3 +293,11 @@ def test_costs_add_up():
 def test_numbers_are_printed_plainly(function, value, text):
     """Numbers have the decimals and the sign that suit their unit."""
     assert function(value) == text
+
+
+def test_guidelines_name_who_is_recommended_or_nobody(checkout, tmp_path):
+    """A line per budget: the explainer with its gain and passes, or "none here"."""
+    page_text = re.sub(r"<[^>]+>", " ", write_page(tmp_path, checkout))
+    assert "Which to use" in page_text and "No readers." in page_text
+    assert "Grad-CAM (+0.250 [0.125, 0.500], 2 passes)" in page_text
+    assert "none here" in page_text

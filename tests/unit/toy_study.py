@@ -64,6 +64,7 @@ SPEC = {
         | {"rows": ["network", "explainer"], "splits": ["test"], "values": [ORIGINAL, SEGX]},
     },
     "figures": {"curves": {"study": "masks", "kind": "training"}},
+    "guidelines": {"which": {"study": "maps", "title": "Which to use", "caption": "No readers."}},
 }
 
 
