@@ -26,12 +26,12 @@ def main(
     loaded = Network.load(weights, card, statistics, network, len(channels), device)
     requests = target_requests(loaded, read_array(images), asked, seed)
     exclusive = network["training"]["loss"] == "cross_entropy"
-    # Curves of unlike length share an array, which is filled up by NaN.
+    # Curves of unlike length share an array, which is filled up by zeros that nobody reads.
     shape = len(removals), 2, max(removal["steps"] for removal in removals) + 1
     with atomic_path(curves) as path, npy_rows(path, shape, np.float32) as append:
         map_places = places(asked.target_id, stored.table.target_id, map_rows)
         for place in progress(map_places, len(map_places), "maps followed"):
-            request, row = next(requests), np.full(shape, np.nan, np.float32)
+            request, row = next(requests), np.zeros(shape, np.float32)
             for number, removal in enumerate(removals):
                 of_chances = removal["scale"] == "probability"
                 scale = probabilities(loaded, exclusive) if of_chances else nullcontext()

@@ -30,6 +30,7 @@ ABOUT = {
 }  # fmt: skip
 
 MAX_ERROR = 0.01
+POOLS = {"MaxPool2d", "AdaptiveMaxPool2d"}
 
 
 def check(network: Network, **_) -> None:
@@ -38,7 +39,7 @@ def check(network: Network, **_) -> None:
     By its layers, and by trying: a layer may be written as a function, which no rule can replace.
     """
     kind = type(network.module).__name__
-    unknown = sorted(leaf_kinds(network.module) - LINEAR - {"ReLU", "MaxPool2d"})
+    unknown = sorted(leaf_kinds(network.module) - LINEAR - {"ReLU", *POOLS})
     if unknown or not _complete(network):
         has = ", ".join(unknown) or "ReLU or pooling by a function in place of a layer"
         raise InputError(
@@ -122,7 +123,7 @@ class _ReLU(nn.Module):
 class _MaxPool(nn.Module):
     """Max pooling of images and then of as many background images, by the rescale rule."""
 
-    def __init__(self, pool: nn.MaxPool2d):
+    def __init__(self, pool: nn.MaxPool2d | nn.AdaptiveMaxPool2d):
         super().__init__()
         self.pool = pool
         self.pool.return_indices = True
@@ -147,7 +148,7 @@ def _rescaled(y, y_start, x, start):
 def _ruled(part: nn.Module) -> nn.Module:
     if type(part) is nn.ReLU:
         return _ReLU()
-    return _MaxPool(part) if type(part) is nn.MaxPool2d else part
+    return _MaxPool(part) if type(part).__name__ in POOLS else part
 
 
 def _complete(network: Network) -> bool:
@@ -157,5 +158,5 @@ def _complete(network: Network) -> bool:
     output = network.outputs(black)[0, 0]
     target = Region(0, torch.ones_like(output, dtype=torch.bool)) if output.ndim else Label(0)
     request = Request(noise[0], target, torch.Generator())
-    (found,) = explain(network, [request], black, batch_size=2)
-    return not found.completeness_error > MAX_ERROR
+    (attribution,) = explain(network, [request], black, batch_size=2)
+    return not attribution.completeness_error > MAX_ERROR

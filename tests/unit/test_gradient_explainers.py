@@ -62,17 +62,17 @@ def test_one_copy_without_noise_is_the_squared_gradient():
     network, x = frozen(timm_network("resnet10t", 4)), images(3, 3)
     slopes = values(gradient, network, x, 2, batch_size=2)
     for combine, expected in (("squared", slopes**2), ("magnitude", slopes.abs())):
-        found = values(
+        maps = values(
             smooth_gradient, network, x, 2, samples=1, noise=0.0, combine=combine, batch_size=2
         )
-        torch.testing.assert_close(found, expected, rtol=0, atol=0)
+        torch.testing.assert_close(maps, expected, rtol=0, atol=0)
 
 
 def test_noise_is_a_share_of_the_range_of_the_image():
     """For F = Σ x³/3 the mean square of x² is E(x + ε)⁴ = x⁴ + 6 x² σ² + 3 σ⁴."""
     x = torch.zeros(1, 3, 32, 32)
     x[:, :, 0, 0] = 4.0
-    found = values(
+    maps = values(
         smooth_gradient,
         frozen(lambda v: (v**3 / 3).sum(dim=(1, 2, 3))),
         x,
@@ -81,7 +81,7 @@ def test_noise_is_a_share_of_the_range_of_the_image():
         batch_size=8,
     )
     # With σ = 0.25 · 4 = 1, at the pixels that are 0.
-    assert found[0, :, 1:].mean() == pytest.approx(3, rel=0.1)
+    assert maps[0, :, 1:].mean() == pytest.approx(3, rel=0.1)
 
 
 def test_many_copies_agree_better_than_few():
@@ -114,12 +114,12 @@ def test_guided_backprop_of_one_relu_by_hand():
 def test_guided_backprop_equals_captums(architecture):
     """On timm's networks, and another map than the gradient."""
     module, x = timm_network(architecture, 4), images(2, 6)
-    found = values(guided_backprop, frozen(module), x, 3, batch_size=2)
+    maps = values(guided_backprop, frozen(module), x, 3, batch_size=2)
     with pytest.warns(UserWarning, match="hooks"):
         captum = GuidedBackprop(module).attribute(x.clone().requires_grad_(), target=3).detach()
-    assert (found - captum).abs().max() <= 1e-4 * captum.abs().max()
+    assert (maps - captum).abs().max() <= 1e-4 * captum.abs().max()
     slopes = values(gradient, frozen(module), x, 3, batch_size=2)
-    assert (found - slopes).abs().max() > 0.1 * slopes.abs().max()
+    assert (maps - slopes).abs().max() > 0.1 * slopes.abs().max()
 
 
 @pytest.mark.parametrize(
@@ -150,15 +150,18 @@ def test_networks_of_relu_layers_are_admitted(architecture):
         method.check(frozen(module))
 
 
-@pytest.mark.parametrize("architecture", ["resnet10t", "densenet121"])
-def test_deep_lift_is_complete(architecture):
+@pytest.mark.parametrize(
+    ("architecture", "pool"), [("resnet10t", "avg"), ("resnet10t", "max"), ("densenet121", "avg")]
+)
+def test_deep_lift_is_complete(architecture, pool):
     """Σ = F(x) − mean F(b), counted by forward passes of the network itself."""
-    module = timm_network(architecture, 4)
+    module = timm_network(architecture, 4, arguments={"global_pool": pool})
+    deep_lift_shap.check(frozen(module))
     network, x, background = frozen(module), images(2, 8), images(3, 9)
-    found = attribute(deep_lift_shap, network, x, 1, background=background, batch_size=5)
+    maps = attribute(deep_lift_shap, network, x, 1, background=background, batch_size=5)
     with torch.no_grad():
         gains = module(x)[:, 1] - module(background)[:, 1].mean()
-    for attribution, gain in zip(found, gains.tolist(), strict=True):
+    for attribution, gain in zip(maps, gains.tolist(), strict=True):
         assert attribution.gain == pytest.approx(gain, rel=1e-3, abs=1e-6)
         assert attribution.completeness_error < 2e-3
         assert (attribution.gradients, attribution.forwards) == (6, 0)
@@ -169,10 +172,10 @@ def test_deep_lift_equals_captums_without_max_pooling():
     module = timm_network("resnet10t", 4)
     module.maxpool = nn.AvgPool2d(3, 2, 1)
     network, x, background = frozen(module), images(2, 10), images(3, 11)
-    found = values(deep_lift_shap, network, x, 1, background=background, batch_size=4)
+    maps = values(deep_lift_shap, network, x, 1, background=background, batch_size=4)
     with pytest.warns(UserWarning):
         captum = DeepLiftShap(module).attribute(x, background, target=1).detach()
-    assert (found - captum).abs().max() <= 1e-3 * captum.abs().max()
+    assert (maps - captum).abs().max() <= 1e-3 * captum.abs().max()
 
 
 def test_deep_lift_of_a_max_pooling_by_hand():
@@ -186,8 +189,8 @@ def test_deep_lift_of_a_max_pooling_by_hand():
     cases = [([0.0, 0.0, 0.0], [0.0, 4.0, 0.0]), ([0.0, 0.0, 5.0], [0.0, 2.0, -3.0])]
     for start, expected in cases:
         background = torch.tensor(start).expand(1, 3, 1, 3)
-        found = values(deep_lift_shap, network, x, background=background)
-        torch.testing.assert_close(found[0, 0, 0] * 6, torch.tensor(expected))
+        maps = values(deep_lift_shap, network, x, background=background)
+        torch.testing.assert_close(maps[0, 0, 0] * 6, torch.tensor(expected))
 
 
 @pytest.mark.parametrize("method", [guided_backprop, deep_lift_shap])
