@@ -50,12 +50,17 @@ def of_explainer(wildcards):
     return studies.selections(config, *(wildcards[k] for k in ("dataset", "network", "explainer")))
 
 
+def of_readers(part, *names):
+    """Which images those selected studies explain whose metrics read a part."""
+    return lambda wildcards: studies.selections(
+        studies.reading(config, part), *(wildcards[name] for name in names)
+    )
+
+
 def asked_about(part, *names):
     """Params of a job that asks the network what metrics read: which images, and how."""
     return {
-        "selections": lambda wildcards: studies.selections(
-            studies.reading(config, part), *(wildcards[name] for name in names)
-        ),
+        "selections": of_readers(part, *names),
         "removals": lambda wildcards: studies.read_of_network(
             config, part, *(wildcards[name] for name in names)
         ),
@@ -151,9 +156,11 @@ def compared(wildcards):
         files["markers"] = f"results/data/{wildcards.dataset}/markers.npy"
     read = {part for request in requested(wildcards) for part in parts_read(request)}
     own = f"{wildcards.dataset}/{wildcards.network}"
+    stem = f"{own}/{wildcards.explainer}/seed-{wildcards.seed}"
     if "curves" in read:
-        stem = f"{own}/{wildcards.explainer}/seed-{wildcards.seed}"
         files |= pair("curves", stem, "curves", "curve_rows")
+    if "disturbed" in read:
+        files |= pair("disturbed", stem, "disturbed", "disturbed_rows")
     if "responses" in read:
         files |= pair("responses", f"{own}/seed-{wildcards.seed}", "falls", "fall_rows")
     return files

@@ -95,6 +95,57 @@ rule gather_responses:
         "../scripts/gather_shards.py"
 
 
+rule disturb_explainer:
+    """What the maps of one shard keep with noise, for another class, and without what was learnt."""
+    input:
+        **TRAINED,
+        samples="results/data/{dataset}/samples.csv",
+        targets="results/targets/{dataset}/{network}/seed-{seed}.csv",
+        maps="results/maps/{dataset}/{network}/{explainer}/seed-{seed}.npy",
+        map_rows="results/maps/{dataset}/{network}/{explainer}/seed-{seed}.csv",
+        precision_check=precision_check,
+    output:
+        disturbed=temp("results/disturbed/{dataset}/{network}/{explainer}/seed-{seed}/{shard}.npy"),
+        rows=temp("results/disturbed/{dataset}/{network}/{explainer}/seed-{seed}/{shard}.csv"),
+    log:
+        "logs/disturb_explainer/{dataset}/{network}/{explainer}/seed-{seed}/{shard}.log",
+    benchmark:
+        "benchmarks/disturb_explainer/{dataset}/{network}/{explainer}/seed-{seed}/{shard}.tsv"
+    conda:
+        env("torch")
+    threads: config["threads"]["explain"]
+    resources:
+        gpu=1,
+    params:
+        **NETWORK,
+        explainer=define("explainers"),
+        selections=of_readers("disturbed", "dataset", "network", "explainer"),
+        n_images=lambda wildcards: studies.repeated_images(config, *wildcards[:3]),
+        code=code("disturb_explainer", "networks", "explainers"),
+    script:
+        "../scripts/disturb_explainer.py"
+
+
+rule gather_disturbed:
+    """What the maps of all shards keep in one file, in the order of the targets."""
+    input:
+        arrays=shards("results/disturbed/{dataset}/{network}/{explainer}/seed-{seed}/{shard}.npy"),
+        tables=shards("results/disturbed/{dataset}/{network}/{explainer}/seed-{seed}/{shard}.csv"),
+    output:
+        array="results/disturbed/{dataset}/{network}/{explainer}/seed-{seed}.npy",
+        table="results/disturbed/{dataset}/{network}/{explainer}/seed-{seed}.csv",
+    log:
+        "logs/gather_disturbed/{dataset}/{network}/{explainer}/seed-{seed}.log",
+    benchmark:
+        "benchmarks/gather_disturbed/{dataset}/{network}/{explainer}/seed-{seed}.tsv"
+    conda:
+        env("data")
+    params:
+        code=digest("gather_shards"),
+    script:
+        "../scripts/gather_shards.py"
+
+
 rule score_maps:
     """Scores of explained targets by one family of metrics."""
     input:

@@ -11,6 +11,7 @@ from segxai.job.files import read_rows, write_table
 from segxai.job.log import run
 from segxai.job.parallel import map_images
 from segxai.job.seeds import image_seed
+from segxai.metrics.disturbance import Disturbance
 from segxai.metrics.scoring import (
     KNOWN,
     Explained,
@@ -29,6 +30,7 @@ def main(
     targets, samples, maps, rows, truth, outlines, requests, cell, seed, classes, scores, threads,
     scope="union", segmentation=None, segmentation_rows=None, markers=None, predictions=None,
     labels=None, curves=None, curve_rows=None, removals=(), falls=None, fall_rows=None, fills=(),
+    disturbed=None, disturbed_rows=None,
 ):  # fmt: skip
     table = read_rows(targets)
     if labels is not None:
@@ -47,6 +49,7 @@ def main(
         probabilities(predictions, table, classes),
         removal_curves(curves, curve_rows, table, removals),
         square_responses(falls, fall_rows, table, fills, seed),
+        disturbances(disturbed, disturbed_rows, table),
         attributions.table.iloc[explained].to_dict("records"),
         strict=True,
     )
@@ -57,9 +60,10 @@ def main(
             references=references(truths, marker, target, scope),
             segmentation=mask,
             seed=image_seed(seed, target.image_id),
-            known={"segmentation_confidence": confidence, "facts": facts, **given, **curve, **fall},
+            known={"segmentation_confidence": confidence, "facts": facts}
+            | {name: part for own in others for name, part in own.items()},
         )
-        for target, place, (mask, confidence), given, curve, fall, facts in parts
+        for target, place, (mask, confidence), *others, facts in parts
     )
     plan = Plan(requests)
     work = partial(measure_map, plan=plan)
@@ -119,6 +123,13 @@ def square_responses(falls, rows, targets, fills, seed):
         sets = square_sets(image_seed(seed, image))
         parts = zip(fills, stored.get(name, ()), strict=name in stored)
         yield {"responses": {fill["fill"]: Response(sets, part) for fill, part in parts}}
+
+
+def disturbances(array, rows, targets):
+    """Yield how the map of each target changes when it is explained again; few of them are."""
+    stored = {} if array is None else rows_by_target(array, rows)
+    for name in targets.target_id:
+        yield {"disturbed": Disturbance.of(stored[name])} if name in stored else {}
 
 
 def rows_by_target(array, rows):

@@ -55,6 +55,21 @@ def targets_of(
     return targets[(targets.shard == shard) & targets.image_id.isin(chosen)]
 
 
+def repeated_targets(
+    targets: pd.DataFrame, samples: pd.DataFrame, selections: Sequence[dict], images: int
+) -> pd.DataFrame:
+    """Targets of a few images of each selection, see :func:`chosen_rows`: drawn by its seed.
+
+    For what is too dear for all images. Only images with a target are drawn.
+    """
+    drawn = set()
+    for asked in selections:
+        chosen = samples.image_id.iloc[chosen_rows(samples, [asked])]
+        names = targets.image_id[targets.image_id.isin(chosen)].unique()
+        drawn.update(sorted(names, key=lambda name: seeded_key(name, asked["seed"]))[:images])
+    return targets[targets.image_id.isin(drawn)]
+
+
 def count_outlines(
     samples: pd.DataFrame, split: str | None, selections: Sequence[dict] | None
 ) -> dict[str, int]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from segxai.metrics.disturbance import Disturbance
 from segxai.metrics.squares import Response
 
 
@@ -43,6 +44,8 @@ class Case:
         the pixels in the attribution's order.
     responses : dict of str to segxai.metrics.squares.Response, optional
         By fill: how much the target's logit falls without sets of squares.
+    disturbed : segxai.metrics.disturbance.Disturbance, optional
+        How the attribution changes when its explainer is run again.
     facts : mapping, optional
         Of the attribution: ``completeness_error, gradients, forwards, seconds, peak_bytes``.
     """
@@ -59,4 +62,5 @@ class Case:
     attribution: np.ndarray | None = None
     curves: Mapping[tuple[str, int, str], np.ndarray] | None = None
     responses: Mapping[str, Response] | None = None
+    disturbed: Disturbance | None = None
     facts: Mapping[str, float] | None = None

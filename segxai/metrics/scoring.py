@@ -27,6 +27,8 @@ COLUMNS = [
 ]
 # Those of a target or image; `constant`: whether its map lacks contrast.
 KNOWN = ["target_id", "image_id", "group", "split", "correct", "constant"]
+# What metrics read that follows from a map itself, beside its views.
+OF_MAPS = ("attribution", "curves", "disturbed")
 
 
 class Measured(NamedTuple):
@@ -54,7 +56,7 @@ class Plan:
         self.of_maps = {
             name
             for name, definition in metrics.items()
-            if any(_reads("metrics", definition, part) for part in ("attribution", "curves"))
+            if any(_reads("metrics", definition, part) for part in OF_MAPS)
         }
         self.of_absence = {n for n, d in metrics.items() if _reads("metrics", d, "absence")}
         self.requests = [

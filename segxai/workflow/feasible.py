@@ -132,7 +132,8 @@ def _score_problems(config: dict, study: dict, path: str) -> Iterator[str]:
                 )
                 there |= {"mask": mask, "segmentation": bool(sure)}
                 there |= {"probabilities": study["targets"] == "label"}
-                there |= dict.fromkeys(("attribution", "facts", "curves", "responses"), True)
+                of_map = ("attribution", "facts", "curves", "responses", "disturbed")
+                there |= dict.fromkeys(of_map, True)
             for part in about("metrics", metric)["reads"]:
                 if not there.get(part):
                     yield f"{where}, which reads {part}: {_remedy(part, scores['of'])}."

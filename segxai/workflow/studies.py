@@ -15,7 +15,7 @@ UNKNOWN_COUNT = 640
 # Keys of a measured value.
 MEASURE = ["metric", "view", "reference"]
 # Settings of a metric that determine its evaluations of the network.
-ASKED = ("fill", "steps", "scale")
+ASKED = ("fill", "steps", "scale", "images")
 
 
 def selected(config: dict) -> dict[str, dict]:
@@ -215,7 +215,8 @@ def read_of_network(
     Parameters
     ----------
     part : str
-        ``curves``, which follow the map of one `explainer`, or ``responses``, which follow none.
+        ``curves`` or ``disturbed``, which are of one `explainer`, or ``responses``, which are of
+        none.
     """
     asked = set()
     for study in selected(reading(config, part)).values():
@@ -240,6 +241,12 @@ def reading(config: dict, part: str) -> dict:
         if part in about("metrics", config["metrics"][measure["metric"]]["method"])["reads"]
     ]
     return {**config, "run": [*dict.fromkeys(names)]}
+
+
+def repeated_images(config: dict, dataset: str, network: str, explainer: str) -> int:
+    """Number of images of a study whose targets an explainer explains again."""
+    asked = read_of_network(config, "disturbed", dataset, network, explainer)
+    return max(settings["images"] for settings in asked)
 
 
 def untitled(definition: dict) -> dict:

@@ -10,6 +10,7 @@ from hypothesis.extra.numpy import arrays
 from torchmetrics.functional.classification import binary_f1_score, binary_jaccard_index
 
 from segxai.metrics.case import Case
+from segxai.metrics.disturbance import NOISY, STAGES, Disturbance
 from segxai.metrics.overlap import dice, iou
 from segxai.metrics.scoring import Plan, measure_mask
 from segxai.metrics.squares import Response, square_sets
@@ -114,6 +115,7 @@ def random_case(seed: int) -> Case:
         attribution=rng.normal(size=(16, 16)),
         curves={("blur", 28, "probability"): rng.random((2, 29))},
         responses={"blur": Response(square_sets(seed), rng.normal(size=100))},
+        disturbed=Disturbance(rng.random(NOISY), rng.random(), rng.random(STAGES), rng.random()),
         facts=dict.fromkeys(FACTS, rng.random()),
     )
 

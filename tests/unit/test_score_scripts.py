@@ -12,6 +12,7 @@ from segxai.images.masks import mask_rows
 from segxai.job.files import read_rows
 from segxai.job.log import InputError
 from segxai.job.parallel import BLAS_THREADS
+from segxai.metrics.disturbance import Disturbance
 from segxai.metrics.scoring import COLUMNS, KNOWN
 from segxai.workflow.plugins import about
 
@@ -286,6 +287,21 @@ def test_relevance_on_a_marker(script, data):
     # 20 of 400 pixels count twice as much as the others.
     assert scores.value.tolist()[:3] == pytest.approx([40 / 420, 1, 0.05])
     assert scores.value.tolist()[3:6] == pytest.approx([np.nan, np.nan, 0], nan_ok=True)
+
+
+def test_few_maps_are_explained_again(script, data):
+    """Scores of a second run are those of its row, and undefined for targets without one."""
+    write_targets(data, TARGETS)
+    known = Disturbance(np.arange(5.0), np.nan, np.linspace(0.5, -0.5, 5), 0.25)
+    np.save(data / "disturbed.npy", known.row()[None])
+    pd.DataFrame({"target_id": ["i2:b"]}).to_csv(data / "disturbed.csv", index=False)
+    names = ["max_sensitivity", "class_sensitivity", "randomisation"]
+    files = {"disturbed": data / "disturbed.npy", "disturbed_rows": data / "disturbed.csv"}
+    scores = score_maps(script, data, [request(name, segmenter="") for name in names], **files)
+    values = scores.pivot(index="target_id", columns="metric", values="value")
+    made = values.loc["i2:b", [*names, "randomisation_1", "randomisation_null"]]
+    assert made.tolist() == pytest.approx([4, np.nan, -0.5, 0.5, 0.25], nan_ok=True)
+    assert values.drop("i2:b").isna().all(axis=None)
 
 
 def test_regions_are_compared_with_all_findings(script, data):

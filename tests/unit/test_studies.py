@@ -300,6 +300,18 @@ def test_selections_of_a_data_set_in_two_studies(config):
     assert studies.selections(config, "lesions", "unet") == []
 
 
+def test_images_that_are_explained_again(config):
+    """As many as the most demanding metric of selected studies asks for, of their images alone."""
+    for name, images in (("few", 4), ("more", 9), ("most", 50)):
+        config["metrics"][name] = {"method": "randomisation", "images": images}
+    for study, names in (("maps", ["few", "more"]), ("other", ["most"])):
+        again = {"of": "maps", "needs": None, "segmenters": None, "measure": [{"metric": names}]}
+        config["studies"][study]["scores"] = {"again": again}
+    assert studies.repeated_images(config, "findings", "vit", "ig") == 9
+    chosen = studies.selections(studies.reading(config, "disturbed"), "findings", "vit", "ig")
+    assert chosen == [{"split": "test", "images": 30, "seed": 3}]
+
+
 @pytest.mark.parametrize(
     ("run", "change", "shards"),
     [
