@@ -6,8 +6,9 @@ import numpy as np
 import pandas as pd
 
 from segxai.stats.bootstrap import bootstrap_mean
-from segxai.stats.cells import column
+from segxai.stats.cells import column, level
 from segxai.stats.comparisons import per_target
+from segxai.stats.gate import randomisation_gate
 from segxai.stats.tables import Rows, alike
 from segxai.stats.tests import paired_tests
 
@@ -16,7 +17,8 @@ GRADIENT = 2
 LEVEL = 0.05
 COLUMNS = [
     *("dataset", "network", "goal", "budget", "explainer", "value", "passes", "completeness_error"),
-    *("control", "gain", "ci_low", "ci_high", "p_holm", "admissible", "recommended", "reason"),
+    *("similarity", "null", "control", "gain", "ci_low", "ci_high", "p_holm"),
+    *("admissible", "recommended", "reason"),
 ]
 
 
@@ -24,10 +26,11 @@ def judge(rows: Rows, spec: dict, statistics: dict) -> pd.DataFrame:
     """Judge each explainer for each goal and budget, within data set and network.
 
     An explainer is *admissible* if its mean number of passes is within the budget, its mean
-    completeness error within the bound where it promises a sum, and the interval of its gain over
-    the best control lies above 0. It is *recommended* if it is admissible and not significantly
-    worse than the best admissible one (paired Wilcoxon tests, Holm's procedure): a set, which may
-    be empty.
+    completeness error within the bound where it promises a sum, it passes the randomisation gate
+    where that was measured (:func:`segxai.stats.gate.randomisation_gate`), and the interval of its
+    gain over the best control lies above 0. It is *recommended* if it is admissible and not
+    significantly worse than the best admissible one (paired Wilcoxon tests, Holm's procedure): a
+    set, which may be empty.
 
     Parameters
     ----------
@@ -98,7 +101,14 @@ def _facts(
         column(frame, {"metric": metric}) for metric in ("gradients", "forwards", "completeness")
     )
     known = error[~np.isnan(error)]
+    similarity, null = (
+        column(frame, {"metric": metric}) for metric in ("randomisation", "randomisation_null")
+    )
+    gate = randomisation_gate(similarity, null, level(frame, "group"), **statistics)
     return {
+        "similarity": gate.mean,
+        "null": gate.bound,
+        "passed": gate.passed or np.isnan(similarity).all(),
         "passes": float(np.mean(GRADIENT * gradients + forwards)),
         "completeness_error": float(known.mean()) if len(known) else np.nan,
         "gain": gain,
@@ -113,6 +123,8 @@ def _reason(facts: dict[str, float], budget: int, spec: dict) -> str:
         return "over the budget"
     if facts["completeness_error"] > spec["completeness"]:
         return "incomplete"
+    if not facts["passed"]:
+        return "independent of the weights"
     return "" if facts["ci_low"] > 0 else "not better than a control"
 
 

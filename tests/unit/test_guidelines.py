@@ -11,6 +11,7 @@ STATISTICS = {"resamples": 200, "confidence": 0.95, "seed": 1}
 IMAGES = [f"i{number}" for number in range(20)]
 # Mean gap, gradients, forward passes and completeness error of each explainer.
 EXPLAINERS = {
+    "fixed": (0.9, 1, 0, np.nan),
     "good": (0.8, 1, 0, np.nan),
     "equal": (0.8, 10, 0, 0.01),
     "worse": (0.6, 1, 0, np.nan),
@@ -35,6 +36,8 @@ def scores(dataset: str, explainers=EXPLAINERS) -> pd.DataFrame:
     for name, (gap, gradients, forwards, error) in explainers.items():
         for image, one, other in zip(IMAGES, shared, own - own.mean() + shared.mean(), strict=True):
             known = {"gap": gap + (other if name == "equal" else one)}
+            # A map that stays when the weights go.
+            known |= {"randomisation": float(name == "fixed"), "randomisation_null": 0.5}
             known |= {"gradients": gradients, "forwards": forwards, "completeness": error}
             about = dict.fromkeys([*KEYS, "view", "reference"], "") | {"seed": 1, "constant": 0}
             about |= {"dataset": dataset, "network": "n", "explainer": name, "split": "test"}
@@ -57,7 +60,7 @@ def recommended(table: pd.DataFrame, budget: int) -> set[str]:
 
 
 def test_who_is_recommended_and_why_not():
-    """The best and who is not worse; not the worse, the incomplete, the dear or the blind."""
+    """The best and who is not worse; not the worse, incomplete, dear, blind or fixed one."""
     table = judged(scores("d"))
     assert recommended(table, 30) == {"good", "equal"}
     assert recommended(table, 5000) == {"dear"}
@@ -66,6 +69,7 @@ def test_who_is_recommended_and_why_not():
     assert reasons["dear"] == "over the budget"
     assert reasons["blind"] == "not better than a control"
     assert reasons["worse"] == ""
+    assert reasons["fixed"] == "independent of the weights"
     assert "noise" not in reasons
     assert table.control.unique().tolist() == ["noise"]
     gain = table.set_index("explainer").gain["worse"].iloc[0]

@@ -347,7 +347,7 @@ def test_a_map_of_another_run_is_refused(script, data):
     maps.assign(target_id=maps.target_id.replace("i3:a", "i4:a")).to_csv(
         data / "maps.csv", index=False
     )
-    with pytest.raises(InputError, match=r"maps\.csv: does not fit .* 'i3:a'; delete it"):
+    with pytest.raises(InputError, match=r"maps\.csv: does not fit .* 'i4:a'; delete it"):
         score_maps(script, data, [request("probability")])
 
 
