@@ -7,7 +7,7 @@ from segxai.networks.network import Network
 
 ABOUT = {
     "title": "Gradient", "cites": "arXiv:1312.6034", "needs": ["gradients"],
-    "suits": ["convolutional", "transformer"], "targets": ["label", "region"], "signed": True,
+    "suits": ["convolutional", "transformer"], "targets": ["label", "region"], "signed": False,
     "complete": False,
     "settings": {
         "batch_size": {"type": "integer", "minimum": 1, "default": 50,
@@ -19,11 +19,12 @@ ABOUT = {
 def explain(
     network: Network, requests: Iterable[Request], batch_size: int
 ) -> Iterator[Attribution]:
-    r"""Attribute targets F to pixels by :math:`\partial F / \partial x_i`.
+    r"""Attribute targets F to pixels by :math:`|\partial F / \partial x_i|`.
 
-    Differs from Simonyan et al. (arXiv:1312.6034) in what is kept: they take the largest absolute
-    value over channels. Here the signed gradient is the attribution, and the magnitude of a stored
-    map is the sum of absolute values over channels (:class:`segxai.explain.maps.StoredMap`).
+    The sign of a slope says whether a brighter pixel would raise the target, not whether the pixel
+    speaks for it; so magnitudes are the attribution. Differs from Simonyan et al.
+    (arXiv:1312.6034), who take the largest over channels: stored maps hold the sum
+    (:class:`segxai.explain.maps.StoredMap`).
 
     Parameters
     ----------
@@ -39,4 +40,4 @@ def explain(
         One per request, in their order, (C, H, W). They promise no sum.
     """
     for _, slopes, _ in request_gradients(network, requests, batch_size):
-        yield Attribution(slopes, float("nan"), 1, 0)
+        yield Attribution(slopes.abs(), float("nan"), 1, 0)

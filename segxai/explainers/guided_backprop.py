@@ -14,7 +14,7 @@ from segxai.networks.network import Network
 
 ABOUT = {
     "title": "Guided backpropagation", "cites": "arXiv:1412.6806", "needs": ["gradients"],
-    "suits": ["convolutional"], "targets": ["label", "region"], "signed": True, "complete": False,
+    "suits": ["convolutional"], "targets": ["label", "region"], "signed": False, "complete": False,
     "settings": {
         "batch_size": {"type": "integer", "minimum": 1, "default": 50,
                        "description": "Inputs per pass; bounds memory"},
@@ -41,9 +41,10 @@ def explain(
     .. math:: R = \frac{\partial F}{\partial \mathrm{relu}(z)} \, 1[z > 0] \,
               1\left[\frac{\partial F}{\partial \mathrm{relu}(z)} > 0\right]
 
-    in place of ∂F/∂z (Springenberg et al., arXiv:1412.6806). The maps hardly depend on the target
-    or on the upper layers (Adebayo et al., arXiv:1810.03292): they are expected to fail the
-    randomisation test, and serve as a negative control.
+    in place of ∂F/∂z; of what arrives at a pixel, the magnitude (Springenberg et al.,
+    arXiv:1412.6806). The maps hardly depend on the target or on the upper layers (Adebayo et al.,
+    arXiv:1810.03292): they are expected to fail the randomisation test, and serve as a negative
+    control.
 
     Parameters
     ----------
@@ -61,7 +62,7 @@ def explain(
     """
     network = replace(network, module=changed(deepcopy(network.module), _guided))
     for _, slopes, _ in request_gradients(network, requests, batch_size):
-        yield Attribution(slopes, float("nan"), 1, 0)
+        yield Attribution(slopes.abs(), float("nan"), 1, 0)
 
 
 class _Positive(torch.autograd.Function):

@@ -43,11 +43,11 @@ class Layers(nn.Sequential):
 
 
 def test_gradients_of_a_linear_network_are_its_weights():
-    """For F = w·x: w, x w or (x − black) w, and w² or |w| whatever the noise."""
+    """For F = w·x: |w|, x w or (x − black) w, and w² or |w| whatever the noise."""
     x, w = images(2, 1, 8), images(1, 2, 8)[0]
     network = frozen(lambda v: (v * w).sum(dim=(1, 2, 3)), 8, black=-2.0)
     expected = [
-        (gradient, {}, w.expand(2, -1, -1, -1)),
+        (gradient, {}, w.abs().expand(2, -1, -1, -1)),
         (input_x_gradient, {}, x * w),
         (input_x_gradient, {"reference": "black"}, (x + 2) * w),
         (smooth_gradient, {}, (w**2).expand(2, -1, -1, -1)),
@@ -107,7 +107,7 @@ def test_guided_backprop_of_one_relu_by_hand():
     passed = torch.tensor([1.0, 0.0, 2.0]).view(3, 1, 1) / 48
     torch.testing.assert_close(values(guided_backprop, network, x)[0], passed * (x[0] > 0))
     slopes = values(gradient, network, x)[0]
-    torch.testing.assert_close(slopes, signs.weight.view(3, 1, 1) / 48 * (x[0] > 0))
+    torch.testing.assert_close(slopes, signs.weight.abs().view(3, 1, 1) / 48 * (x[0] > 0))
 
 
 @pytest.mark.parametrize("architecture", ["resnet10t", "densenet121"])
@@ -116,7 +116,9 @@ def test_guided_backprop_equals_captums(architecture):
     module, x = timm_network(architecture, 4), images(2, 6)
     maps = values(guided_backprop, frozen(module), x, 3, batch_size=2)
     with pytest.warns(UserWarning, match="hooks"):
-        captum = GuidedBackprop(module).attribute(x.clone().requires_grad_(), target=3).detach()
+        captum = (
+            GuidedBackprop(module).attribute(x.clone().requires_grad_(), target=3).detach().abs()
+        )
     assert (maps - captum).abs().max() <= 1e-4 * captum.abs().max()
     slopes = values(gradient, frozen(module), x, 3, batch_size=2)
     assert (maps - slopes).abs().max() > 0.1 * slopes.abs().max()
