@@ -31,6 +31,7 @@ UNET = {
 }
 # Few passes; whatever else a method can be set to stays at its default.
 SMALL = {"steps": 3, "noise_samples": 2, "background": 4, "samples": 5, "batch_size": 8}
+SMALL |= {"passes": 12, "segments": 4, "window": 12, "stride": 8}
 
 
 def explainer(method: str) -> dict:

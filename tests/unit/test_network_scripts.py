@@ -107,6 +107,7 @@ def explain(script, folder, precision_check=None):
         **loaded(folder),
         targets=folder / "targets.csv",
         explainer=GRAD_CAM,
+        selections=[{"split": None, "images": None, "seed": 1}],
         seed=1,
         shard=0,
         precision_check=precision_check,
@@ -226,8 +227,10 @@ def test_a_processor_without_bfloat16_has_nothing_to_check(script, data, monkeyp
 def test_maps_use_the_checked_precision(script, data, monkeypatch):
     """The explainer takes its arithmetic from the verdict on it."""
     choose(script, data, [("i2", "a")])
-    used, score = [], Network.score
-    monkeypatch.setattr(Network, "score", lambda self: used.append(self.precision) or score(self))
+    used, outputs = [], Network.outputs
+    monkeypatch.setattr(
+        Network, "outputs", lambda self, x: used.append(self.precision) or outputs(self, x)
+    )
     verdict = data / "precision.json"
     verdict.write_text(json.dumps({"used": "bfloat16"}))
     explain(script, data)
