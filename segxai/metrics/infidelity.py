@@ -1,8 +1,8 @@
-"""Scaled infidelity: the share of a score's falls that an attribution's sums leave unexplained."""
+"""Scaled infidelity: share of a score's falls that an attribution's sums leave unexplained."""
 
 import numpy as np
 
-from segxai.metrics.squares import sums
+from segxai.metrics.squares import DRAWS, sums
 
 ABOUT = {
     "title": "scaled infidelity", "cites": "arXiv:1901.09392", "family": "faithfulness",
@@ -16,16 +16,18 @@ ABOUT = {
 
 
 def measure(case, fill):
-    r"""Least squared error of the sums, relative to the squared falls.
+    r"""Share of the variance of the falls that the best multiple of the sums leaves unexplained.
 
-    .. math:: \min_\beta \frac{\sum_S (\beta s_S - \Delta_S)^2}{\sum_S \Delta_S^2}
-              = 1 - \frac{(\sum_S s_S \Delta_S)^2}{\sum_S s_S^2 \sum_S \Delta_S^2}, \quad
+    .. math:: \min_{\beta \ge 0, \alpha}
+              \frac{\sum_S (\alpha_{|S|} + \beta s_S - \Delta_S)^2}
+                   {\sum_S (\Delta_S - \bar\Delta_{|S|})^2}, \quad
               s_S = \sum_{i \in S} A_i, \ \Delta_S = F(x) - F(x_{S \to b})
 
-    The best factor β makes it independent of the attribution's scale, and an attribution of zeros
-    has 1. Differs from the original in this factor, and in the perturbation, which is its removal
-    of squares, here several at once: the sets of :func:`segxai.metrics.squares.square_sets`. A
-    negative β counts as 0: sums that run against the falls explain nothing.
+    over the sets of :func:`segxai.metrics.squares.square_sets`, which remove several squares at
+    once. Differs from the original in β, which makes it independent of the attribution's scale, and
+    in α: an intercept for each size of set. Without it any positive map would explain that more is
+    lost where more is removed, and random blobs would beat LRP. An attribution of zeros, a uniform
+    one, and one whose sums run against the falls have 1.
 
     References
     ----------
@@ -34,7 +36,9 @@ def measure(case, fill):
     response = (case.responses or {}).get(fill)
     if response is None or case.attribution is None:
         return np.nan
-    totals, falls = sums(case.attribution, response.removed), response.falls.astype(np.float64)
+    totals = sums(case.attribution, response.removed).reshape(-1, DRAWS)
+    falls = response.falls.astype(np.float64).reshape(-1, DRAWS)
+    totals, falls = ((x - x.mean(axis=1, keepdims=True)).ravel() for x in (totals, falls))
     size, agreement = falls @ falls, max(totals @ falls, 0.0)
     if size == 0:
         return np.nan

@@ -105,6 +105,16 @@ def test_exact_attributions_are_faithful():
         assert measure("infidelity", case) == pytest.approx(infidelity, abs=1e-12)
 
 
+def test_the_size_of_what_is_removed_explains_nothing():
+    """Where falls only grow with the size of the set, a uniform map has infidelity 1."""
+    sets, uniform = square_sets(2), np.ones((32, 32))
+    noise = np.random.default_rng(3).normal(size=100)
+    responses = {"blur": Response(sets, sets.sum(axis=1) + noise)}
+    assert measure("infidelity", Case(attribution=uniform, responses=responses)) == 1
+    blobs = np.random.default_rng(4).random((32, 32))
+    assert measure("infidelity", Case(attribution=blobs, responses=responses)) > 0.9
+
+
 def test_areas_of_known_curves():
     """A straight fall has area ½; insertion minus deletion of a step at once is 1."""
     line = np.linspace(1, 0, 5)
