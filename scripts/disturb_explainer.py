@@ -43,7 +43,7 @@ def main(
     if precision_check:
         loaded = replace(loaded, precision=read_facts(precision_check)["used"])
     stored = read_maps(maps, map_rows)
-    found = places(asked.target_id, stored.table.target_id, map_rows)
+    place_of = places(asked.target_id, stored.table.target_id, map_rows)
     seeds = [image_seed(seed, name) for name in asked.image_id]
     explain = bound_explainer(explainer, loaded, pixels, table, seed)
 
@@ -56,21 +56,23 @@ def main(
         pairs = zip(places, made, strict=True)
         return [measure(signed(a.values), stored[place].signed) for place, a in pairs]
 
-    noise = compared(distance, loaded, copies(loaded, requests(), seeds), np.repeat(found, NOISY))
+    noise = compared(
+        distance, loaded, copies(loaded, requests(), seeds), np.repeat(place_of, NOISY)
+    )
     classes = [other_class(loaded, request) for request in requests()]
     there = np.array([label is not None for label in classes], dtype=bool)
     pairs = zip(requests(), classes, strict=True)
     of_class = (again(request, target=label) for request, label in pairs if label is not None)
     other = np.full(len(asked), np.nan)
-    other[there] = compared(similarity, loaded, of_class, found[there])
+    other[there] = compared(similarity, loaded, of_class, place_of[there])
     # Weights that no training began from.
     own, untrained = image_seed(seed, "randomised"), {"pretrained": False, "weights": None}
     fresh = build_network(network | untrained, read_facts(card)["outputs"], len(channels), own)
     some = chosen_rows(table, [{"split": None, "images": CALIBRATING, "seed": seed}])
     calibrating = torch.cat([loaded.inputs(pixels[row][None]) for row in some])
     random = cascade(loaded, fresh, calibrating)
-    kept = [compared(similarity, changed, requests(), found) for changed in random]
-    nulls = [null_of(stored, place, own) for place, own in zip(found, seeds, strict=True)]
+    kept = [compared(similarity, changed, requests(), place_of) for changed in random]
+    nulls = [null_of(stored, place, own) for place, own in zip(place_of, seeds, strict=True)]
     columns = np.reshape(noise, (-1, NOISY)), other, np.transpose(kept), nulls
     with atomic_path(disturbed) as path, npy_rows(path, (WIDTH,), np.float32) as append:
         for parts in zip(*columns, strict=True):

@@ -57,9 +57,9 @@ def with_gradients(
     # Frozen weights leave no graph: gradients must be asked for at the input.
     with outputs_of([layer.module]) as outputs:
         values = score(network.outputs(inputs.detach().requires_grad_()))
-    found = outputs[layer.module]
-    (slopes,) = torch.autograd.grad(values.sum(), found)
-    return tuple(layer.channels_first(x.detach()).float() for x in (found, slopes))
+    maps = outputs[layer.module]
+    (slopes,) = torch.autograd.grad(values.sum(), maps)
+    return tuple(layer.channels_first(x.detach()).float() for x in (maps, slopes))
 
 
 @torch.no_grad()

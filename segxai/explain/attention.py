@@ -13,7 +13,7 @@ from segxai.networks.network import Network
 
 
 def check_attention(network: Network, explainer: str) -> None:
-    """Refuse a network that is no plain ViT of timm, or whose head pools by attention."""
+    """Refuse a network other than a plain ViT of timm, and a head that pools by attention."""
     module = network.module
     layers = [getattr(block, "attn", None) for block in getattr(module, "blocks", ())]
     readable = layers and all(hasattr(x, "attn_drop") and hasattr(x, "fused_attn") for x in layers)

@@ -98,8 +98,8 @@ def explain(
     """
     layer = feature_layer(network, stage, "score_cam")
     for batch, inputs, _ in batches(requests, batch_size):
-        found = activations(network, inputs, layer)
-        for request, maps in zip(batch, found, strict=False):
+        layers = activations(network, inputs, layer)
+        for request, maps in zip(batch, layers, strict=False):
             maps = maps[by_variance(maps, variant == "pgc")]
             yield _weighed(network, request, maps, variant, block, tolerance, batch_size)
 
