@@ -120,6 +120,25 @@ rule draw_responses:
         "../scripts/draw_responses.py"
 
 
+rule draw_dots:
+    """The numbers of a table as dots with intervals."""
+    input:
+        unpack(of_job(shown.figure_files)),
+    output:
+        **drawn("dots"),
+    log:
+        "logs/draw_dots/{figure}.log",
+    benchmark:
+        "benchmarks/draw_dots/{figure}.tsv"
+    conda:
+        env("report")
+    params:
+        **params_of(shown.figure_facts, "declared", "controls", "titles", "names"),
+        code=digest("draw_dots"),
+    script:
+        "../scripts/draw_dots.py"
+
+
 rule draw_training:
     """Loss and validation score of networks by epoch."""
     input:

@@ -31,6 +31,7 @@ DRAWN_FROM = {
     "risk_coverage": ("scores",),
     "responses": ("table", "mark"),
     "training": (),
+    "dots": ("table",),
 }
 
 

@@ -29,7 +29,7 @@ ROLES = ["variant", "coarse", "control", "baseline", "segmentation", "dose"]
 RECOGNITION = ["accuracy", "f1", "auroc", "images", "no_predicted_label", "no_finding"]
 KEYS = ["dataset", "network", "explainer", "segmenter"]
 FIGURES = ["mask_examples", "map_examples", "distributions", "risk_coverage", "responses"]
-FIGURES += ["training"]
+FIGURES += ["training", "dots"]
 
 
 def key(schema: dict, description: str, **more) -> dict:

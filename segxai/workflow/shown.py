@@ -274,6 +274,8 @@ def figure_files(config: dict, figure: str) -> dict[str, str | list[str]]:
     if kind == "risk_coverage":
         cells = studies.score_cells(config, name, spec["scores"])
         return {"scores": [cell["file"] for cell in cells]}
+    if kind == "dots":
+        return {"table": f"results/tables/{spec['table']}.csv"}
     if kind == "responses":
         return {key: f"results/tables/{spec[key]}.csv" for key in ("table", "mark")}
     stems = [f"results/models/{dataset}/{net}" for dataset, net in trained(config, study)]
@@ -308,6 +310,8 @@ def figure_facts(config: dict, figure: str) -> dict:
     }
     if spec["table"]:
         facts["declared"] = declared_table(config, spec["table"])
+    guided = (own["controls"] for own in study["guidelines"].values())
+    facts["controls"] = sorted(set(chain.from_iterable(guided)))
     if spec["kind"] in ("mask_examples", "map_examples"):
         facts["methods"] = methods(config, study)
         facts["rank"] = study["examples"]["rank"]

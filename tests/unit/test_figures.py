@@ -14,6 +14,7 @@ from skimage.draw import polygon2mask
 
 from segxai.figures import style
 from segxai.figures.distributions import distributions
+from segxai.figures.dots import dots
 from segxai.figures.examples import (
     ERROR,
     SEGMENTATION_MASK,
@@ -326,3 +327,23 @@ def test_responses_draw_the_table():
         np.testing.assert_allclose(drawn["mean Dice of U-Net"][:, 0], 0.8)
         assert neutral in [line.get_ydata()[0] for line in ax.lines if line.get_ls() == "--"]
         assert ax.texts[0].get_text() == f"n = {7 + k}"
+
+
+def test_dots_are_the_numbers_of_the_table():
+    """Methods in the order of the first panel, with their intervals; controls in grey."""
+    rows = [("A", "a", 2.0), ("B", "b", 1.0), ("Noise", "noise", 3.0)]
+    table = pd.DataFrame(rows, columns=["row", "explainer", "value"])
+    table = table.assign(ci_low=table.value - 0.25, ci_high=table.value + 0.5, block="Data, Net")
+    table = pd.concat(
+        [table.assign(column="rank"), table.assign(column="gap", value=[1, np.nan, 2])]
+    )
+    first, second = dots(table, {"noise"}).axes
+    assert [text.get_text() for text in first.get_yticklabels()] == ["B", "A", "Noise"]
+    lines = {bar.lines[0].get_color(): bar.lines[0] for bar in first.containers}
+    (grey,) = lines.keys() & {style.FAINT}
+    assert lines[grey].get_xydata().tolist() == [[3, 2]]
+    assert sorted(map(tuple, lines[style.look(1).colour].get_xydata())) == [(1, 0), (2, 1)]
+    segments = first.containers[1].lines[2][0].get_segments()
+    np.testing.assert_allclose(segments[0][:, 0], [2.75, 3.5])
+    drawn = [bar.lines[0].get_xydata() for bar in second.containers]
+    assert sum(map(len, drawn)) == 2
