@@ -54,7 +54,7 @@ demo: env ## run the whole study on built-in phantoms, on the CPU, in minutes
 
 test: lint ## run the linters, then the unit, hostile, workflow and demo tests
 	$(BIN)/python -m pytest -n 2 tests/unit tests/hostile tests/workflow
-	$(BIN)/python -m pytest -n 2 --dist worksteal tests/e2e
+	$(BIN)/python -m pytest tests/e2e
 
 survival: env ## kill the reduced demo 20 times and continue it; takes 15 to 60 minutes
 	$(BIN)/python -m pytest -s tests/survival

@@ -25,11 +25,15 @@ def main(
     }
     ours = pd.concat([pd.DataFrame(columns=COLUMNS), *map(read_rows, tables)], ignore_index=True)
     ours[TEXT] = ours[TEXT].astype(object).fillna("")
-    theirs = pd.concat({Path(file).stem: read_rows(file) for file in published}, names=["paper"])
+    theirs = {Path(file).stem: read_rows(file) for file in published}
     known = read_rows(known_networks).fillna("")
     obstacle = partial(network_differs, known=known, networks=networks)
-    means = claims(theirs.reset_index("paper").reset_index(drop=True), ours, obstacle, notes)
-    result = pd.concat([means, count_claims(read_rows(counts), held, parts)], ignore_index=True)
+    # A study may stand for itself, with no paper's numbers beside it.
+    means = [
+        claims(numbers.assign(paper=paper), ours, obstacle, notes)
+        for paper, numbers in theirs.items()
+    ]
+    result = pd.concat([*means, count_claims(read_rows(counts), held, parts)], ignore_index=True)
     log.info("verdicts: %s", result.verdict.value_counts().to_dict())
     write_table(verdicts, result)
 

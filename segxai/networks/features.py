@@ -40,11 +40,11 @@ def feature_layer(network: Network, layer: str | int, method: str) -> Layer:
     Parameters
     ----------
     layer
-        ``features``: the last such map in the network's ``feature_info``, after its activation:
-        the input of global pooling in timm's classifiers, the bottleneck of a U-Net.
+        ``features``: the input of global pooling in timm's classifiers, else the last such map in
+        the network's ``feature_info``, after its activation: the bottleneck of a U-Net.
         ``convolution``: the last such convolution before the head in the order of modules, as
         SegX's code has it; in a DenseNet that is 32 of 1,024 channels. A number counts the maps in
-        ``feature_info`` from the last, 1, which is ``features``.
+        ``feature_info``, with the input of global pooling, from the last, 1, which is ``features``.
     method
         The explainer that asks, for errors.
 
@@ -61,6 +61,8 @@ def feature_layer(network: Network, layer: str | int, method: str) -> Layer:
         for entry in getattr(module, "feature_info", ())
         if entry["module"] in parts
     }
+    if pooled := _pooled(network):
+        listed |= {pooled: None}
     convolutions = [
         name
         for name, part in parts.items()
@@ -119,6 +121,32 @@ def outputs_of(modules: Iterable[nn.Module]) -> Iterator[dict[nn.Module, torch.T
     finally:
         for hook in hooks:
             hook.remove()
+
+
+def _pooled(network: Network) -> str | None:
+    """Name the layer that global pooling reads, where it is none that a timm classifier lists.
+
+    EfficientNets widen their last stage by one more convolution.
+    """
+    module, pool = network.module, getattr(network.module, "global_pool", None)
+    if not isinstance(pool, nn.Module):
+        return None
+    made, read = {}, []
+    hooks = [
+        part.register_forward_hook(lambda _, __, output, name=name: made.update({name: output}))
+        for name, part in module.named_modules()
+        if name and not f"{name}.".startswith("global_pool.")
+    ]
+    hooks.append(pool.register_forward_pre_hook(lambda _, args: read.append(args[0])))
+    try:
+        with torch.no_grad():
+            network.outputs(network.black())
+    finally:
+        for hook in hooks:
+            hook.remove()
+    names = [name for name, output in made.items() if read and output is read[0]]
+    listed = [entry["module"] for entry in getattr(module, "feature_info", ())]
+    return None if not names or {*names} & {*listed} else names[-1]
 
 
 def _layer(name: str, module: nn.Module, output: object, channels: int | None) -> Layer:

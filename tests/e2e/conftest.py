@@ -11,20 +11,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from filelock import FileLock
 
 DEMO = "config/overlays/demo.yaml"
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Order the tests for two workers, each of which begins at one end of the first or second half.
-
-    The second worker begins with the tests that need no demo, while the first runs it.
-    """
-    of_demo = [item for item in items if "demo" in getattr(item, "fixturenames", ())]
-    others = [item for item in items if item not in of_demo]
-    half = len(items) // 2
-    items[:] = [*of_demo[:half], *others, *of_demo[half:]]
 
 
 @pytest.fixture(scope="session")
@@ -73,31 +61,22 @@ def house(checkout, tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def shared(tmp_path_factory, worker_id) -> Path:
-    """Return a folder that the workers share."""
-    folder = tmp_path_factory.getbasetemp()
-    return folder if worker_id == "master" else folder.parent
-
-
-@pytest.fixture(scope="session")
-def traced(shared) -> Path:
+def traced(tmp_path_factory) -> Path:
     """Return the folder of the traces of `demo`."""
-    (shared / "trace").mkdir(exist_ok=True)
-    return shared / "trace"
+    return tmp_path_factory.mktemp("trace")
 
 
 @pytest.fixture(scope="session")
-def demo(run_study, house, traced, shared) -> Path:
-    """Run the demo once for all workers, every job traced, and return its results."""
+def demo(run_study, house, traced, tmp_path_factory) -> Path:
+    """Run the demo once, every job traced, and return its results."""
+    folder = tmp_path_factory.mktemp("demo")
     variables = {
         "PYTHONPATH": str(house / "tests/e2e/trace"),
         "SEGXAI_TRACE": str(traced),
         "SEGXAI_ROOT": str(house),
     }
-    with FileLock(shared / "demo.lock"):
-        if not (shared / "demo/results/report.html").is_file():
-            run_study(shared / "demo", DEMO, root=house, **variables)
-    return shared / "demo/results"
+    run_study(folder, DEMO, root=house, **variables)
+    return folder / "results"
 
 
 @contextlib.contextmanager

@@ -38,6 +38,9 @@ class Job:
                 chosen[kind].add(self.params[param]["method"])
         if "reader" in self.params:
             chosen["datasets"].add(self.params["reader"])
+        if self.rule == "check_network":
+            known = self.params["needs"]["explainers"]
+            chosen["explainers"] |= {explainer["method"] for explainer in known}
         for request in self.params.get("requests", []):
             chosen["metrics"].add(request["metric"]["method"])
             if request["view"]:
