@@ -200,7 +200,23 @@ def test_what_is_weighed_has_positions(architecture, layer):
     activations = last.channels_first(outputs[last.module])
     assert activations.shape[2:] == (2, 2)
     if layer == "features":
-        assert activations.shape[1] == model.feature_info[-1]["num_chs"]
+        wider = {"ghostnet_050": 480}
+        channels = wider.get(architecture, model.feature_info[-1]["num_chs"])
+        assert activations.shape[1] == channels
+
+
+def test_the_last_map_is_what_pooling_reads():
+    """EfficientNet widens its last stage by a convolution that it does not list."""
+    model = timm_network("tf_efficientnet_lite0", 2)
+    network, inputs, read = frozen(model, 64), images(1, 4, 64), []
+    last = feature_layer(network, 1, "grad_cam")
+    hook = model.global_pool.register_forward_pre_hook(lambda _, args: read.append(args[0]))
+    with torch.no_grad(), outputs_of([last.module]) as outputs:
+        model(inputs)
+    hook.remove()
+    assert last.shape == (1280, 2, 2)
+    torch.testing.assert_close(outputs[last.module], read[0])
+    assert feature_layer(network, 2, "grad_cam").name == "blocks.6"
 
 
 class ConvolutionalHead(Conv):
