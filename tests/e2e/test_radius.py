@@ -127,13 +127,14 @@ def test_another_equation_plans_its_explainer_alone(plan, house):
     """Grad-CAM without its rectifier: its maps, and what is made of them; nothing else."""
     file = "segxai/explainers/grad_cam.py"
     before = (house / file).read_text()
-    after = before.replace("maps.relu()", "maps")
+    after = before.replace(".sum(dim=1).relu()", ".sum(dim=1)")
     assert after != before
     with changed(house, {file: after}):
         output = plan()
     assert set(re.findall(r"explainer=([\w-]+)", output)) == {"gradcam"}
-    # Alignment, certainty, doses and shortcut, and what people read of them.
-    own = {"explain": 1, "gather_maps": 1, "score_maps": 4, "make_table": 4}
+    # Alignment, certainty, doses and shortcut, and what people read of them; and the check of the
+    # network, which calls the explainer's own.
+    own = {"check_network": 1, "explain": 1, "gather_maps": 1, "score_maps": 4, "make_table": 4}
     shown = ["choose_examples", "draw_map_examples", "draw_risk_coverage", "draw_responses"]
     rest = {"check_claims": 1, "write_report": 1, **dict.fromkeys(shown, 1)}
     assert jobs(output) == own | rest

@@ -17,7 +17,7 @@ import uuid
 from pathlib import Path
 
 # Events that show the definitions that a job reaches.
-PARAMS = ("code", "network", "explainer", "segmenter", "view", "reader", "requests")
+PARAMS = ("code", "network", "explainer", "segmenter", "view", "reader", "requests", "needs")
 FOLDER, ROOT = os.environ.get("SEGXAI_TRACE"), os.environ.get("SEGXAI_ROOT", "")
 
 
