@@ -24,6 +24,8 @@ SEED = int(os.environ.get("SEGXAI_KILL_SEED", "1"))
 # A study has its share of the kills before it may finish; then the next one starts.
 KILLS_PER_STUDY = 20
 SECONDS = (2, 30)
+# Written at every start, by no job.
+STARTED = ("config.yaml", "run.json")
 # What differs from run to run by its nature: seconds and dates.
 TIMED = {"maps": ".csv", "models": ".json", "raw": ".json"}
 
@@ -72,7 +74,7 @@ def finished(folder: Path) -> dict[Path, int]:
     return {
         file: file.stat().st_mtime_ns
         for file in files - unfinished
-        if not file.name.startswith(".")
+        if not file.name.startswith(".") and file.name not in STARTED
     }
 
 
