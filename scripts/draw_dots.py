@@ -5,10 +5,13 @@ from segxai.figures.style import save
 from segxai.job.files import read_rows
 from segxai.job.log import run
 from segxai.stats.layout import printed_rows
+from segxai.workflow.shown import CELL
 
 
 def main(table, declared, controls, titles, names, png, pdf):
-    shown = printed_rows(read_rows(table), declared, {**names, "network": {}})
+    numbers = read_rows(table)
+    numbers[CELL] = numbers[CELL].astype(object).fillna("")
+    shown = printed_rows(numbers, declared, names)
     # A line of panels has one network, so rows are called by their other keys alone.
     block = shown.dataset.map(titles) + ", " + shown.network.map(names["network"])
     row = shown.explainer.map(names["explainer"])

@@ -74,8 +74,13 @@ def finished(folder: Path) -> dict[Path, int]:
     return {
         file: file.stat().st_mtime_ns
         for file in files - unfinished
-        if not file.name.startswith(".") and file.name not in STARTED
+        if not is_partial(file.relative_to(folder)) and file.name not in STARTED
     }
+
+
+def is_partial(file: Path) -> bool:
+    """Whether a file, or a folder that it lies in, has no final name yet."""
+    return any(part.startswith(".") for part in file.parts)
 
 
 def is_shard(file: Path) -> bool:
