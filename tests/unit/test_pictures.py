@@ -223,7 +223,10 @@ def test_noise_of_jpeg_is_not_a_third_value(folder, seed, quality, coloured, suf
     st.sampled_from([Image.Resampling.BILINEAR, Image.Resampling.BICUBIC]),
 )
 def test_soft_outlines_are_not_a_third_value(folder, seed, how, filter_):
-    """Resized, blurred, or saved as JPEG before it became a PNG: above 127 is foreground."""
+    """Resized, blurred, or saved as JPEG before it became a PNG: above 127 is foreground.
+
+    A thin shape may lose so much that it is refused; it is never read as another.
+    """
     picture = Image.fromarray(shape(seed, 96).astype(np.uint8) * 255)
     if how == "jpeg":
         picture = Image.open(io.BytesIO(encoded(picture, "JPEG", quality=80)))
@@ -235,7 +238,25 @@ def test_soft_outlines_are_not_a_third_value(folder, seed, how, filter_):
     expected = np.asarray(picture) > 127
     if np.asarray(picture).max() in range(1, 128):  # all that is left is grey
         return
-    np.testing.assert_array_equal(load_mask(written(folder, encoded(picture))), expected)
+    try:
+        mask = load_mask(written(folder, encoded(picture)))
+    except InputError:
+        return
+    np.testing.assert_array_equal(mask, expected)
+
+
+@pytest.mark.parametrize("side", [48, 192])
+def test_nearly_all_soft_outlines_are_read(folder, side):
+    """Of a hundred resized shapes at most five are refused."""
+    refused = 0
+    for seed in range(100):
+        picture = Image.fromarray(shape(seed, 96).astype(np.uint8) * 255)
+        picture = picture.resize((side, side), Image.Resampling.BICUBIC)
+        try:
+            load_mask(written(folder, encoded(picture)))
+        except InputError:
+            refused += 1
+    assert refused <= 5
 
 
 DISC = np.add.outer((np.arange(48) - 24) ** 2, (np.arange(64) - 30) ** 2) < 100
