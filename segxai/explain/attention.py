@@ -5,8 +5,8 @@ from collections.abc import Iterator
 
 import torch
 from torch import nn
-from torch.nn import functional as F
 
+from segxai.explain.activations import upsampled
 from segxai.job.log import InputError
 from segxai.networks.features import outputs_of
 from segxai.networks.network import Network
@@ -53,7 +53,7 @@ def own_tokens(weights: list[torch.Tensor]) -> torch.Tensor:
     return torch.eye(n, device=weights[0].device).repeat(batch, 1, 1)
 
 
-def patch_map(relevance: torch.Tensor, module: nn.Module, size: tuple[int, int]) -> torch.Tensor:
+def patch_map(relevance: torch.Tensor, module: nn.Module, inputs: torch.Tensor) -> torch.Tensor:
     """Map (B, 1, H, W) of what the pooled tokens take from each patch.
 
     Parameters
@@ -62,11 +62,11 @@ def patch_map(relevance: torch.Tensor, module: nn.Module, size: tuple[int, int])
         Row i: what token i takes from each token, those before the patches first.
     module
         Its head reads the class token, the first, or the mean of the patches.
-    size
-        (H, W) of the input; patches are upsampled bilinearly to it.
+    inputs : Tensor of shape (…, H, W)
+        Patches are upsampled bilinearly to its size.
     """
     before = module.num_prefix_tokens
     pooled = relevance[:, :1] if module.global_pool == "token" else relevance[:, before:]
     patches = pooled.mean(dim=1)[:, before:]
-    maps = patches.unflatten(1, (1, *module.patch_embed.dynamic_feat_size(size)))
-    return F.interpolate(maps, size, mode="bilinear", align_corners=False)
+    grid = module.patch_embed.dynamic_feat_size(inputs.shape[-2:])
+    return upsampled(patches.unflatten(1, grid), inputs)

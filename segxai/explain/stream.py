@@ -154,11 +154,9 @@ def request_gradients(
     One forward-backward pass of each input; requests are read as they are needed, in batches of one
     size.
     """
-    score, waiting = network.score(), iter(requests)
-    while batch := list(islice(waiting, batch_size)):
-        points = padded(stacked(request.inputs for request in batch), batch_size).requires_grad_()
-        targets = padded_list([request.target for request in batch], batch_size)
-        values = score(points, targets)
+    score = network.score()
+    for batch, points, targets in batches(requests, batch_size):
+        values = score(points.requires_grad_(), targets)
         (slopes,) = torch.autograd.grad(values.sum(), points)
         yield from zip(batch, slopes[: len(batch)], values.tolist(), strict=False)
 

@@ -5,6 +5,7 @@ from skimage.segmentation import slic
 
 from segxai.explain.removal import kept_scores
 from segxai.explain.stream import Request
+from segxai.networks.inputs import restore
 from segxai.networks.network import Network
 
 
@@ -30,8 +31,7 @@ def superpixels(network: Network, inputs: torch.Tensor, segments: int) -> torch.
     Tensor of shape (H, W), int64
         Labels 0…n − 1, each in use. Nothing is drawn at random.
     """
-    mean, std = (inputs.new_tensor(values).view(-1, 1, 1) for values in (network.mean, network.std))
-    colours = inputs * std + mean
+    colours = restore(inputs[None], network.mean, network.std)[0]
     if len(colours) != 3:
         colours = colours.mean(dim=0).expand(3, -1, -1)
     pixels = colours.permute(1, 2, 0).double().cpu().numpy()

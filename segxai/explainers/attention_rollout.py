@@ -1,12 +1,11 @@
 """Attention rollout: where attention comes from in the end; a control, since it knows no class."""
 
 from collections.abc import Iterable, Iterator
-from itertools import islice
 
 import torch
 
 from segxai.explain.attention import attention_weights, check_attention, own_tokens, patch_map
-from segxai.explain.stream import Attribution, Request, padded, stacked
+from segxai.explain.stream import Attribution, Request, batches
 from segxai.networks.network import Network
 
 ABOUT = {
@@ -50,14 +49,12 @@ def explain(
     Attribution
         One per request, in their order, (1, H, W), nowhere negative. They promise no sum.
     """
-    waiting = iter(requests)
-    while batch := list(islice(waiting, batch_size)):
-        inputs = padded(stacked(request.inputs for request in batch), batch_size)
+    for batch, inputs, _ in batches(requests, batch_size):
         with attention_weights(network.module) as weights:
             network.outputs(inputs)
         rollout = own_tokens(weights)
         for attention in weights:
             mean = attention.float().mean(dim=1)
             rollout = (mean @ rollout + rollout) / 2
-        for values in patch_map(rollout, network.module, inputs.shape[-2:])[: len(batch)]:
+        for values in patch_map(rollout, network.module, inputs)[: len(batch)]:
             yield Attribution(values, float("nan"), 0, 1)

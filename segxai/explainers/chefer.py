@@ -1,12 +1,11 @@
 """Chefer's relevance of a vision transformer: attention weighed by its gradient."""
 
 from collections.abc import Iterable, Iterator
-from itertools import islice
 
 import torch
 
 from segxai.explain.attention import attention_weights, check_attention, own_tokens, patch_map
-from segxai.explain.stream import Attribution, Request, padded, padded_list, stacked
+from segxai.explain.stream import Attribution, Request, batches
 from segxai.networks.network import Network
 
 ABOUT = {
@@ -50,10 +49,8 @@ def explain(
     Attribution
         One per request, in their order, (1, H, W), nowhere negative. They promise no sum.
     """
-    score, waiting = network.score(), iter(requests)
-    while batch := list(islice(waiting, batch_size)):
-        inputs = padded(stacked(request.inputs for request in batch), batch_size)
-        targets = padded_list([request.target for request in batch], batch_size)
+    score = network.score()
+    for batch, inputs, targets in batches(requests, batch_size):
         # Frozen weights leave no graph: gradients must be asked for at the input.
         with attention_weights(network.module) as weights:
             values = score(inputs.requires_grad_(), targets)
@@ -62,5 +59,5 @@ def explain(
         for attention, slope in zip(weights, slopes, strict=True):
             spoken = (slope * attention.detach()).float().relu().mean(dim=1)
             relevance = relevance + spoken @ relevance
-        for values in patch_map(relevance, network.module, inputs.shape[-2:])[: len(batch)]:
+        for values in patch_map(relevance, network.module, inputs)[: len(batch)]:
             yield Attribution(values, float("nan"), 1, 0)

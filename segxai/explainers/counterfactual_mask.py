@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Iterator
 
 import torch
-from torch.nn import functional as F
 
+from segxai.explain.activations import upsampled
 from segxai.explain.counterfactual import descend
 from segxai.explain.removal import blurred
 from segxai.explain.stream import Attribution, Request, batches
@@ -89,8 +89,8 @@ def explain(
         size = inputs.shape[-2:]
         hidden = blurred(inputs, pixels(blur, size))
 
-        def mask(q, size=size):
-            return F.interpolate(q.sigmoid(), size, mode="bilinear", align_corners=False)
+        def mask(q, inputs=inputs):
+            return upsampled(q.sigmoid()[:, 0], inputs)
 
         def changed(q, inputs=inputs, hidden=hidden, mask=mask):
             return torch.lerp(inputs, hidden, mask(q))

@@ -48,6 +48,12 @@ def intensities(pixels: torch.Tensor, size: int) -> torch.Tensor:
     return x
 
 
+def restore(x: torch.Tensor, mean: Sequence[float], std: Sequence[float]) -> torch.Tensor:
+    """Give the intensities (B, C, H, W) that :func:`normalise` standardised."""
+    shape = (1, -1, 1, 1)
+    return x * x.new_tensor(std).view(shape) + x.new_tensor(mean).view(shape)
+
+
 def normalise(x: torch.Tensor, mean: Sequence[float], std: Sequence[float]) -> torch.Tensor:
     """Standardise intensities (B, C, H, W) by the mean and deviation of each channel."""
     shape = (1, -1, 1, 1)

@@ -11,7 +11,7 @@ from torch import nn
 from segxai.explain.target import Target, evaluate
 from segxai.job.files import read_facts
 from segxai.job.log import InputError, reason
-from segxai.networks.inputs import channel_statistics, intensities, normalise
+from segxai.networks.inputs import channel_statistics, intensities, normalise, restore
 from segxai.networks.weights import load_backbone, read_state_dict
 from segxai.workflow.plugins import load, network_task
 
@@ -144,10 +144,7 @@ class Network:
 
     def grey(self, inputs: torch.Tensor) -> torch.Tensor:
         """Mean intensity over channels (B, 1, H, W), as the images had it, of inputs."""
-        mean, std = (
-            inputs.new_tensor(values).view(1, -1, 1, 1) for values in (self.mean, self.std)
-        )
-        return (inputs * std + mean).mean(dim=1, keepdim=True)
+        return restore(inputs, self.mean, self.std).mean(dim=1, keepdim=True)
 
     def outputs(self, inputs: torch.Tensor) -> torch.Tensor:
         """Logits (B, K) or (B, K, h, w), float32, of inputs (B, C, S, S), in `precision`."""
