@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from segxai.datasets.selection import chosen_rows
+from segxai.datasets.selection import chosen_images
 from segxai.job.files import read_rows, read_scores, write_table
 from segxai.job.log import log, run
 from segxai.stats.comparisons import compare
@@ -24,10 +24,7 @@ def main(
     selections, csv, md, tex, tests,
 ):  # fmt: skip
     samples = dict(zip(spec["datasets"], map(read_rows, samples), strict=True))
-    images = {
-        name: set(known.image_id.iloc[chosen_rows(known, selections[name])])
-        for name, known in samples.items()
-    }
+    images = chosen_images(samples, selections)
     spec = spec | {"table": table}
     rows = with_ranks(table_rows(read_scores(scores), images, spec), spec)
     parts = [summarise(rows, spec, statistics)]

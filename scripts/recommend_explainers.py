@@ -1,6 +1,6 @@
 """Explainers that the scores of a study recommend, by goal and budget; what that rule loses."""
 
-from segxai.datasets.selection import chosen_rows
+from segxai.datasets.selection import chosen_images
 from segxai.job.files import read_rows, read_scores, write_table
 from segxai.job.log import log, run
 from segxai.stats.guidelines import judge, printed, regrets
@@ -10,10 +10,7 @@ from segxai.stats.tables import table_rows
 
 def main(scores, samples, spec, titles, names, statistics, selections, csv, regret, md, tex):
     samples = dict(zip(spec["datasets"], map(read_rows, samples), strict=True))
-    images = {
-        name: set(known.image_id.iloc[chosen_rows(known, selections[name])])
-        for name, known in samples.items()
-    }
+    images = chosen_images(samples, selections)
     judged = judge(table_rows(read_scores(scores), images, spec), spec, statistics)
     directions = {goal: spec["directions"][v["metric"]] for goal, v in spec["goals"].items()}
     write_table(csv, judged)

@@ -1,12 +1,10 @@
 """What a network says while an image loses its pixels in the order of each map of one shard."""
 
-from contextlib import nullcontext
-
 import numpy as np
 
 from segxai.datasets.selection import targets_of
 from segxai.explain.maps import read_maps
-from segxai.explain.removed import probabilities, removal_curves
+from segxai.explain.removed import removal_curves
 from segxai.explain.stream import target_requests
 from segxai.images.arrays import npy_rows, read_array
 from segxai.job.device import torch_device
@@ -25,7 +23,6 @@ def main(
     asked = targets_of(shard, read_rows(targets), read_rows(samples), selections)
     loaded = Network.load(weights, card, statistics, network, len(channels), device)
     requests = target_requests(loaded, read_array(images), asked, seed)
-    exclusive = network["training"]["loss"] == "cross_entropy"
     # Curves of unlike length share an array, which is filled up by zeros that nobody reads.
     shape = len(removals), 2, max(removal["steps"] for removal in removals) + 1
     with atomic_path(curves) as path, npy_rows(path, shape, np.float32) as append:
@@ -33,12 +30,8 @@ def main(
         for place in progress(map_places, len(map_places), "maps followed"):
             request, row = next(requests), np.zeros(shape, np.float32)
             for number, removal in enumerate(removals):
-                of_chances = removal["scale"] == "probability"
-                scale = probabilities(loaded, exclusive) if of_chances else nullcontext()
-                with scale:
-                    followed = removal_curves(
-                        loaded, request, stored[place].signed, removal["fill"], removal["steps"]
-                    )
+                how = removal["fill"], removal["steps"], removal["scale"]
+                followed = removal_curves(loaded, request, stored[place].signed, *how)
                 row[number, :, : removal["steps"] + 1] = followed
             append(row)
     write_table(rows, asked[["target_id"]])

@@ -32,11 +32,11 @@ def main(
     labels=None, curves=None, curve_rows=None, removals=(), falls=None, fall_rows=None, fills=(),
     disturbed=None, disturbed_rows=None,
 ):  # fmt: skip
-    table = read_rows(targets)
+    table = listed = read_rows(targets)
     if labels is not None:
         table = table[table.label.isin(labels)]
     attributions = read_maps(maps, rows)
-    places(attributions.table.target_id, read_rows(targets).target_id, rows)
+    places(attributions.table.target_id, listed.target_id, rows)
     table = table[table.target_id.isin(attributions.table.target_id)]
     explained = places(table.target_id, attributions.table.target_id, rows)
     table = table.assign(constant=attributions.table.constant.to_numpy()[explained])
@@ -47,9 +47,9 @@ def main(
         explained,
         segmentations(segmentation, segmentation_rows, table),
         probabilities(predictions, table, classes),
-        removal_curves(curves, curve_rows, table, removals),
-        square_responses(falls, fall_rows, table, fills, seed),
-        disturbances(disturbed, disturbed_rows, table),
+        removal_curves(rows_of(curves, curve_rows, table), removals),
+        square_responses(rows_of(falls, fall_rows, table), table, fills, seed),
+        disturbances(rows_of(disturbed, disturbed_rows, table)),
         attributions.table.iloc[explained].to_dict("records"),
         strict=True,
     )
@@ -101,40 +101,34 @@ def segmentations(masks, rows, targets):
         yield mask.astype(bool), table[confidence].iat[place] if confidence in table else np.nan
 
 
-def removal_curves(curves, rows, targets, removals):
-    """Yield the curves of each target by fill and steps."""
-    if curves is None:
-        yield from [{}] * len(targets)
-        return
-    stored = rows_by_target(curves, rows)
-    for name in targets.target_id:
-        parts = zip(removals, stored.get(name, ()), strict=name in stored)
-        known = ((r["fill"], r["steps"], r["scale"], c) for r, c in parts)
-        yield {"curves": {(f, k, scale): c[:, : k + 1] for f, k, scale, c in known}}
+def rows_of(array, rows, targets):
+    """Yield each target's row of an array; None for one that no metric asked the network about."""
+    stored = {}
+    if array is not None:
+        stored = dict(zip(read_rows(rows).target_id, read_array(array), strict=True))
+    yield from map(stored.get, targets.target_id)
 
 
-def square_responses(falls, rows, targets, fills, seed):
+def removal_curves(rows, removals):
+    """Yield the curves of each target by fill, steps and scale."""
+    keys = [(removal["fill"], removal["steps"], removal["scale"]) for removal in removals]
+    for row in rows:
+        parts = {} if row is None else dict(zip(keys, row, strict=True))
+        yield {"curves": {key: part[:, : key[1] + 1] for key, part in parts.items()}}
+
+
+def square_responses(rows, targets, fills, seed):
     """Yield how each target responds to the removal of squares, by fill."""
-    if falls is None:
-        yield from [{}] * len(targets)
-        return
-    stored = rows_by_target(falls, rows)
-    for name, image in zip(targets.target_id, targets.image_id, strict=True):
-        sets = square_sets(image_seed(seed, image))
-        parts = zip(fills, stored.get(name, ()), strict=name in stored)
-        yield {"responses": {fill["fill"]: Response(sets, part) for fill, part in parts}}
+    for row, image in zip(rows, targets.image_id, strict=True):
+        parts = {} if row is None else dict(zip((f["fill"] for f in fills), row, strict=True))
+        sets = square_sets(image_seed(seed, image)) if parts else None
+        yield {"responses": {fill: Response(sets, part) for fill, part in parts.items()}}
 
 
-def disturbances(array, rows, targets):
+def disturbances(rows):
     """Yield how the map of each target changes when it is explained again; few of them are."""
-    stored = {} if array is None else rows_by_target(array, rows)
-    for name in targets.target_id:
-        yield {"disturbed": Disturbance.of(stored[name])} if name in stored else {}
-
-
-def rows_by_target(array, rows):
-    """Rows of an array by target; other studies explain more targets than were asked about."""
-    return dict(zip(read_rows(rows).target_id, read_array(array), strict=True))
+    for row in rows:
+        yield {"disturbed": None if row is None else Disturbance.of(row)}
 
 
 def probabilities(predictions, targets, classes):

@@ -1,6 +1,6 @@
 """The images of a data set that are explained, and those that they are compared with."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -42,6 +42,16 @@ def _selected(
     some = samples.iloc[rows]
     strata = zip(some.split, some.label, strict=True)
     return rows[choose_subset(some.image_id, strata, images, seed)]
+
+
+def chosen_images(
+    samples: Mapping[str, pd.DataFrame], selections: Mapping[str, Sequence[dict]]
+) -> dict[str, set[str]]:
+    """Names of the images of each data set that are in its selections, see :func:`chosen_rows`."""
+    return {
+        dataset: set(table.image_id.iloc[chosen_rows(table, selections[dataset])])
+        for dataset, table in samples.items()
+    }
 
 
 def targets_of(

@@ -17,7 +17,7 @@ BATCH = 32  # inputs per pass
 
 
 def removal_curves(
-    network: Network, request: Request, attribution: np.ndarray, kind: str, steps: int
+    network: Network, request: Request, attribution: np.ndarray, kind: str, steps: int, scale: str
 ) -> np.ndarray:
     r"""Follow a target while pixels are removed, and while they are restored, by rank.
 
@@ -36,6 +36,8 @@ def removal_curves(
         Of :func:`segxai.explain.removal.kept_scores`.
     steps
         K.
+    scale
+        ``logit`` or ``probability``, of the target.
 
     Returns
     -------
@@ -53,7 +55,8 @@ def removal_curves(
     counts = np.linspace(0, rank.size, steps + 1).round().tolist()
     # The ends of both are the image and the fill.
     kept = chain((full >= k for k in counts), (full < k for k in counts[1:-1]))
-    followed = kept_scores(network, request, kind, kept, BATCH).float().cpu().numpy()
+    with _probabilities(network) if scale == "probability" else contextlib.nullcontext():
+        followed = kept_scores(network, request, kind, kept, BATCH).float().cpu().numpy()
     falling, rising = followed[: steps + 1], followed[steps + 1 :]
     return np.stack([falling, np.concatenate([falling[-1:], rising, falling[:1]])])
 
@@ -85,13 +88,13 @@ def square_falls(network: Network, request: Request, kind: str, seed: int) -> np
 
 
 @contextlib.contextmanager
-def probabilities(network: Network, exclusive: bool) -> Iterator[None]:
+def _probabilities(network: Network) -> Iterator[None]:
     """Let a network put out probabilities instead of logits within the block.
 
     Of classes that exclude each other by a softmax, else by a sigmoid each.
     """
     hook = network.module.register_forward_hook(
-        lambda _, __, logits: logits.softmax(dim=1) if exclusive else logits.sigmoid()
+        lambda _, __, logits: logits.softmax(dim=1) if network.exclusive else logits.sigmoid()
     )
     try:
         yield

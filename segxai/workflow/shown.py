@@ -211,7 +211,11 @@ def used(config: dict) -> dict[str, list[str]]:
 
 def declared_table(config: dict, table: str) -> dict:
     """Declaration of a table without its caption, which concerns the page alone."""
-    spec = studies.tables(config)[table]
+    return uncaptioned(studies.tables(config)[table])
+
+
+def uncaptioned(spec: dict) -> dict:
+    """Declaration without what only the page and Snakemake's report show."""
     return {key: value for key, value in spec.items() if key != "caption"}
 
 
@@ -232,8 +236,7 @@ def table_facts(config: dict, table: str) -> dict:
 
 def guideline_facts(config: dict, guideline: str) -> dict:
     """What guidelines say, by the names of their rule's params."""
-    declared = studies.guidelines(config)[guideline]
-    spec = {key: value for key, value in declared.items() if key != "caption"}
+    spec = uncaptioned(studies.guidelines(config)[guideline])
     study = config["studies"][spec["study"]]
     return {
         "spec": spec | {"directions": directions(config, study)},

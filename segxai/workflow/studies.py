@@ -138,8 +138,7 @@ def needs(config: dict, dataset: str, network: str) -> dict:
             if (cell["dataset"], cell["network"]) != (dataset, network):
                 continue
             if cell["explainer"]:
-                definition = config["explainers"][cell["explainer"]].items()
-                explainers[cell["explainer"]] = {k: v for k, v in definition if k != "title"}
+                explainers[cell["explainer"]] = untitled(config["explainers"][cell["explainer"]])
             segmenter = config["segmenters"].get(cell["segmenter"])
             read = reads(config, cell["segmenter"]) if segmenter else []
             if "keys" in read:

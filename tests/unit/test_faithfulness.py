@@ -149,7 +149,7 @@ def test_insertion_is_the_removal_of_the_least_relevant_read_backwards():
     """Both streams of the reversed map, exchanged and reversed, are those of the map."""
     weight, x = images(1, 1)[0], images(1, 2)[0]
     network, map_ = linear(weight), np.random.default_rng(0).normal(size=(32, 32))
-    asked = {"kind": "blur", "steps": 8}
+    asked = {"kind": "blur", "steps": 8, "scale": "logit"}
     request = Request(x, Label(0), generator())
     ahead = removal_curves(network, request, map_, **asked)
     back = removal_curves(network, request, -map_, **asked)
@@ -166,7 +166,7 @@ def test_the_best_order_of_a_linear_network_has_the_largest_gap():
     gaps = []
     for map_ in (best, noise, -best):
         request = Request(x, Label(0), generator())
-        curves = removal_curves(network, request, map_, kind="black", steps=8)
+        curves = removal_curves(network, request, map_, kind="black", steps=8, scale="logit")
         case = Case(curves={("black", 8, "logit"): curves})
         gaps.append(measure("removal_gap", case, fill="black", steps=8, scale="logit"))
     assert gaps[0] > gaps[1] + 0.1 > gaps[2] + 0.2
