@@ -53,36 +53,10 @@ def feature_layer(network: Network, layer: str | int, method: str) -> Layer:
     InputError
         If the network lacks such a layer, or its only convolution cuts the image into patches.
     """
-    module, head = network.module, head_names(network.module)
-    parts = {name: part for name, part in module.named_modules() if name}
-    # Some names are stages that are not modules (HRNet's stem).
-    listed = {
-        entry["module"]: entry.get("num_chs")
-        for entry in getattr(module, "feature_info", ())
-        if entry["module"] in parts
-    }
-    if pooled := _pooled(network):
-        listed |= {pooled: None}
-    convolutions = [
-        name
-        for name, part in parts.items()
-        if isinstance(part, nn.Conv2d) and not f"{name}.".startswith(head)
-    ]
-    with torch.no_grad(), outputs_of(parts[name] for name in [*listed, *convolutions]) as outputs:
-        network.outputs(network.black())
-    known = {
-        name: _layer(name, parts[name], outputs.get(parts[name]), listed.get(name))
-        for name in [*listed, *convolutions]
-    }
-    maps = [known[name] for name in listed if known[name].positions > 1]
-    # Layers of a head, such as VGG's, are coarser than the last map.
-    least = maps[-1].positions if maps else 2
-    chosen = [known[name] for name in convolutions if known[name].positions >= least]
+    maps, convolutions, tokens = _layers(network)
+    chosen = convolutions if layer == "convolution" else maps
     stage = 1 if layer == "features" else layer
-    chosen = chosen if layer == "convolution" else maps
-    kind = type(module).__name__
-    shown = [outputs.get(parts[name]) for name in listed]
-    tokens = any(isinstance(output, torch.Tensor) and output.ndim == 3 for output in shown)
+    kind = type(network.module).__name__
     if not chosen or (tokens and not maps):
         raise InputError(
             f"explainers: {method} needs feature maps with positions, which {kind} lacks at an "
@@ -123,30 +97,55 @@ def outputs_of(modules: Iterable[nn.Module]) -> Iterator[dict[nn.Module, torch.T
             hook.remove()
 
 
-def _pooled(network: Network) -> str | None:
-    """Name the layer that global pooling reads, where it is none that a timm classifier lists.
+def _layers(network: Network) -> tuple[list[Layer], list[Layer], bool]:
+    """Describe the layers of a network whose outputs have positions, by a pass of the black image.
 
-    EfficientNets widen their last stage by one more convolution.
+    Returns
+    -------
+    maps : list of Layer
+        Those that the network lists in ``feature_info``, and the one that its global pooling reads:
+        EfficientNets widen their last stage by one more convolution, which they do not list.
+    convolutions : list of Layer
+        Before the head, in the order of modules, at least as fine as the last map.
+    tokens : bool
+        Whether a listed layer puts out tokens.
     """
-    module, pool = network.module, getattr(network.module, "global_pool", None)
-    if not isinstance(pool, nn.Module):
-        return None
-    made, read = {}, []
-    hooks = [
-        part.register_forward_hook(lambda _, __, output, name=name: made.update({name: output}))
-        for name, part in module.named_modules()
-        if name and not f"{name}.".startswith("global_pool.")
-    ]
-    hooks.append(pool.register_forward_pre_hook(lambda _, args: read.append(args[0])))
-    try:
-        with torch.no_grad():
+    module, head = network.module, head_names(network.module)
+    parts = {name: part for name, part in module.named_modules() if name}
+    pool = parts.get("global_pool", nn.Identity())
+    with torch.no_grad(), outputs_of(parts.values()) as outputs:
+        # The last module that has put something out when pooling begins.
+        read: list[nn.Module] = []
+        hook = pool.register_forward_pre_hook(lambda *_: read.append(next(reversed(outputs))))
+        try:
             network.outputs(network.black())
-    finally:
-        for hook in hooks:
+        finally:
             hook.remove()
-    names = [name for name, output in made.items() if read and output is read[0]]
-    listed = [entry["module"] for entry in getattr(module, "feature_info", ())]
-    return None if not names or {*names} & {*listed} else names[-1]
+    # Some names are stages that are not modules (HRNet's stem).
+    listed = {
+        entry["module"]: entry.get("num_chs")
+        for entry in getattr(module, "feature_info", ())
+        if entry["module"] in parts
+    }
+    shown = [outputs.get(parts[name]) for name in listed]
+    tokens = any(isinstance(output, torch.Tensor) and output.ndim == 3 for output in shown)
+    if read and not any(_equal(outputs[read[0]], output) for output in shown):
+        listed |= {name: None for name, part in parts.items() if part is read[0]}
+    maps = [_layer(name, parts[name], outputs.get(parts[name]), listed[name]) for name in listed]
+    maps = [layer for layer in maps if layer.positions > 1]
+    # Layers of a head, such as VGG's, are coarser than the last map.
+    least = maps[-1].positions if maps else 2
+    convolutions = [
+        _layer(name, part, outputs.get(part), None)
+        for name, part in parts.items()
+        if isinstance(part, nn.Conv2d) and not f"{name}.".startswith(head)
+    ]
+    return maps, [layer for layer in convolutions if layer.positions >= least], tokens
+
+
+def _equal(a: object, b: object) -> bool:
+    """Whether two outputs are the same tensor in value."""
+    return isinstance(a, torch.Tensor) and isinstance(b, torch.Tensor) and torch.equal(a, b)
 
 
 def _layer(name: str, module: nn.Module, output: object, channels: int | None) -> Layer:
