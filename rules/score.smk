@@ -29,26 +29,6 @@ rule remove_pixels:
         "../scripts/remove_pixels.py"
 
 
-rule gather_curves:
-    """The curves of all shards in one file, in the order of the targets."""
-    input:
-        arrays=shards("results/curves/{dataset}/{network}/{explainer}/seed-{seed}/{shard}.npy"),
-        tables=shards("results/curves/{dataset}/{network}/{explainer}/seed-{seed}/{shard}.csv"),
-    output:
-        array="results/curves/{dataset}/{network}/{explainer}/seed-{seed}.npy",
-        table="results/curves/{dataset}/{network}/{explainer}/seed-{seed}.csv",
-    log:
-        "logs/gather_curves/{dataset}/{network}/{explainer}/seed-{seed}.log",
-    benchmark:
-        "benchmarks/gather_curves/{dataset}/{network}/{explainer}/seed-{seed}.tsv"
-    conda:
-        env("data")
-    params:
-        code=digest("gather_shards"),
-    script:
-        "../scripts/gather_shards.py"
-
-
 rule remove_squares:
     """How much the scores of one shard fall without sets of squares, the same for every map."""
     input:
@@ -73,26 +53,6 @@ rule remove_squares:
         code=code("remove_squares", "networks"),
     script:
         "../scripts/remove_squares.py"
-
-
-rule gather_responses:
-    """The responses of all shards in one file, in the order of the targets."""
-    input:
-        arrays=shards("results/responses/{dataset}/{network}/seed-{seed}/{shard}.npy"),
-        tables=shards("results/responses/{dataset}/{network}/seed-{seed}/{shard}.csv"),
-    output:
-        array="results/responses/{dataset}/{network}/seed-{seed}.npy",
-        table="results/responses/{dataset}/{network}/seed-{seed}.csv",
-    log:
-        "logs/gather_responses/{dataset}/{network}/seed-{seed}.log",
-    benchmark:
-        "benchmarks/gather_responses/{dataset}/{network}/seed-{seed}.tsv"
-    conda:
-        env("data")
-    params:
-        code=digest("gather_shards"),
-    script:
-        "../scripts/gather_shards.py"
 
 
 rule disturb_explainer:
@@ -126,18 +86,20 @@ rule disturb_explainer:
         "../scripts/disturb_explainer.py"
 
 
-rule gather_disturbed:
-    """What the maps of all shards keep in one file, in the order of the targets."""
+rule gather_answers:
+    """What the network was asked, of all shards in one file, in the order of the targets."""
     input:
-        arrays=shards("results/disturbed/{dataset}/{network}/{explainer}/seed-{seed}/{shard}.npy"),
-        tables=shards("results/disturbed/{dataset}/{network}/{explainer}/seed-{seed}/{shard}.csv"),
+        arrays=shards("results/{answers}/{dataset}/{path}/seed-{seed}/{shard}.npy"),
+        tables=shards("results/{answers}/{dataset}/{path}/seed-{seed}/{shard}.csv"),
     output:
-        array="results/disturbed/{dataset}/{network}/{explainer}/seed-{seed}.npy",
-        table="results/disturbed/{dataset}/{network}/{explainer}/seed-{seed}.csv",
+        array="results/{answers}/{dataset}/{path}/seed-{seed}.npy",
+        table="results/{answers}/{dataset}/{path}/seed-{seed}.csv",
     log:
-        "logs/gather_disturbed/{dataset}/{network}/{explainer}/seed-{seed}.log",
+        "logs/gather_answers/{answers}/{dataset}/{path}/seed-{seed}.log",
     benchmark:
-        "benchmarks/gather_disturbed/{dataset}/{network}/{explainer}/seed-{seed}.tsv"
+        "benchmarks/gather_answers/{answers}/{dataset}/{path}/seed-{seed}.tsv"
+    wildcard_constraints:
+        answers="curves|responses|disturbed",
     conda:
         env("data")
     params:

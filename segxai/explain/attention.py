@@ -20,7 +20,7 @@ def check_attention(network: Network, explainer: str) -> None:
     if not readable or getattr(module, "global_pool", None) not in ("token", "avg"):
         raise InputError(
             f"explainers: {explainer} needs the attention of blocks and a class token or the mean "
-            f"of tokens, which {type(module).__name__} has not; choose a plain vision transformer, "
+            f"of tokens, which {type(module).__name__} lacks; choose a plain vision transformer, "
             "such as vit_small_patch16_224."
         )
 

@@ -30,7 +30,7 @@ def fill(page: Path, runs: Path) -> list[str]:
     Raises
     ------
     InputError
-        If there is no page, or a mark of a table in it has no end.
+        If the page does not exist, or the mark of a table lacks its end.
     """
     kept: list[str] = []
 

@@ -5,8 +5,8 @@ import numpy as np
 ABOUT = {
     "title": "similarity of two classes", "cites": "arXiv:1912.09818", "family": "sanity",
     "direction": "lower", "range": [-1, 1], "reads": ["disturbed"],
-    "undefined": "The target is a region, there is no other class, an attribution is constant, or "
-                 "it was not made again.",
+    "undefined": "The target is a region, the network has one class, a map is constant, or "
+                 "the image was not explained again.",
     "settings": {
         "images": {"type": "integer", "minimum": 1, "default": 20,
                    "description": "Images of a study that are explained again; the largest number "

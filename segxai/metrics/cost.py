@@ -4,7 +4,7 @@ import numpy as np
 
 ABOUT = {
     "title": "cost", "cites": "", "family": "cost", "direction": "lower", "range": [0, None],
-    "reads": ["facts"], "undefined": "There is no map.",
+    "reads": ["facts"], "undefined": "The target was not explained.",
     "names": ["gradients", "forwards", "seconds", "peak_mib"], "settings": {},
 }  # fmt: skip
 

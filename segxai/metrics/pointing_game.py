@@ -17,8 +17,8 @@ def measure(case, scale):
     """Share of the map's highest pixels that lie on the reference (Zhang et al., 2016).
 
     Differs from the original in ties, which CAM maps have: it takes the first of equal pixels, here
-    all of them share the hit. A constant map is thereby at chance, and there is no tolerance around
-    the reference. See :func:`segxai.metrics.chance.on_reference`.
+    all of them share the hit, so that a constant map is at chance. Pixels near the reference do not
+    count as hits. See :func:`segxai.metrics.chance.on_reference`.
     """
     return on_reference(case, _hit, scale)
 

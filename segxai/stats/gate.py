@@ -27,11 +27,11 @@ def randomisation_gate(
 ) -> Verdict:
     """Judge an explainer by what its maps keep when all weights of the network are drawn anew.
 
-    It passes where the interval of the mean similarity lies inside the band of the null: the map
-    that a random network gives is no more like the map of the trained one than the map of another
-    image is. The band is symmetrical, since a map that comes back with its sign reversed does not
-    depend on the weights either; maps less alike than those of different images pass. A map that
-    is the same for all images has a similarity of 1 and a band up to 1: the end is outside.
+    It passes where the interval of the mean similarity lies inside the band of the null: the maps
+    of a random and of the trained network then differ as much as maps of two images do. The band is
+    symmetrical, since a map that comes back with its sign reversed does not depend on the weights
+    either; maps less alike than those of different images pass. A map that is the same for all
+    images has a similarity of 1 and a band up to 1: the end is outside.
 
     Where the maps of all images resemble each other the band is wide and the gate weak: read it
     with the similarity of two classes. Where nothing is defined the gate is not passed.

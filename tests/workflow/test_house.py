@@ -152,7 +152,7 @@ def test_files_of_the_checkout_are_local():
     named = [line for path in RULE_FILES[1:] for line in path.read_text().splitlines()]
     named = [line for line in named if re.search(r"basedir\}/(?!envs)|Path\(workflow", line)]
     assert len(named) >= 4
-    # A text that is read at once is no file of a job.
+    # Planning itself reads these texts; they are not files of a job.
     assert all("local(" in line or "read_text(" in line for line in named), named
 
 
