@@ -104,4 +104,4 @@ def generate(
 def save(path: Path, pixels: np.ndarray) -> None:
     """Write a grey image."""
     with atomic_path(path) as temporary:
-        Image.fromarray(pixels).save(temporary)
+        Image.fromarray(pixels).save(temporary, compress_level=1)

@@ -65,5 +65,5 @@ def generate(folder: Path, images: int, size: int, seed: int = 0) -> None:
             name = image_name(index)
             for kind, pixels in (("images", image), ("masks", mask.astype(np.uint8) * 255)):
                 with atomic_path(folder / kind / f"{name}.png") as path:
-                    Image.fromarray(pixels).save(path)
+                    Image.fromarray(pixels).save(path, compress_level=1)
             table.writerow([name, "lesion" if mask.any() else "background"])

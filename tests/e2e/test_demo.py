@@ -183,7 +183,7 @@ def test_maps_are_signed_finite_and_complete(demo, targets):
     """Each target, and no other, has one finite signed map; its sum is its gain."""
     maps, facts = np.load(demo / f"{MAPS}.npy"), pd.read_csv(demo / f"{MAPS}.csv")
     assert maps.dtype == np.float16
-    assert maps.shape == (120, 2, 64, 64)
+    assert maps.shape == (90, 2, 64, 64)
     assert np.isfinite(maps).all()
     assert facts.target_id.tolist() == targets.target_id.tolist()
     assert set(targets.label) <= {"background", "lesion"}
