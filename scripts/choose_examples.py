@@ -22,9 +22,6 @@ from segxai.segmenters.writing import mask_key
 from segxai.workflow.plugins import load
 from segxai.workflow.studies import MEASURE
 
-# It selects the errors that a reader would trust most.
-CONFIDENCE = {"metric": "maximum_probability"}
-
 
 def main(
     samples, images, truth, outlines, targets, maps, map_rows, map_paths, masks, mask_rows,
@@ -36,7 +33,8 @@ def main(
     if of == "masks":
         ranks = choose_images(values, spec, headline)
     else:
-        mask_paths = [SEGMENTATION_MASK]
+        # A study of maps has one segmentation, or none.
+        mask_paths = [SEGMENTATION_MASK for _ in mask_paths]
         ranks = choose_targets(values, spec, first_paths(map_paths), explained)
     chosen = describe(ranks, unit, explained, known)
     log.info("%d %s chosen", len(chosen), "images" if of == "masks" else "predictions")
@@ -96,7 +94,8 @@ def choose_targets(values, spec, paths, explained):
     """Ranks of confident errors and of the worst, the middle and the best refined maps."""
     correct, choices = explained.set_index("target_id").correct == 1, []
     for place, path in enumerate(paths):
-        confidence = column(values, CONFIDENCE, path).dropna()
+        # It selects the errors that a reader would trust most.
+        confidence = column(values, spec["confidence"], path).dropna()
         predicted = confidence.index
         places, ranks = choose_predictions(
             column(values, spec["rank"], path)[predicted].to_numpy(),

@@ -32,7 +32,7 @@ class Examples:
     maps : dict of str to ndarray of shape (n, H, W), uint8
         View of each method's attribution, 0…255 for 0…1; zero where the method has none.
     masks : dict of str to ndarray of shape (n, H, W), uint8 0/1
-        By method; of examples of maps only `SEGMENTATION_MASK`.
+        By method; of examples of maps only `SEGMENTATION_MASK`, where the study has one.
     """
 
     table: pd.DataFrame
@@ -40,6 +40,11 @@ class Examples:
     truth: np.ndarray
     maps: dict[str, np.ndarray]
     masks: dict[str, np.ndarray]
+
+    @property
+    def predicted(self) -> bool:
+        """Whether the examples are predictions, each explained for its own label."""
+        return set(self.masks) <= {SEGMENTATION_MASK}
 
     def ranked(self, *others: str) -> list[int]:
         """Places of the best, median and worst example, and of others with a rank."""

@@ -69,7 +69,7 @@ def browse(examples: Examples, study: dict, dataset: str) -> dict:
     dict
         title, study; scores (title and short by key), digits; methods (name, colour, map) and
         masks (name, colour) by path; first; refined, whether a map can be confined to the
-        segmentation; and what :func:`gallery` gives.
+        segmentation; predicted, whether the items are predictions; and what :func:`gallery` gives.
     """
     shades = colours({path: method["role"] for path, method in study["methods"].items()})
     shown = {score_key(value): value for value in study["values"]}
@@ -100,6 +100,7 @@ def browse(examples: Examples, study: dict, dataset: str) -> dict:
         "masks": masks,
         "first": study["first"] if study["first"] in methods else next(iter(methods), ""),
         "refined": refined,
+        "predicted": examples.predicted,
         **gallery(examples, list(scores), list(methods), scale=100 if percent else 1),
     }
 
@@ -133,14 +134,13 @@ def gallery(examples: Examples, scores: list[str], methods: list[str], scale: fl
     def picture(pixels: np.ndarray, side: int) -> int:
         return pictures.setdefault(jpeg_uri(pixels, side), len(pictures))
 
-    predicted = SEGMENTATION_MASK in examples.masks
     for place, row in examples.table.iterrows():
         maps = {name: maps[place] for name, maps in examples.maps.items() if maps[place].any()}
         items.append(
             {
-                "id": row.image_id + (f" · {row.target}" if predicted else ""),
-                "facts": facts(row, predicted),
-                "correct": bool(row.correct == 1) if predicted else None,
+                "id": row.image_id + (f" · {row.target}" if examples.predicted else ""),
+                "facts": facts(row, examples.predicted),
+                "correct": bool(row.correct == 1) if examples.predicted else None,
                 "image": picture(examples.images[place], IMAGE_SIDE),
                 "maps": {name: picture(heat(m), RELEVANCE_SIDE) for name, m in maps.items()},
                 "truth": svg_path(examples.truth[place]),

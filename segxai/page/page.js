@@ -36,9 +36,9 @@ function offer() {
   const methods = Object.entries(set.methods).map(([key, { name }]) => [key, name]);
   fill(form.elements.by, Object.fromEntries(methods), set.first);
   fill(form.elements.score, set.scores);
-  form.querySelector(".cases").hidden = !set.refined;
+  form.querySelector(".cases").hidden = !set.predicted;
   form.elements.cases.value = "all";
-  const on = ["truth", ...(set.refined ? ["relevance", "segmentation"] : [set.first])];
+  const on = ["truth", ...(set.predicted ? ["relevance", "segmentation"] : [set.first])];
   document.getElementById("layers").innerHTML = layers(set)
     .map(({ value, name, key, swatch, colour }) => `<label><input type="checkbox" name="show" value="${escaped(value)}"
       data-key="${key}" aria-keyshortcuts="${key}"${on.includes(value) ? " checked" : ""}>
@@ -107,7 +107,7 @@ function draw() {
   current = Math.min(Math.max(current, 0), Math.max(items.length - 1, 0));
   const start = PAGE * Math.floor(current / PAGE);
   const visible = items.slice(start, start + PAGE);
-  gallery.classList.toggle("narrow", set.refined);
+  gallery.classList.toggle("narrow", set.predicted);
   gallery.innerHTML = visible.map((item, k) => card(set, item, start + k)).join("");
   const { place, back, next } = form.elements;
   place.value = items.length ? `${start + 1}–${start + visible.length} of ${items.length}` : "no image";

@@ -92,7 +92,11 @@ def choose(checkout, folder, **changes):
         "study": "segx",
         "dataset": "toy",
         "of": "maps",
-        "spec": {"count": 12, "rank": {"metric": "iou_at", "view": "segx", "reference": "truth"}},
+        "spec": {
+            "count": 12,
+            "rank": {"metric": "iou_at", "view": "segx", "reference": "truth"},
+            "confidence": {"metric": "maximum_probability"},
+        },
         "headline": "",
         "view": {"method": "relevance"},
         "display": [0, 1, 2],
@@ -123,6 +127,16 @@ def test_predictions_of_two_classifiers_are_matched(checkout, study):
         np.testing.assert_allclose(maps[places], 255 * magnitude, atol=0.6)
         others = [place for place in range(4) if place not in places]
         assert not maps[others].any()
+
+
+def test_a_study_without_segmentation_has_the_same_choice(checkout, study):
+    """Predictions, maps and scores are those with a segmentation; masks there are none."""
+    folder, _ = study
+    with_mask = choose(checkout, folder)
+    without = choose(checkout, folder, masks=[], mask_rows=[], mask_paths=[])
+    pd.testing.assert_frame_equal(without.table, with_mask.table)
+    assert list(without.maps) == list(with_mask.maps)
+    assert (without.masks, without.predicted) == ({}, True)
 
 
 def test_masks_of_images_are_ranked_by_the_headline_method(checkout, study):

@@ -1,6 +1,7 @@
 """The page: every declared table is printed from its numbers, with all that stands beside them."""
 
 import copy
+import dataclasses
 import io
 import json
 import re
@@ -17,6 +18,7 @@ from PIL import Image
 from segxai.figures.examples import write_examples
 from segxai.job.files import write_table
 from segxai.page import page
+from segxai.page.gallery import browse
 from segxai.page.tables import (
     all_numbers,
     arrange,
@@ -301,3 +303,16 @@ def test_guidelines_name_who_is_recommended_or_nobody(checkout, tmp_path):
     assert "Which to use" in page_text and "No readers." in page_text
     assert "Grad-CAM (+0.250 [0.125, 0.500], 2 passes)" in page_text
     assert "none here" in page_text
+
+
+def test_predictions_are_browsed_without_a_segmentation_too():
+    """They are named by image and label, and are correct or not; nothing confines their maps."""
+    examples = dataclasses.replace(toy_study.make_examples("maps"), masks={})
+    shown = browse(examples, SPEC["studies"]["maps"], "Toy")
+    assert (shown["predicted"], shown["refined"], shown["masks"]) == (True, False, {})
+    assert [item["id"] for item in shown["items"]] == [
+        f"{name} · y" for name in examples.table.image_id
+    ]
+    assert [item["correct"] for item in shown["items"]] == (examples.table.correct == 1).tolist()
+    images = browse(toy_study.make_examples("masks"), SPEC["studies"]["masks"], "Toy")
+    assert not images["predicted"] and images["items"][0]["correct"] is None
