@@ -63,6 +63,25 @@ rule draw_map_examples:
         "../scripts/draw_map_examples.py"
 
 
+rule draw_map_grid:
+    """Maps of some predictions by all explainers, side by side."""
+    input:
+        unpack(of_job(shown.figure_files)),
+    output:
+        **drawn("map_grid"),
+    log:
+        "logs/draw_map_grid/{figure}.log",
+    benchmark:
+        "benchmarks/draw_map_grid/{figure}.tsv"
+    conda:
+        env("report")
+    params:
+        **params_of(shown.figure_facts, "titles", "methods", "shown", "controls"),
+        code=digest("draw_map_grid"),
+    script:
+        "../scripts/draw_map_grid.py"
+
+
 rule draw_distributions:
     """A score of each image by segmenter, with means and their intervals."""
     input:
@@ -137,6 +156,46 @@ rule draw_dots:
         code=digest("draw_dots"),
     script:
         "../scripts/draw_dots.py"
+
+
+rule draw_agreement:
+    """How alike metrics order the methods of a table."""
+    input:
+        unpack(of_job(shown.figure_files)),
+    output:
+        **drawn("agreement"),
+    log:
+        "logs/draw_agreement/{figure}.log",
+    benchmark:
+        "benchmarks/draw_agreement/{figure}.tsv"
+    conda:
+        env("report")
+    params:
+        **params_of(shown.figure_facts, "declared", "titles", "names", "families"),
+        code=digest("draw_agreement"),
+    script:
+        "../scripts/draw_agreement.py"
+
+
+rule draw_front:
+    """A score of each explainer against its passes."""
+    input:
+        unpack(of_job(shown.figure_files)),
+    output:
+        **drawn("front"),
+    log:
+        "logs/draw_front/{figure}.log",
+    benchmark:
+        "benchmarks/draw_front/{figure}.tsv"
+    conda:
+        env("report")
+    params:
+        **params_of(
+            shown.figure_facts, "spec", "declared", "directions", "controls", "titles", "names"
+        ),
+        code=digest("draw_front"),
+    script:
+        "../scripts/draw_front.py"
 
 
 rule draw_training:

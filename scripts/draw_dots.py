@@ -4,18 +4,12 @@ from segxai.figures.dots import dots
 from segxai.figures.style import save
 from segxai.job.files import read_rows
 from segxai.job.log import run
-from segxai.stats.layout import printed_rows
-from segxai.workflow.shown import CELL
+from segxai.stats.layout import in_blocks
 
 
 def main(table, declared, controls, titles, names, png, pdf):
-    numbers = read_rows(table)
-    numbers[CELL] = numbers[CELL].astype(object).fillna("")
-    shown = printed_rows(numbers, declared, names)
-    # A line of panels has one network, so rows are called by their other keys alone.
-    block = shown.dataset.map(titles) + ", " + shown.network.map(names["network"])
-    row = shown.explainer.map(names["explainer"])
-    save(dots(shown.assign(block=block, row=row), set(controls)), png, pdf)
+    shown = in_blocks(read_rows(table), declared, titles, names)
+    save(dots(shown, set(controls)), png, pdf)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ import pandas as pd
 from segxai.datasets.selection import chosen_images
 from segxai.job.files import read_rows, read_scores, write_table
 from segxai.job.log import log, run
+from segxai.stats.agreement import agreements
 from segxai.stats.comparisons import compare
 from segxai.stats.layout import latex, markdown, printed, write_printed
 from segxai.stats.tables import (
@@ -27,14 +28,16 @@ def main(
     images = chosen_images(samples, selections)
     spec = spec | {"table": table}
     rows = with_ranks(table_rows(read_scores(scores), images, spec), spec)
-    parts = [summarise(rows, spec, statistics)]
+    parts = [summarise(rows, spec, statistics), agreements(rows, spec, statistics)]
     if predictions:
         groups = {name: known.set_index("image_id").group for name, known in samples.items()}
         classified = pd.concat(map(read_rows, predictions))
         parts.insert(0, summarise_predictions(classified, groups, spec, statistics))
-    tidy = pd.concat(parts, ignore_index=True).assign(study=spec["study"], table=table)
+    tidy = pd.concat([part for part in parts if len(part)] or parts[:1], ignore_index=True)
+    tidy = tidy.assign(study=spec["study"], table=table)
     known = pd.concat(map(read_rows, published)) if published else pd.DataFrame()
-    tidy = beside_published(tidy, known)[COLUMNS]
+    tidy = beside_published(tidy, known)
+    tidy = tidy[[*COLUMNS, *tidy.columns.difference(COLUMNS)]]
     write_table(csv, with_doses(tidy, segmenters))
     first = [(keys, next(of_splits(frame, spec["splits"]))[1]) for keys, frame in rows]
     write_table(tests, compare(first, spec, segmenters, statistics))

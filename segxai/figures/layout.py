@@ -40,7 +40,7 @@ def picture_grid(
     for title, n in blocks.items():
         tops = y - (cell + below) * np.arange(n)
         panels[title] = [
-            [_picture(figure, place, edge - cell, cell) for place in x] for edge in tops
+            [picture(figure, place, edge - cell, cell) for place in x] for edge in tops
         ]
         middle = (tops[0] + tops[-1] - cell) / 2 / height
         figure.text(0.003, middle, title, rotation=90, ha="left", va="center", weight="bold")
@@ -50,7 +50,7 @@ def picture_grid(
     return figure, panels
 
 
-def _picture(figure: Figure, x: float, y: float, side: float) -> Axes:
+def picture(figure: Figure, x: float, y: float, side: float) -> Axes:
     """Add one square panel without axes; lengths are inches."""
     width, height = figure.get_size_inches()
     ax = figure.add_axes([x / width, y / height, side / width, side / height])

@@ -7,8 +7,10 @@ import pandas as pd
 
 from segxai.job.files import atomic_path
 from segxai.job.log import log
+from segxai.stats.tables import KEYS
 from segxai.workflow.names import plain
 from segxai.workflow.shown import CELL, row_title, value_titles
+from segxai.workflow.studies import MEASURE
 
 DECIMALS = {"percent": 1, "fraction": 3, "count": 0}
 # Characters of Markdown: end of a cell, tag, formula, emphasis, entity, link.
@@ -46,18 +48,37 @@ def printed(
 def printed_rows(table: pd.DataFrame, spec: dict, names: dict[str, dict[str, str]]) -> pd.DataFrame:
     """Printed rows of a tidy table, with the titles of their ``row`` and ``column``.
 
-    They belong to the first subset of the images. A mean over no image of a data set, such as false
+    They belong to the first subset of the images. A row of an agreement is named by the ``other``
+    value, too. A mean over no image of a data set, such as false
     positives where every image shows a finding, is left out, unless the data set has no other.
     """
     columns = value_titles(spec)
+    others = {" ".join(filter(None, cell[: len(MEASURE)])): name for cell, name in columns.items()}
+    names = names | {"other": others}
     table = table.assign(
         column=[columns.get(cell, "") for cell in table[CELL].itertuples(index=False, name=None)],
-        row=[row_title(row, spec["rows"], names) for row in table.to_dict("records")],
+        row=[row_title(row, [*spec["rows"], "other"], names) for row in table.to_dict("records")],
     )
     table = table[(table.column != "") & (table.split == spec["splits"][0])]
     counted = table.groupby(["dataset", "column"])[["n", "n_undefined"]].transform("max")
     kept = (counted.n > 0) | ~(counted.n_undefined > 0) | (table.statistic != "mean")
     return table[kept | ~kept.groupby(table.dataset).transform("any")]
+
+
+def in_blocks(
+    table: pd.DataFrame, spec: dict, titles: dict[str, str], names: dict[str, dict[str, str]]
+) -> pd.DataFrame:
+    """Printed rows of a tidy table as it lies on disk, in blocks for a figure.
+
+    A block has one data set, and one value of each key of ``rows`` but the last, which alone names
+    its rows; its title is in the column ``block``.
+    """
+    keys = table.columns.intersection([*KEYS, "other", *CELL])
+    table = table.assign(**table[keys].astype(object).fillna(""))
+    shown = printed_rows(table, spec | {"rows": spec["rows"][-1:]}, names)
+    shared = [row_title(row, spec["rows"][:-1], names) for row in shown.to_dict("records")]
+    pairs = zip(shown.dataset.map(titles), shared, strict=True)
+    return shown.assign(block=[", ".join(filter(None, pair)) for pair in pairs])
 
 
 def same_images(shown: pd.DataFrame) -> list[list[str]]:

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pandas as pd
-from scipy.stats import chi2, kendalltau, rankdata
+from scipy.stats import chi2, rankdata
 
 
 def rank_rows(scores: pd.DataFrame, direction: str) -> pd.DataFrame:
@@ -26,14 +26,42 @@ def rank_rows(scores: pd.DataFrame, direction: str) -> pd.DataFrame:
     return pd.DataFrame(ranks, scores.index, scores.columns)
 
 
+def concordance(ranks: np.ndarray) -> np.ndarray:
+    r"""Kendall's W, the agreement of m raters on the order of k methods.
+
+    .. math:: W = \frac{12 S}{m^2 (k^3 - k) - m \sum_i T_i}
+                = \frac{S}{m \sum_{ij} (r_{ij} - \bar r)^2}, \quad
+              S = \sum_j (R_j - \bar R)^2, \quad T_i = \sum_g (t_{ig}^3 - t_{ig})
+
+    with ranks r, their sums R over raters, and t tied methods in a group g of a rater.
+
+    Parameters
+    ----------
+    ranks : ndarray of shape (..., m, k)
+        Raters with NaN are left out.
+
+    Returns
+    -------
+    ndarray of shape (...)
+        1 where all raters rank alike, 0 where they have nothing in common; NaN for fewer than two
+        raters or methods, or where all methods are tied always.
+
+    References
+    ----------
+    Kendall & Babington Smith, Ann. Math. Statist. 10:275, 1939.
+    """
+    apart = np.nan_to_num(ranks - ranks.mean(axis=-1, keepdims=True))
+    m = (~np.isnan(ranks).any(axis=-1)).sum(axis=-1)
+    most = m * (apart**2).sum(axis=(-2, -1))
+    with np.errstate(invalid="ignore"):
+        w = (apart.sum(axis=-2) ** 2).sum(axis=-1) / most
+    return np.where(m < 2, np.nan, w)
+
+
 def friedman(ranks: np.ndarray) -> tuple[float, float]:
     r"""Friedman's test of whether methods have equal ranks, with the agreement of the targets.
 
-    .. math:: W = \frac{12 S}{m^2 (k^3 - k) - m \sum_i T_i}, \quad
-              S = \sum_j (R_j - \bar R)^2, \quad T_i = \sum_g (t_{ig}^3 - t_{ig})
-
-    over m targets that rank k methods, with sums of ranks R and t tied methods in a group g of a
-    target; :math:`\chi^2 = m (k - 1) W` has k − 1 degrees of freedom.
+    :math:`\chi^2 = m (k - 1) W` has k − 1 degrees of freedom.
 
     Parameters
     ----------
@@ -43,41 +71,44 @@ def friedman(ranks: np.ndarray) -> tuple[float, float]:
     Returns
     -------
     w : float in 0…1
-        Kendall's coefficient of concordance: 1 where all targets rank alike.
+        See :func:`concordance`.
     p : float
-        Both are NaN for fewer than two targets or methods, or where all methods are tied always.
+        NaN where w is.
 
     References
     ----------
-    Kendall & Babington Smith, Ann. Math. Statist. 10:275, 1939; Friedman, JASA 32:675, 1937.
+    Friedman, JASA 32:675, 1937.
     """
     ranks = ranks[~np.isnan(ranks).any(axis=1)]
     m, k = ranks.shape
-    if m < 2 or k < 2:
-        return np.nan, np.nan
-    sums = ranks.sum(axis=0)
-    ties = sum((t**3 - t).sum() for t in (np.unique(r, return_counts=True)[1] for r in ranks))
-    most = m**2 * (k**3 - k) - m * ties
-    if most == 0:
-        return np.nan, np.nan
-    w = 12 * ((sums - sums.mean()) ** 2).sum() / most
-    return float(w), float(chi2.sf(m * (k - 1) * w, k - 1))
+    w = float(concordance(ranks))
+    return w, float(chi2.sf(m * (k - 1) * w, k - 1))
 
 
-def agreement(ranks: pd.DataFrame) -> pd.DataFrame:
-    """Kendall's τ-b of each two metrics' mean ranks of the methods, (k, k), by name of a metric.
+def kendall_tau(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    r"""Kendall's :math:`\tau_b` of two orders of k methods: 1 where they agree, −1 where reversed.
+
+    .. math:: \tau_b = \frac{\sum_{i<j} s_{ij} t_{ij}}
+              {\sqrt{\sum_{i<j} s_{ij}^2 \, \sum_{i<j} t_{ij}^2}}
+
+    over pairs of methods, with the signs s and t of their differences in each order, 0 for ties.
 
     Parameters
     ----------
-    ranks : DataFrame
-        One line per method, one column per metric. Methods without a rank in one of two metrics are
-        left out of that pair; NaN where fewer than two are left.
+    first, second : ndarray of shape (..., k)
+        Ranks, or their sums over the same targets.
+
+    Returns
+    -------
+    ndarray of shape (...)
+        In −1…1; NaN where one of the two orders ties all methods.
+
+    References
+    ----------
+    Kendall, Biometrika 33:239, 1945.
     """
-    names = ranks.columns
-    pairs = [
-        [kendalltau(*ranks[[a, b]].dropna().T.to_numpy()).statistic for b in names if b != a]
-        for a in names
-    ]
-    square = np.ones((len(names), len(names)))
-    square[~np.eye(len(names), dtype=bool)] = np.ravel(pairs)
-    return pd.DataFrame(square, names, names)
+    low, high = np.triu_indices(first.shape[-1], 1)
+    s, t = (np.sign(order[..., low] - order[..., high]) for order in (first, second))
+    ordered = (s != 0).sum(axis=-1) * (t != 0).sum(axis=-1)
+    with np.errstate(invalid="ignore"):
+        return (s * t).sum(axis=-1) / np.sqrt(ordered)

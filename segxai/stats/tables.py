@@ -9,7 +9,7 @@ from segxai.stats.cells import RANK, cell, column, image_means, level, observati
 from segxai.stats.ranks import rank_rows
 from segxai.stats.recognition import recognise
 from segxai.workflow.shown import CELL, describe
-from segxai.workflow.studies import MEASURE, made_of, values
+from segxai.workflow.studies import MEASURE, RANKED, TOGETHER, made_of, values
 
 KEYS = ["dataset", "network", "explainer", "segmenter"]
 COUNTS = ["n", "n_undefined", "n_constant"]
@@ -72,7 +72,7 @@ def with_ranks(rows: Rows, spec: dict) -> Rows:
     last, target by target: by explainer, for instance, within a network. ``directions`` of `spec`
     says which scores are better.
     """
-    asked = [value for value in values(spec) if value.get("statistic") == "rank"]
+    asked = [value for value in values(spec) if value.get("statistic") in RANKED]
     for own in alike(rows, spec) if asked else []:
         for value in asked:
             scores = [pd.Series(column(frame, value), frame.index) for _, frame in own]
@@ -96,6 +96,8 @@ def alike(rows: Rows, spec: dict) -> list[Rows]:
 def summarise(rows: Rows, spec: dict, statistics: dict) -> pd.DataFrame:
     """Take every declared value of every row, for each declared subset of the images.
 
+    Those of all methods together are left to :func:`segxai.stats.agreement.agreements`.
+
     Parameters
     ----------
     rows, spec
@@ -114,6 +116,7 @@ def summarise(rows: Rows, spec: dict, statistics: dict) -> pd.DataFrame:
         for keys, frame in rows
         for split, part in of_splits(frame, spec["splits"])
         for value in values(spec)
+        if value.get("statistic") not in TOGETHER
     ]
     table = pd.DataFrame(cells, columns=[*KEYS, "split", *CELL, "unit", *NUMBERS[:-2]])
     if unit == "percent":

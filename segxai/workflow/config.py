@@ -15,7 +15,7 @@ from pathlib import Path
 from segxai.workflow.collisions import file_problems, title_problems
 from segxai.workflow.feasible import problems
 from segxai.workflow.plugins import about, network_task, resolve, schema
-from segxai.workflow.studies import measures, reads, selected
+from segxai.workflow.studies import drawn_tables, measures, reads, selected
 
 # fmt: off
 # Sections of former versions, and the present places of their keys.
@@ -278,7 +278,7 @@ def _declared(study: dict) -> Iterator[tuple[str, str, list[str]]]:
         measured += [(f"guidelines.{name}.goals", goal) for goal in spec["goals"].values()]
     for name, spec in study["figures"].items():
         yield f"figures.{name}", "scores", _given(spec["scores"])
-        yield f"figures.{name}", "tables", [*(spec["tables"] or []), *_given(spec["table"])]
+        yield f"figures.{name}", "tables", drawn_tables(spec)
         measured.append((f"figures.{name}", {"metric": spec["metric"]}))
         measured.append(
             (f"figures.{name}.confidences", {"metric": list(spec["confidences"] or [])})

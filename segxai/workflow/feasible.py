@@ -9,7 +9,7 @@ from itertools import chain
 
 from segxai.workflow import studies
 from segxai.workflow.plugins import about
-from segxai.workflow.shown import PICTURED
+from segxai.workflow.shown import OF_EXAMPLES, OF_TABLES, PICTURED, of_metrics
 
 # References that only data sets with `needs` have.
 NEEDS = {"instances": "instances", "marker": "shortcut"}
@@ -23,15 +23,11 @@ SIZES = {
     "marked": ("reference_fraction", "", "marker"),
     "unmarked": ("reference_fraction", "", "marker"),
 }
-# Inputs of each kind of figure.
-DRAWN_FROM = {
-    "mask_examples": (),
-    "map_examples": (),
+# Keys of each kind of figure that has any.
+DRAWN_FROM = OF_TABLES | {
     "distributions": ("tables", "metric"),
     "risk_coverage": ("scores",),
-    "responses": ("table", "mark"),
-    "training": (),
-    "dots": ("table",),
+    "front": (*OF_TABLES["front"], "metric"),
 }
 
 
@@ -189,6 +185,7 @@ def _table_problems(config: dict, table: str, spec: dict, path: str) -> Iterator
         got = ", ".join(spec["splits"])
         yield f"{path}.splits got {got}, but none of these images is explained: name another."
     yield from _value_problems(config, spec, study, path)
+    yield from _rank_problems(config, spec, study, path)
     yield from _test_problems(config, spec, path)
 
 
@@ -220,7 +217,7 @@ def _value_problems(config: dict, spec: dict, study: dict, path: str) -> Iterato
         for part in studies.made_of(value):
             yield from _unmeasured(part, measured, f"{path}.values", spec["scores"])
         asked = {value.get("where"), value.get("against")} - {None}
-        areas = value.get("statistic", "mean") not in ("mean", "rank")
+        areas = value.get("statistic", "mean") not in ("mean", "rank", *studies.TOGETHER)
         if spec["rows"] == ["segmenter"] and (areas or asked):
             yield (
                 f"{path}.values needs correct and incorrect predictions, but its rows are "
@@ -233,6 +230,28 @@ def _value_problems(config: dict, spec: dict, study: dict, path: str) -> Iterato
                     f'{path}.values got where: "{where}", which its scores do not hold: add '
                     f"metric {metric} with reference {reference} to their `measure`."
                 )
+
+
+def _rank_problems(config: dict, spec: dict, study: dict, path: str) -> Iterator[str]:
+    """Sentences about ranks without a better direction, and agreements without another value."""
+    known = of_metrics(config, study, "direction")
+    statistics = [value.get("statistic") for value in studies.values(spec)]
+    for value in studies.values(spec):
+        statistic, metric = value.get("statistic"), value.get("metric")
+        if statistic not in studies.RANKED:
+            continue
+        where = f'{path}.values got statistic: "{statistic}"'
+        if known.get(metric) == "none":
+            yield f"{where} of {metric}, of which neither more nor less is better: name another."
+        unread = ("with", "minus", "against", *["where"] * (statistic == "agreement"))
+        for key in filter(value.get, unread):
+            yield f"{where} and `{key}`, which has no meaning there: remove `{key}`."
+    together = [statistic for statistic in statistics if statistic in studies.TOGETHER]
+    if together and (together != statistics or together.count("agreement") < 2):
+        yield (
+            f'{path}.values got statistic: "{together[0]}", for which two values or more need '
+            "statistic: agreement, and none another one: make a table of them alone."
+        )
 
 
 def _test_problems(config: dict, spec: dict, path: str) -> Iterator[str]:
@@ -274,16 +293,20 @@ def _figure_problems(config: dict, study: dict, path: str) -> Iterator[str]:
         yield from _example_problems(config, study, examples, f"{path}.examples")
     for figure, spec in study["figures"].items():
         kind, where = spec["kind"], f"{path}.figures.{figure}"
-        for key in DRAWN_FROM[kind]:
+        for key in DRAWN_FROM.get(kind, ()):
             if not spec[key]:
                 yield f"{where}.{key} is missing: kind {kind} is drawn from it."
         yield from _unknown_segmenters(spec["segmenters"], {}, study, where)
-        if kind in ("mask_examples", "map_examples"):
-            of = kind.removesuffix("_examples") + "s"
+        if kind in OF_EXAMPLES:
+            of = "masks" if kind == "mask_examples" else "maps"
             if not examples:
                 yield f"{path}.examples is null, but figure {figure} shows them: declare them."
             elif study["scores"][examples["scores"][0]]["of"] != of:
                 yield f"{where}.kind got {kind}, but the study's examples are not of {of}."
+        if kind == "map_examples" and not study["segmentation"]:
+            yield f"{path}.segmentation is null, but figure {figure} draws it: name a segmenter."
+        if spec["table"]:
+            yield from _drawn_problems(study, spec, where)
         if kind in ("mask_examples", "distributions") and not studies.choose(
             config, spec["segmenters"], study["segmenters"]
         ):
@@ -294,6 +317,24 @@ def _figure_problems(config: dict, study: dict, path: str) -> Iterator[str]:
         for table in spec["tables"] or []:
             if study["tables"][table]["rows"] != ["segmenter"]:
                 yield f"{where}.tables got '{table}', but kind {kind} needs rows: [segmenter]."
+
+
+def _drawn_problems(study: dict, spec: dict, where: str) -> Iterator[str]:
+    """Sentences about a figure whose tables lack what it draws."""
+    kind, table = spec["kind"], spec["table"]
+    held = studies.values(study["tables"][table])
+    together = any(value.get("statistic") in studies.TOGETHER for value in held)
+    if together != (kind == "agreement"):
+        other = "another statistic" if together else "statistic: agreement"
+        yield f"{where}.table got '{table}', but kind {kind} needs values with {other}."
+    if kind == "front" and spec["cost"]:
+        means = [value for value in held if "title" in value and "statistic" not in value]
+        if spec["metric"] not in [value.get("metric") for value in means]:
+            yield f"{where}.metric got '{spec['metric']}', but table {table} prints no mean of it."
+        costs = [value.get("metric") for value in studies.values(study["tables"][spec["cost"]])]
+        for metric in ("gradients", "forwards"):
+            if metric not in costs:
+                yield f"{where}.cost got '{spec['cost']}', but that table has no {metric}: add it."
 
 
 def _example_problems(config: dict, study: dict, examples: dict, path: str) -> Iterator[str]:
@@ -313,6 +354,8 @@ def _example_problems(config: dict, study: dict, examples: dict, path: str) -> I
                     "name another family."
                 )
     of = study["scores"][families[0]]["of"]
+    if of == "maps" and not examples["confidence"]:
+        yield f"{path}.confidence is null, but examples of maps hold confident errors: name one."
     methods = [n for n in study["segmenters"] if config["segmenters"][n]["role"] in PICTURED]
     if of == "masks" and not methods:
         yield (

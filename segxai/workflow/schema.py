@@ -26,10 +26,11 @@ ORCID = {"type": "string", "pattern": r"^https://orcid\.org/(\d{4}-){3}\d{3}[\dX
 ADDRESS = {"type": "string", "pattern": "^https?://"}
 REFERENCES = ["truth", "segmentation", "marker", "instances", "findings"]
 ROLES = ["variant", "coarse", "control", "baseline", "segmentation", "dose"]
+STATISTICS = ["mean", "rank", "agreement", "concordance", "auroc", "aurc", "augrc", "error_rate"]
 RECOGNITION = ["accuracy", "f1", "auroc", "images", "no_predicted_label", "no_finding"]
 KEYS = ["dataset", "network", "explainer", "segmenter"]
 FIGURES = ["mask_examples", "map_examples", "distributions", "risk_coverage", "responses"]
-FIGURES += ["training", "dots"]
+FIGURES += ["training", "dots", "agreement", "front", "map_grid"]
 
 
 def key(schema: dict, description: str, **more) -> dict:
@@ -224,7 +225,7 @@ ROLES_OF = mapping({"roles": ROLE_LIST, "first": TEXT, "last": TEXT}, required=[
 CHOSEN = {"anyOf": [NAMES, ROLES_OF, {"type": "null"}]}
 WHERE = one_of("correct", "incorrect", "marked", "unmarked")
 CELL = mapping(VALUE | {
-    "statistic": several(one_of("mean", "rank", "auroc", "aurc", "augrc", "error_rate")),
+    "statistic": several(one_of(*STATISTICS)),
     "where": several(WHERE),
     "with": TEXT,
     "minus": {"anyOf": [TEXT, mapping(VALUE, required=[])]},
@@ -259,7 +260,8 @@ TABLE = mapping({
     "unit": optional(one_of("percent", "fraction"), "fraction", "Unit of the numbers"),
     "values": key(listed(CELL), "Numbers of a row: `metric`, `view`, `reference`, `statistic`, "
                   "`where`, `with`, `minus`, `against`; those with a `title` are columns of the "
-                  "printed table"),
+                  "printed table. `statistic: agreement` gives instead how alike each two values "
+                  "order what the last key of `rows` distinguishes, `concordance` all at once"),
     "predictions": optional(listed(one_of(*RECOGNITION)), [],
                             "Statistics of each network's predictions, such as accuracy"),
     "tests": optional(TESTS, None, "Tests of rows against each other"),
@@ -288,6 +290,7 @@ FIGURE = mapping({
     "tables": optional(listed(TEXT), None, "Tables whose rows are drawn"),
     "table": optional(TEXT, None, "Table that is drawn"),
     "mark": optional(TEXT, None, "Table with the marked point"),
+    "cost": optional(TEXT, None, "Table with the passes: gradients and forward passes"),
     "scores": optional(TEXT, None, "Family of scores that is drawn"),
     "confidences": optional(named(PRINTED, "", WORD) | {"type": ["object", "null"]}, None,
                             "Metrics that are drawn, with their printed names; null for all"),

@@ -11,9 +11,17 @@ from segxai.workflow.plugins import about
 
 # Roles of the segmenters whose masks are shown image by image.
 PICTURED = ("variant", "baseline")
+# Kinds of figures of a study's examples, and of tables alone, by their keys.
+OF_EXAMPLES = ("mask_examples", "map_examples", "map_grid")
+OF_TABLES = {
+    "dots": ("table",),
+    "agreement": ("table",),
+    "front": ("table", "cost"),
+    "responses": ("table", "mark"),
+}
 # Direction (more or less is better) of numbers without a metric file.
 DIRECTIONS = {"auroc": "higher", "aurc": "lower", "augrc": "lower", "error_rate": "lower"}
-DIRECTIONS |= {"accuracy": "higher", "f1": "higher", "rank": "lower"}
+DIRECTIONS |= {"accuracy": "higher", "f1": "higher", "rank": "lower", "agreement": "none"}
 # Keys that distinguish the cells of a row.
 CELL = [*studies.MEASURE, "statistic", "where", "with", "minus", "against"]
 
@@ -82,7 +90,7 @@ def _untitled(value: dict) -> str:
 
 def row_title(keys: dict, rows: list[str], names: dict[str, dict[str, str]]) -> str:
     """Name of a row: the printed names of the keys that distinguish rows."""
-    return " ".join(names.get(key, {}).get(keys[key], keys[key]) for key in rows if keys[key])
+    return " ".join(names.get(key, {}).get(keys[key], keys[key]) for key in rows if keys.get(key))
 
 
 def row_titles(config: dict, study: dict) -> dict[tuple[str, str], str]:
@@ -224,7 +232,7 @@ def table_facts(config: dict, table: str) -> dict:
     spec = declared_table(config, table)
     study = config["studies"][spec["study"]]
     if ranks(spec):
-        spec["directions"] = directions(config, study)
+        spec["directions"] = of_metrics(config, study, "direction")
     return {
         "spec": spec,
         "titles": titles(config, study["datasets"]),
@@ -239,7 +247,7 @@ def guideline_facts(config: dict, guideline: str) -> dict:
     spec = uncaptioned(studies.guidelines(config)[guideline])
     study = config["studies"][spec["study"]]
     return {
-        "spec": spec | {"directions": directions(config, study)},
+        "spec": spec | {"directions": of_metrics(config, study, "direction")},
         "titles": titles(config, study["datasets"]),
         "names": names(config, study),
         "selections": studies.own_selections(config, spec["study"], spec["datasets"]),
@@ -249,17 +257,17 @@ def guideline_facts(config: dict, guideline: str) -> dict:
 def ranks(spec: dict) -> bool:
     """Whether a table needs the direction of its scores."""
     tests = spec["tests"] or {}
-    ranked = (value.get("statistic") == "rank" for value in studies.values(spec))
+    ranked = (value.get("statistic") in studies.RANKED for value in studies.values(spec))
     return any(ranked) or tests.get("kind") == "friedman" or tests.get("pairs") == "best"
 
 
-def directions(config: dict, study: dict) -> dict[str, str]:
-    """Direction of the scores of a study, by metric, or by value of a metric with several."""
+def of_metrics(config: dict, study: dict, fact: str) -> dict[str, str]:
+    """A fact about the scores of a study, by metric, or by value of a metric with several."""
     known = {}
     for measure in chain.from_iterable(map(studies.measures, study["scores"].values())):
         facts = about("metrics", config["metrics"][measure["metric"]]["method"])
         names = facts.get("names", [measure["metric"]])
-        known |= dict.fromkeys(names, facts["direction"])
+        known |= dict.fromkeys(names, facts[fact])
     return known
 
 
@@ -268,7 +276,7 @@ def figure_files(config: dict, figure: str) -> dict[str, str | list[str]]:
     spec = studies.figures(config)[figure]
     name, kind = spec["study"], spec["kind"]
     study = config["studies"][name]
-    if kind in ("mask_examples", "map_examples"):
+    if kind in OF_EXAMPLES:
         return example_files(config, name)
     if kind == "distributions":
         files = [studies.table_files(config, table)["scores"] for table in spec["tables"]]
@@ -277,10 +285,8 @@ def figure_files(config: dict, figure: str) -> dict[str, str | list[str]]:
     if kind == "risk_coverage":
         cells = studies.score_cells(config, name, spec["scores"])
         return {"scores": [cell["file"] for cell in cells]}
-    if kind == "dots":
-        return {"table": f"results/tables/{spec['table']}.csv"}
-    if kind == "responses":
-        return {key: f"results/tables/{spec[key]}.csv" for key in ("table", "mark")}
+    if kind in OF_TABLES:
+        return {key: f"results/tables/{spec[key]}.csv" for key in OF_TABLES[kind]}
     stems = [f"results/models/{dataset}/{net}" for dataset, net in trained(config, study)]
     seeds = config["seeds"]
     return {"histories": [f"{stem}/seed-{seed}/history.csv" for stem in stems for seed in seeds]}
@@ -315,13 +321,15 @@ def figure_facts(config: dict, figure: str) -> dict:
         facts["declared"] = declared_table(config, spec["table"])
     guided = (own["controls"] for own in study["guidelines"].values())
     facts["controls"] = sorted(set(chain.from_iterable(guided)))
-    if spec["kind"] in ("mask_examples", "map_examples"):
+    facts["directions"] = of_metrics(config, study, "direction")
+    facts["families"] = of_metrics(config, study, "family")
+    if spec["kind"] in OF_EXAMPLES:
         facts["methods"] = methods(config, study)
         facts["rank"] = study["examples"]["rank"]
         facts["values"] = studies.values(study["examples"])
         facts["rank_title"] = config["metrics"][facts["rank"]["metric"]]["title"]
         facts["shown"] = paths(config, study, spec["segmenters"])
-    if spec["kind"] == "map_examples":
+    if spec["kind"] in ("map_examples", "map_grid"):
         # Maps show the first network, so their names are those of explainers.
         first = {"/".join(row): row[1] for row in rows if row[0] == study["networks"][0]}
         facts["shown"] = list(first)

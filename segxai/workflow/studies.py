@@ -14,6 +14,9 @@ from segxai.workflow.plugins import about, network_body, network_task
 UNKNOWN_COUNT = 640
 # Keys of a measured value.
 MEASURE = ["metric", "view", "reference"]
+# Statistics of ranks, target by target; and those of all methods together.
+RANKED = ("rank", "agreement")
+TOGETHER = ("agreement", "concordance")
 # Settings of a metric that determine its evaluations of the network.
 ASKED = ("fill", "steps", "scale", "images")
 
@@ -395,11 +398,15 @@ def figures(config: dict) -> dict[str, dict]:
     made, known = tables(config), {}
     for name, study in selected(config).items():
         for figure, spec in study["figures"].items():
-            of = [*(spec["tables"] or []), *filter(None, [spec["table"]])]
-            if study["datasets"] and all(table in made for table in of):
+            if study["datasets"] and all(table in made for table in drawn_tables(spec)):
                 chosen = choose(config, spec["segmenters"], study["segmenters"])
                 known[figure] = {**spec, "study": name, "segmenters": chosen}
     return known
+
+
+def drawn_tables(spec: dict) -> list[str]:
+    """Tables that a figure is drawn from."""
+    return [*(spec["tables"] or []), *filter(None, [spec["table"], spec["mark"], spec["cost"]])]
 
 
 def selections(

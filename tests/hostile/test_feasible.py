@@ -41,8 +41,27 @@ def measure_map(**keys):
     return maps(scores={"more": {"of": "maps", "measure": [keys]}})
 
 
+def explainers(**keys):
+    """The study of explainers on the demo's data."""
+    chosen = {"datasets": [FINDINGS], "networks": ["resnet50"], "explainers": ["gradcam", "edges"]}
+    guided = {"explainers_guidelines": {"controls": ["edges"]}}
+    return {
+        "run": ["explainers"],
+        "studies": {"explainers": chosen | {"guidelines": guided} | keys},
+    }
+
+
+def ordered(*values):
+    return explainers(tables={"explainers_agreement": {"values": [*values]}})
+
+
+def front(**keys):
+    return explainers(figures={"explainers_front_blur": keys})
+
+
 ABLATION, ALIGNMENT = "explainseg_ablation", "segx_alignment"
 IOU = {"metric": "iou", "reference": "truth"}
+GAP = {"metric": "gap_blur", "statistic": "agreement"}
 AJI = {"metric": "aji", "reference": "instances"}
 TEST = {"kind": "wilcoxon", "metric": "dice", "reference": "truth", "pairs": "all"}
 NO_MASKS = masks(segmenters=["centred-disc"], headline=None)
@@ -196,6 +215,52 @@ IMPOSSIBLE = {
         "x.scores",
         "of maps",
     ),
+    "agreement with nothing": (ordered(GAP), "agreement.values", "two values or more"),
+    "agreement among means": (
+        ordered(GAP, GAP | {"metric": "gap_black"}, {"metric": "infidelity"}),
+        "agreement.values",
+        "a table of them alone",
+    ),
+    "concordance of nothing": (
+        ordered({"statistic": "concordance"}),
+        "agreement.values",
+        "two values or more",
+    ),
+    "ranks without a better end": (
+        ordered(
+            GAP, {"metric": "reference_fraction", "reference": "truth"} | {"statistic": "rank"}
+        ),
+        "agreement.values",
+        "name another",
+    ),
+    "agreement on some": (
+        ordered(GAP | {"where": "correct"}, GAP | {"metric": "gap_black"}),
+        "agreement.values",
+        "remove `where`",
+    ),
+    "a matrix of means": (
+        explainers(figures={"x": {"kind": "agreement", "table": "explainers_ranks"}}),
+        "x.table",
+        "statistic: agreement",
+    ),
+    "dots of pairs": (
+        explainers(figures={"x": {"kind": "dots", "table": "explainers_agreement"}}),
+        "x.table",
+        "another statistic",
+    ),
+    "a front of no mean": (front(metric="average_precision"), "front_blur.metric", "no mean"),
+    "a front without a cost": (front(cost="explainers_ranks"), "front_blur.cost", "add it"),
+    "a front of no table": (front(cost="costs"), "front_blur", "there is only"),
+    "no segmentation to draw": (
+        explainers(figures={"x": {"kind": "map_examples"}}),
+        "explainers.segmentation",
+        "name a segmenter",
+    ),
+    "errors of no confidence": (
+        explainers(examples={"confidence": None}),
+        "examples.confidence",
+        "name one",
+    ),
     "nowhere": (dataset(LESIONS, path=""), f"{LESIONS}.path", "1 or more"),
 }
 POSSIBLE = {
@@ -221,6 +286,7 @@ POSSIBLE = {
     "no shortcut": dataset(FINDINGS, source={"shortcut": None}),
     "the segmenter explained": {"run": ["regions"]},
     "few images": masks(images=3),
+    "explainers": explainers(),
     "Grad-CAM of MICRA-Net": masks(networks=["micranet"], explainers=["gradcam"]),
 }
 # What cuts features and shows masks by them is left out with its network.

@@ -13,6 +13,7 @@ from skimage.color import deltaE_ciede2000, rgb2lab
 from skimage.draw import polygon2mask
 
 from segxai.figures import style
+from segxai.figures.agreement import agreement
 from segxai.figures.distributions import distributions
 from segxai.figures.dots import dots
 from segxai.figures.examples import (
@@ -26,7 +27,9 @@ from segxai.figures.examples import (
     score_key,
     write_examples,
 )
+from segxai.figures.front import front, undominated
 from segxai.figures.map_examples import map_examples
+from segxai.figures.map_grid import map_grid
 from segxai.figures.mask_examples import mask_examples
 from segxai.figures.outlines import outlines, svg_path
 from segxai.figures.responses import responses
@@ -153,12 +156,36 @@ def test_map_examples_print_scores_and_outline_the_top(panel):
     assert (box.x0, box.x1, box.y0, box.y1) == (1.5, 9.5, 9.5, 19.5)
 
 
+def test_map_grid_has_each_map_of_each_ranked_prediction(panel):
+    """Below the images their maps, in two blocks where that makes them larger; controls grey."""
+    methods = list("abcdefghijkl")
+    panel.maps.update({name: panel.maps["a"] // k for k, name in enumerate(methods, start=1)})
+    figure = map_grid({"Toy": panel}, {name: f"Map {name}" for name in methods}, {"l"})
+    titles = [ax.get_title() for ax in figure.axes if ax.get_title()]
+    assert titles == ["best\ncyst ✓", "worst\ncyst ✓", "error\ncyst ✗"] * 2
+    corners = [tuple(np.round(ax.get_position().bounds[:2], 6)) for ax in figure.axes]
+    shown = {at: ax.images[0].get_array() for at, ax in zip(corners, figure.axes, strict=True)}
+    columns = sorted({x for x, _ in shown})
+    lines = sorted({y for _, y in shown}, reverse=True)
+    assert (len(columns), len(lines), len(shown)) == (6, 7, 42)
+    for number, (column, place) in enumerate(zip(columns, [1, 0, 2] * 2, strict=True)):
+        own = methods[:6] if number < 3 else methods[6:]
+        expected = [panel.images[place], *(panel.maps[name][place] for name in own)]
+        for line, picture in zip(lines, expected, strict=True):
+            np.testing.assert_array_equal(shown[column, line], picture)
+    inks = {text.get_text(): text.get_color() for text in figure.texts}
+    assert (inks["Map k"], inks["Map l"]) == (style.INK, style.FAINT)
+
+
 def test_data_set_without_predictions_gets_a_sentence(panel):
     """Nothing predicted in one data set: a sentence stands in its place."""
     empty = Examples(panel.table.iloc[:0], *(panel.images[:0], panel.truth[:0], {}, {}))
-    figure = map_examples({"Toy": empty}, {"a": "SHAP"}, {"a": "#33DDFF"}, [])
-    written = [text.get_text() for text in figure.texts]
-    assert written == ["Toy", "No label was predicted in any image."]
+    for figure in (
+        map_examples({"Toy": empty}, {"a": "SHAP"}, {"a": "#33DDFF"}, []),
+        map_grid({"Toy": empty}, {"a": "SHAP"}, set()),
+    ):
+        written = [text.get_text() for text in figure.texts]
+        assert written == ["Toy", "No label was predicted in any image."]
 
 
 def test_colour_depends_on_role_and_place_only():
@@ -347,3 +374,64 @@ def test_dots_are_the_numbers_of_the_table():
     np.testing.assert_allclose(segments[0][:, 0], [2.75, 3.5])
     drawn = [bar.lines[0].get_xydata() for bar in second.containers]
     assert sum(map(len, drawn)) == 2
+
+
+def test_agreement_writes_each_number_beside_its_family():
+    """Families stand together; bold where the interval does not hold 0; W above the matrix."""
+    families = {"gap": "faithfulness", "mass": "localisation", "n": "faithfulness"}
+    taus = {("gap", "mass"): -0.2, ("gap", "n"): 0.75, ("mass", "n"): 0.5}
+    rows = [
+        {"row": a, "column": b, "family": family, "value": taus.get((a, b), taus.get((b, a), 1.0))}
+        for a in families
+        for b, family in families.items()
+    ]
+    table = pd.DataFrame(rows).assign(block="Toy, Net", statistic="agreement")
+    table = table.assign(ci_low=table.value - 0.6, ci_high=table.value + 0.1)
+    w = {"block": "Toy, Net", "statistic": "concordance", "row": "", "column": "W"}
+    w = pd.DataFrame([w | {"value": 0.5, "ci_low": 0.25, "ci_high": 0.75}])
+    (ax,) = agreement(pd.concat([table, w])).axes
+    assert ax.get_title(loc="left") == "Toy, Net\nW = 0.50 [0.25, 0.75]"
+    assert [text.get_text() for text in ax.get_yticklabels()] == ["gap", "n", "mass"]
+    cells = {text.get_position(): text for text in ax.texts[:9]}
+    assert [cells[column, 0].get_text() for column in range(3)] == ["1.00", "0.75", "−0.20"]
+    assert [cells[column, 0].get_weight() for column in range(3)] == ["bold"] * 3
+    assert cells[2, 1].get_text() == cells[1, 2].get_text() == "0.50"
+    assert cells[2, 1].get_weight() == "normal"
+    lines = [line.get_xydata().tolist() for line in ax.lines]
+    assert lines == [[[0, 1.5], [1, 1.5]], [[1.5, 0], [1.5, 1]]]
+
+
+@given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), min_size=1, max_size=8))
+def test_the_front_beats_all_others(points):
+    """Who is not on it costs no less than one on it, is no better, and differs in one of both."""
+    passes, scores = np.transpose(points).astype(float)
+    on = undominated(passes, scores)
+    for k in range(len(points)):
+        better = (passes[on] <= passes[k]) & (scores[on] >= scores[k])
+        differs = (passes[on] < passes[k]) | (scores[on] > scores[k])
+        assert (better & differs).any() == (not on[k])
+
+
+@pytest.mark.parametrize("direction", ["higher", "lower"])
+def test_front_names_all_explainers_and_leaves_controls_out(direction):
+    """The better end is the upper; no name lies on another one; a control is not on the front."""
+    sign = 1 if direction == "higher" else -1
+    values = {"cheap": (2, 0.2), "dear": (500, 0.9), "beaten": (800, 0.4), "noise": (0, 0.95)}
+    values |= {f"other {k}": (2, 0.1 + k / 1000) for k in range(6)}
+    rows = [(name, name, passes, sign * value) for name, (passes, value) in values.items()]
+    table = pd.DataFrame(rows, columns=["explainer", "row", "passes", "value"])
+    table = table.assign(block="Toy, Net", ci_low=table.value - 0.01, ci_high=table.value + 0.01)
+    figure = front(table, {"noise"}, "gap", direction)
+    (ax,) = figure.axes
+    steps, best_control = (line.get_ydata() for line in ax.lines[:2])
+    assert [sign * value for value in steps] == [0.2, 0.9, 0.9]
+    assert [sign * value for value in best_control] == [0.95] * 2
+    upper = ax.transData.transform([(1, sign * 0.9), (1, sign * 0.1)])[:, 1]
+    assert upper[0] > upper[1]
+    figure.draw_without_rendering()
+    names = {text.get_text(): text.get_window_extent() for text in ax.texts}
+    assert set(names) == set(values)
+    boxes = list(names.values())
+    assert not any(box.count_overlaps(boxes[k + 1 :]) for k, box in enumerate(boxes))
+    inks = {text.get_text(): text.get_color() for text in ax.texts}
+    assert inks["noise"] == style.FAINT and inks["beaten"] == style.INK

@@ -275,7 +275,7 @@ def test_another_caption_changes_the_page_alone(config):
     """No table is made anew, and no figure of a table, because its caption is reworded."""
     figure = {"kind": "responses", "table": "overlap", "mark": "overlap"}
     config["studies"]["masks"]["figures"]["doses"] = figure | dict.fromkeys(
-        ("segmenters", "tables")
+        ("segmenters", "tables", "cost")
     )
     before = shown.table_facts(config, "overlap"), shown.figure_facts(config, "doses")
     config["studies"]["masks"]["tables"]["overlap"]["caption"] = "Reworded."

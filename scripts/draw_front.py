@@ -1,0 +1,30 @@
+"""Figure: a score of each explainer against its passes."""
+
+from segxai.figures.front import front
+from segxai.figures.style import save
+from segxai.job.files import read_rows
+from segxai.job.log import run
+from segxai.stats.guidelines import GRADIENT
+from segxai.stats.layout import in_blocks
+
+ROW = ["dataset", "network", "explainer"]
+
+
+def main(table, cost, spec, declared, directions, controls, titles, names, png, pdf):
+    shown = in_blocks(read_rows(table), declared, titles, names)
+    # Of several views of a metric the first is drawn.
+    shown = shown[(shown.metric == spec["metric"]) & (shown.statistic == "mean")]
+    shown = shown[shown.column == shown.column.iloc[0]]
+    costs = read_rows(cost)
+    costs = costs[(costs.statistic == "mean") & (costs.split == shown.split.iloc[0])]
+    gradients, forwards = (
+        costs[costs.metric == metric].set_index(ROW).value for metric in ("gradients", "forwards")
+    )
+    passes = (GRADIENT * gradients + forwards).rename("passes")
+    shown = shown.merge(passes, left_on=ROW, right_index=True)
+    label, direction = shown.column.iloc[0], directions[spec["metric"]]
+    save(front(shown, set(controls), label, direction), png, pdf)
+
+
+if __name__ == "__main__":
+    run(main, snakemake)
