@@ -11,19 +11,18 @@ ROW = ["dataset", "network", "explainer"]
 
 
 def main(table, cost, spec, declared, directions, controls, titles, names, png, pdf):
-    shown = in_blocks(read_rows(table), declared, titles, names)
-    # Of several views of a metric the first is drawn.
+    shown, costs = in_blocks(read_rows(table), declared, titles, names), read_rows(cost)
     shown = shown[(shown.metric == spec["metric"]) & (shown.statistic == "mean")]
-    shown = shown[shown.column == shown.column.iloc[0]]
-    costs = read_rows(cost)
-    costs = costs[(costs.statistic == "mean") & (costs.split == shown.split.iloc[0])]
+    # Of several views of a metric the first is drawn.
+    label = next(iter(shown.column), spec["metric"])
+    shown = shown[shown.column == label]
+    costs = costs[(costs.statistic == "mean") & (costs.split == declared["splits"][0])]
     gradients, forwards = (
         costs[costs.metric == metric].set_index(ROW).value for metric in ("gradients", "forwards")
     )
     passes = (GRADIENT * gradients + forwards).rename("passes")
     shown = shown.merge(passes, left_on=ROW, right_index=True)
-    label, direction = shown.column.iloc[0], directions[spec["metric"]]
-    save(front(shown, set(controls), label, direction), png, pdf)
+    save(front(shown, set(controls), label, directions[spec["metric"]]), png, pdf)
 
 
 if __name__ == "__main__":

@@ -44,27 +44,29 @@ def front(table: pd.DataFrame, controls: set[str], label: str, direction: str) -
         One panel per block. The stepped line is the front, the dashed line the best control.
     """
     use_style()
-    parts = [part for _, part in table.dropna(subset="value").groupby("block", sort=False)]
-    across = min(ACROSS, max(len(parts), 1))
-    down = max(-(-len(parts) // across), 1)
+    blocks = table.block.unique()
+    table = table.assign(control=table.explainer.isin(controls)).dropna(subset=["value", "passes"])
+    across = min(ACROSS, max(len(blocks), 1))
+    down = max(-(-len(blocks) // across), 1)
     size = (PAGE, min(90 * MILLIMETRE, PAGE_HEIGHT / down) * down)
     shared = {"sharex": True, "squeeze": False, "layout": "constrained"}
     figure, axes = plt.subplots(down, across, figsize=size, **shared)
-    for ax in axes.flat[len(parts) :]:
+    for ax in axes.flat[len(blocks) :]:
         ax.set_visible(False)
-    for ax, part in zip(axes.flat, parts, strict=False):
-        _scores(ax, part.assign(control=part.explainer.isin(controls)), direction)
-        ax.set_title(part.block.iloc[0], loc="left", weight="bold")
-        ax.set(xlabel="passes of an image", ylabel=label)
     # Controls without a pass have a place left of the logarithmic part.
     axes[0, 0].set_xscale("symlog", linthresh=1, linscale=0.4)
-    axes[0, 0].set_xlim(-0.4, 5 * max(table.passes.max(), 1))
+    axes[0, 0].set_xlim(-0.4, 5 * max([1, *table.passes]))
     axes[0, 0].xaxis.set_major_formatter("{x:,.0f}")
+    panels = [(axes.flat[n], table[table.block == block]) for n, block in enumerate(blocks)]
+    for block, (ax, part) in zip(blocks, panels, strict=True):
+        _scores(ax, part, direction)
+        ax.set_title(block, loc="left", weight="bold")
+        ax.set(xlabel="passes of an image", ylabel=label)
     # Names find their places once the layout is fixed.
     figure.draw_without_rendering()
     figure.set_layout_engine("none")
-    for ax, part in zip(axes.flat, parts, strict=False):
-        _names(ax, part.assign(control=part.explainer.isin(controls)))
+    for ax, part in panels:
+        _names(ax, part)
     return figure
 
 
@@ -80,13 +82,16 @@ def undominated(passes: np.ndarray, scores: np.ndarray) -> np.ndarray:
     -------
     ndarray of shape (n,), bool
     """
-    less = passes[:, None] <= passes, scores[:, None] >= scores
-    strictly = (passes[:, None] < passes) | (scores[:, None] > scores)
-    return ~(less[0] & less[1] & strictly).any(axis=0)
+    fewer, better = passes[:, None] < passes, scores[:, None] > scores
+    no_more, no_worse = passes[:, None] <= passes, scores[:, None] >= scores
+    return ~((fewer & no_worse) | (better & no_more)).any(axis=0)
 
 
 def _scores(ax: Axes, table: pd.DataFrame, direction: str) -> None:
     """Draw the points of one panel of :func:`front`, its front and its best control."""
+    if table.empty:
+        ax.text(0.5, 0.5, "no score", transform=ax.transAxes, ha="center")
+        return
     sign = 1 if direction == "higher" else -1
     own, controls = table[~table.control], table[table.control]
     best = own[undominated(own.passes.to_numpy(), sign * own.value.to_numpy())]

@@ -44,29 +44,33 @@ def agreements(rows: Rows, spec: dict, statistics: dict) -> pd.DataFrame:
         `COLUMNS`, for each ``other`` value one line per value: τ of n targets; a value agrees with
         itself by 1, without an interval. Then a line without ``other`` for W.
     """
-    asked = [value for value in values(spec) if value.get("statistic") in TOGETHER]
+    compared, whole = (
+        [value for value in values(spec) if value.get("statistic") == statistic]
+        for statistic in TOGETHER
+    )
     lines = [
         dict.fromkeys(KEYS, "")
         | {name: own[0][0][name] for name in ["dataset", *spec["rows"][:-1]]}
         | {"split": split, "unit": "fraction", "n_constant": 0}
         | line
-        for own in (alike(rows, spec) if asked else [])
-        for split, ranks in of_splits(_ranks(own, asked), spec["splits"])
-        for line in _lines(ranks, asked, statistics)
+        for own in (alike(rows, spec) if compared else [])
+        for split, ranks in of_splits(_ranks(own, compared), spec["splits"])
+        for line in _lines(ranks, compared, whole, statistics)
     ]
     return pd.DataFrame(lines, columns=COLUMNS)
 
 
-def _ranks(rows: Rows, asked: list[dict]) -> pd.DataFrame:
-    """Ranks of some methods by each value with ranks, side by side: a line per observation."""
-    ranked = [value | {"metric": RANK + value["metric"]} for value in asked if "metric" in value]
+def _ranks(rows: Rows, compared: list[dict]) -> pd.DataFrame:
+    """Ranks of some methods by each value, side by side: a line per observation."""
+    ranked = [value | {"metric": RANK + value["metric"]} for value in compared]
     parts = [pd.Series(column(frame, value), frame.index) for value in ranked for _, frame in rows]
     return pd.concat(parts, axis=1)
 
 
-def _lines(ranks: pd.DataFrame, asked: list[dict], statistics: dict) -> Iterator[dict]:
+def _lines(
+    ranks: pd.DataFrame, compared: list[dict], whole: list[dict], statistics: dict
+) -> Iterator[dict]:
     """Lines of one set of methods in one subset of the images."""
-    compared = [value for value in asked if value["statistic"] == "agreement"]
     shape = (len(ranks), len(compared), ranks.shape[1] // len(compared))
     by_value = ranks.to_numpy().reshape(shape).swapaxes(0, 1)
     # A target has ranks of all methods, or of none.
@@ -85,9 +89,8 @@ def _lines(ranks: pd.DataFrame, asked: list[dict], statistics: dict) -> Iterator
         tau = known.get((min(own, other), max(own, other)), {"value": 1.0 if n["n"] else np.nan})
         name = " ".join(filter(None, map(compared[other].get, MEASURE)))
         yield describe(compared[own]) | {OTHER: name} | tau | n
-    for value in asked:
-        if value["statistic"] == "concordance":
-            yield describe(value) | {OTHER: ""} | w | counts(ranked.any(axis=0))
+    for value in whole:
+        yield describe(value) | {OTHER: ""} | w | counts(ranked.any(axis=0))
 
 
 def _measured(

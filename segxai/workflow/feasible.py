@@ -23,6 +23,10 @@ SIZES = {
     "marked": ("reference_fraction", "", "marker"),
     "unmarked": ("reference_fraction", "", "marker"),
 }
+# Keys without a meaning beside a statistic of ranks.
+UNREAD = {"rank": ("with", "minus", "against")}
+UNREAD["agreement"] = ("where", *UNREAD["rank"])
+UNREAD["concordance"] = (*studies.MEASURE, *UNREAD["agreement"])
 # Keys of each kind of figure that has any.
 DRAWN_FROM = OF_TABLES | {
     "distributions": ("tables", "metric"),
@@ -234,23 +238,22 @@ def _value_problems(config: dict, spec: dict, study: dict, path: str) -> Iterato
 
 def _rank_problems(config: dict, spec: dict, study: dict, path: str) -> Iterator[str]:
     """Sentences about ranks without a better direction, and agreements without another value."""
-    known = of_metrics(config, study, "direction")
-    statistics = [value.get("statistic") for value in studies.values(spec)]
-    for value in studies.values(spec):
-        statistic, metric = value.get("statistic"), value.get("metric")
-        if statistic not in studies.RANKED:
-            continue
-        where = f'{path}.values got statistic: "{statistic}"'
-        if known.get(metric) == "none":
-            yield f"{where} of {metric}, of which neither more nor less is better: name another."
-        unread = ("with", "minus", "against", *["where"] * (statistic == "agreement"))
-        for key in filter(value.get, unread):
-            yield f"{where} and `{key}`, which has no meaning there: remove `{key}`."
-    together = [statistic for statistic in statistics if statistic in studies.TOGETHER]
-    if together and (together != statistics or together.count("agreement") < 2):
+    known, held = of_metrics(config, study, "direction"), studies.values(spec)
+    for value in held:
+        where = f'{path}.values got statistic: "{value.get("statistic")}"'
+        if value.get("statistic") in studies.RANKED and known.get(value.get("metric")) == "none":
+            yield (
+                f"{where} of {value['metric']}, of which neither more nor less is better: name "
+                "another metric."
+            )
+        for key in filter(value.get, UNREAD.get(value.get("statistic"), ())):
+            yield f"{where} with `{key}`, which has no meaning there: remove `{key}`."
+    together = [value for value in held if value.get("statistic") in studies.TOGETHER]
+    pairs = [value for value in together if value["statistic"] == "agreement"]
+    if together and (together != held or len(pairs) < 2):
         yield (
-            f'{path}.values got statistic: "{together[0]}", for which two values or more need '
-            "statistic: agreement, and none another one: make a table of them alone."
+            f'{path}.values got statistic: "{together[0]["statistic"]}", for which two values or '
+            "more need statistic: agreement, and none another one: make a table of them alone."
         )
 
 
@@ -328,8 +331,8 @@ def _drawn_problems(study: dict, spec: dict, where: str) -> Iterator[str]:
         other = "another statistic" if together else "statistic: agreement"
         yield f"{where}.table got '{table}', but kind {kind} needs values with {other}."
     if kind == "front" and spec["cost"]:
-        means = [value for value in held if "title" in value and "statistic" not in value]
-        if spec["metric"] not in [value.get("metric") for value in means]:
+        printed = [v for v in held if "title" in v and v.get("statistic", "mean") == "mean"]
+        if spec["metric"] not in [value.get("metric") for value in printed]:
             yield f"{where}.metric got '{spec['metric']}', but table {table} prints no mean of it."
         costs = [value.get("metric") for value in studies.values(study["tables"][spec["cost"]])]
         for metric in ("gradients", "forwards"):

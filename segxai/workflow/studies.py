@@ -14,7 +14,7 @@ from segxai.workflow.plugins import about, network_body, network_task
 UNKNOWN_COUNT = 640
 # Keys of a measured value.
 MEASURE = ["metric", "view", "reference"]
-# Statistics of ranks, target by target; and those of all methods together.
+# Statistics that need ranks; and those of all rows together: of two values, and of all values.
 RANKED = ("rank", "agreement")
 TOGETHER = ("agreement", "concordance")
 # Settings of a metric that determine its evaluations of the network.

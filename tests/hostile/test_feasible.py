@@ -238,6 +238,11 @@ IMPOSSIBLE = {
         "agreement.values",
         "remove `where`",
     ),
+    "concordance of a metric": (
+        ordered(GAP, GAP | {"metric": "gap_black"}, GAP | {"statistic": "concordance"}),
+        "agreement.values",
+        "remove `metric`",
+    ),
     "a matrix of means": (
         explainers(figures={"x": {"kind": "agreement", "table": "explainers_ranks"}}),
         "x.table",

@@ -435,3 +435,12 @@ def test_front_names_all_explainers_and_leaves_controls_out(direction):
     assert not any(box.count_overlaps(boxes[k + 1 :]) for k, box in enumerate(boxes))
     inks = {text.get_text(): text.get_color() for text in ax.texts}
     assert inks["noise"] == style.FAINT and inks["beaten"] == style.INK
+
+
+def test_front_without_a_score_is_empty():
+    """Where no label was predicted, no explainer has a score, and the panel says so."""
+    table = pd.DataFrame({"block": ["Toy, Net"], "explainer": "a", "row": "A", "passes": np.nan})
+    (ax,) = front(
+        table.assign(value=np.nan, ci_low=np.nan, ci_high=np.nan), set(), "gap", "higher"
+    ).axes
+    assert [text.get_text() for text in ax.texts] == ["no score"]
