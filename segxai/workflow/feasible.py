@@ -24,9 +24,11 @@ SIZES = {
     "unmarked": ("reference_fraction", "", "marker"),
 }
 # Keys without a meaning beside a statistic of ranks.
-UNREAD = {"rank": ("with", "minus", "against")}
-UNREAD["agreement"] = ("where", *UNREAD["rank"])
-UNREAD["concordance"] = (*studies.MEASURE, *UNREAD["agreement"])
+UNREAD = {
+    "rank": ("with", "minus", "against"),
+    "agreement": ("where", "with", "minus", "against"),
+    "concordance": (*studies.MEASURE, "where", "with", "minus", "against"),
+}
 # Keys of each kind of figure that has any.
 DRAWN_FROM = OF_TABLES | {
     "distributions": ("tables", "metric"),

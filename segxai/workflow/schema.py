@@ -29,8 +29,10 @@ ROLES = ["variant", "coarse", "control", "baseline", "segmentation", "dose"]
 STATISTICS = ["mean", "rank", "agreement", "concordance", "auroc", "aurc", "augrc", "error_rate"]
 RECOGNITION = ["accuracy", "f1", "auroc", "images", "no_predicted_label", "no_finding"]
 KEYS = ["dataset", "network", "explainer", "segmenter"]
-FIGURES = ["mask_examples", "map_examples", "distributions", "risk_coverage", "responses"]
-FIGURES += ["training", "dots", "agreement", "front", "map_grid"]
+FIGURES = [
+    *("mask_examples", "map_examples", "map_grid", "distributions", "risk_coverage", "responses"),
+    *("training", "dots", "agreement", "front"),
+]
 
 
 def key(schema: dict, description: str, **more) -> dict:

@@ -20,8 +20,11 @@ OF_TABLES = {
     "responses": ("table", "mark"),
 }
 # Direction (more or less is better) of numbers without a metric file.
-DIRECTIONS = {"auroc": "higher", "aurc": "lower", "augrc": "lower", "error_rate": "lower"}
-DIRECTIONS |= {"accuracy": "higher", "f1": "higher", "rank": "lower", "agreement": "none"}
+DIRECTIONS = {
+    **dict.fromkeys(("auroc", "accuracy", "f1"), "higher"),
+    **dict.fromkeys(("aurc", "augrc", "error_rate", "rank"), "lower"),
+    "agreement": "none",
+}
 # Keys that distinguish the cells of a row.
 CELL = [*studies.MEASURE, "statistic", "where", "with", "minus", "against"]
 
