@@ -299,11 +299,10 @@ def figure_facts(config: dict, figure: str) -> dict:
     """Facts about a figure, by the names of its rule's params, as far as its kind has them."""
     spec = studies.figures(config)[figure]
     study = config["studies"][spec["study"]]
-    rows = row_titles(config, study)
     facts = {
         "spec": spec,
         "titles": titles(config, study["datasets"]),
-        "rows": rows,
+        "rows": row_titles(config, study),
         "names": names(config, study),
         "segmenters": {
             name: {key: config["segmenters"][name][key] for key in ("title", "role")}
@@ -326,19 +325,26 @@ def figure_facts(config: dict, figure: str) -> dict:
     facts["controls"] = sorted(set(chain.from_iterable(guided)))
     facts["directions"] = of_metrics(config, study, "direction")
     facts["families"] = of_metrics(config, study, "family")
-    if spec["kind"] in OF_EXAMPLES:
-        facts["methods"] = methods(config, study)
-        facts["rank"] = study["examples"]["rank"]
-        facts["values"] = studies.values(study["examples"])
-        facts["rank_title"] = config["metrics"][facts["rank"]["metric"]]["title"]
-        facts["shown"] = paths(config, study, spec["segmenters"])
-    if spec["kind"] in ("map_examples", "map_grid"):
-        # Maps show the first network, so their names are those of explainers.
-        first = {"/".join(row): row[1] for row in rows if row[0] == study["networks"][0]}
-        facts["shown"] = list(first)
-        for path, explainer in first.items():
-            facts["methods"][path]["title"] = facts["names"]["explainer"][explainer]
-    return facts
+    return facts | (_of_examples(config, study, spec) if spec["kind"] in OF_EXAMPLES else {})
+
+
+def _of_examples(config: dict, study: dict, spec: dict) -> dict:
+    """Facts about a figure of a study's examples."""
+    rank, known = study["examples"]["rank"], methods(config, study)
+    facts = {
+        "methods": known,
+        "rank": rank,
+        "rank_title": config["metrics"][rank["metric"]]["title"],
+        "values": studies.values(study["examples"]),
+        "shown": paths(config, study, spec["segmenters"]),
+    }
+    if spec["kind"] == "mask_examples":
+        return facts
+    # Maps show the first network, so their names are those of explainers.
+    shown = [row for row in studies.explained(config, study) if row[0] == study["networks"][0]]
+    for row in shown:
+        known["/".join(row)]["title"] = config["explainers"][row[1]]["title"]
+    return facts | {"shown": ["/".join(row) for row in shown]}
 
 
 def page(config: dict) -> dict:
