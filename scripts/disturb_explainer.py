@@ -16,7 +16,6 @@ from segxai.explain.disturbed import (
     noisy,
     null,
     other_class,
-    similarity,
 )
 from segxai.explain.maps import Maps, pack, read_maps
 from segxai.explain.stream import bound_explainer, target_requests
@@ -27,6 +26,7 @@ from segxai.job.log import log, progress, run
 from segxai.job.seeds import image_seed
 from segxai.metrics.disturbance import NOISY, WIDTH, Disturbance
 from segxai.metrics.scoring import places
+from segxai.metrics.similarity import similarity
 from segxai.networks.network import Network, build_network
 
 

@@ -30,7 +30,7 @@ def main(
     targets, samples, maps, rows, truth, outlines, requests, cell, seed, classes, scores, threads,
     scope="union", segmentation=None, segmentation_rows=None, markers=None, predictions=None,
     labels=None, curves=None, curve_rows=None, removals=(), falls=None, fall_rows=None, fills=(),
-    disturbed=None, disturbed_rows=None,
+    disturbed=None, disturbed_rows=None, other_maps=(), other_rows=(),
 ):  # fmt: skip
     table = listed = read_rows(targets)
     if labels is not None:
@@ -50,6 +50,7 @@ def main(
         removal_curves(rows_of(curves, curve_rows, table), removals),
         square_responses(rows_of(falls, fall_rows, table), table, fills, seed),
         disturbances(rows_of(disturbed, disturbed_rows, table)),
+        of_other_seeds(other_maps, other_rows, table),
         attributions.table.iloc[explained].to_dict("records"),
         strict=True,
     )
@@ -129,6 +130,18 @@ def disturbances(rows):
     """Yield how the map of each target changes when it is explained again; few of them are."""
     for row in rows:
         yield {"disturbed": None if row is None else Disturbance.of(row)}
+
+
+def of_other_seeds(maps, rows, targets):
+    """Yield the attributions of each target by the networks of other seeds, found by its name."""
+    stored = [read_maps(*files) for files in zip(maps, rows, strict=True)]
+    placed = [dict(zip(own.table.target_id, range(len(own)), strict=True)) for own in stored]
+    for name in targets.target_id:
+        made = [
+            own[known[name]].signed if name in known else None
+            for own, known in zip(stored, placed, strict=True)
+        ]
+        yield {"other_seeds": tuple(made) or None}
 
 
 def probabilities(predictions, targets, classes):

@@ -46,6 +46,9 @@ class Case:
         By fill: how much the target's logit falls without sets of squares.
     disturbed : segxai.metrics.disturbance.Disturbance, optional
         How the attribution changes when its explainer is run again.
+    other_seeds : tuple of ndarray of shape (h, w) or None, optional
+        The attributions of the same image and class by the networks of the other seeds; None for a
+        network that does not predict the class.
     facts : mapping, optional
         Of the attribution: ``completeness_error, gradients, forwards, seconds, peak_bytes``.
     """
@@ -63,4 +66,5 @@ class Case:
     curves: Mapping[tuple[str, int, str], np.ndarray] | None = None
     responses: Mapping[str, Response] | None = None
     disturbed: Disturbance | None = None
+    other_seeds: tuple[np.ndarray | None, ...] | None = None
     facts: Mapping[str, float] | None = None

@@ -135,6 +135,7 @@ def _score_problems(config: dict, study: dict, path: str) -> Iterator[str]:
                 there |= {"probabilities": study["targets"] == "label"}
                 of_map = ("attribution", "facts", "curves", "responses", "disturbed")
                 there |= dict.fromkeys(of_map, True)
+                there["other_seeds"] = scores["needs"] == "seeds" or len(config["seeds"]) > 1
             for part in about("metrics", metric)["reads"]:
                 if not there.get(part):
                     yield f"{where}, which reads {part}: {_remedy(part, scores['of'])}."
@@ -167,6 +168,8 @@ def _remedy(part: str, of: str) -> str:
         return "give the study a `segmentation`"
     if part == "segmentation" and of == "maps":
         return "give the study a `segmentation` by a network"
+    if part == "other_seeds" and of == "maps":
+        return "name two or more `seeds`, or set needs: seeds, which leaves these scores out"
     return f"scores of: {of} lack it, name another metric"
 
 

@@ -234,8 +234,8 @@ CELL = mapping(VALUE | {
 EXAMPLE = mapping(VALUE | {"title": PRINTED, "short": PRINTED}, required=["metric", "title"])
 SCORES = mapping({
     "of": key(one_of("maps", "masks"), "Objects that are scored"),
-    "needs": optional(one_of("instances", "shortcut", None), None,
-                      "Only data sets that have these"),
+    "needs": optional(one_of("instances", "shortcut", "seeds", None), None,
+                      "Only data sets that have these, or runs of two or more `seeds`"),
     "segmenters": optional(NAMES, None, "Segmenters whose masks are the segmentation; null for the "
                            "study's"),
     "measure": key(listed(MEASURE, minItems=1),

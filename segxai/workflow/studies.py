@@ -31,10 +31,12 @@ def datasets(config: dict) -> list[str]:
 
 
 def has(config: dict, dataset: str, need: str | None) -> bool:
-    """Whether a data set meets the needs of a family of scores."""
+    """Whether a data set, or the run, meets the needs of a family of scores."""
     definition = config["datasets"][dataset]
     if need == "instances":
         return definition["instances"]
+    if need == "seeds":
+        return len(config["seeds"]) > 1
     return need is None or bool(definition["source"].get("shortcut"))
 
 
@@ -103,13 +105,23 @@ def explained(config: dict, study: dict) -> list[tuple[str, str]]:
 
 
 def left_out(config: dict) -> list[str]:
-    """Sentences about explainers that a selected study leaves out for one of its networks."""
-    return [
-        f"study {name}: {explainer} does not suit {network} and is left out there"
-        for name, study in selected(config).items()
-        for network, explainer in product(study["networks"], study["explainers"])
-        if not suits(config, network, explainer)
-    ]
+    """Sentences about what a selected study leaves out.
+
+    Explainers of a network that they do not suit, and scores of several seeds where there is one.
+    """
+    sentences = []
+    for name, study in selected(config).items():
+        sentences += [
+            f"study {name}: {explainer} does not suit {network} and is left out there"
+            for network, explainer in product(study["networks"], study["explainers"])
+            if not suits(config, network, explainer)
+        ]
+        sentences += [
+            f"study {name}: scores {family} compare seeds and are left out; name two or more seeds"
+            for family, scores in study["scores"].items()
+            if scores["needs"] == "seeds" and len(config["seeds"]) == 1
+        ]
+    return sentences
 
 
 def suits(config: dict, network: str, explainer: str) -> bool:

@@ -102,6 +102,8 @@ IMPOSSIBLE = {
     "a view of masks": (measure(**IOU, view="relevance"), "more.measure", "remove `view`"),
     "a map's metric of masks": (measure(metric="iou_at", reference="truth"), "more", "another"),
     "probabilities of masks": (measure(metric="entropy"), "more.measure", "another metric"),
+    "a single seed": (measure_map(metric="seed_agreement"), "more.measure", "needs: seeds"),
+    "seeds of masks": (measure(metric="seed_agreement"), "more.measure", "another metric"),
     "no confidence": (maps(segmentation="otsu-grey"), "certainty.measure", "by a network"),
     "another reference": (
         table(ABLATION, values=[{"metric": "iou", "reference": "instances"}]),
@@ -218,6 +220,7 @@ POSSIBLE = {
         ),
         **dataset(LESIONS, split={"test": 60}),
     },
+    "two seeds": {"seeds": [1, 2], **measure_map(metric="seed_agreement")},
     "no shortcut": dataset(FINDINGS, source={"shortcut": None}),
     "the segmenter explained": {"run": ["regions"]},
     "few images": masks(images=3),

@@ -19,7 +19,6 @@ from segxai.explain.disturbed import (
     null,
     other_class,
     randomised,
-    similarity,
     stages,
 )
 from segxai.explain.stream import Attribution, Request, gradients, stacked
@@ -28,6 +27,7 @@ from segxai.images.arrays import read_array
 from segxai.job.files import read_rows
 from segxai.metrics.case import Case
 from segxai.metrics.disturbance import Disturbance
+from segxai.metrics.similarity import similarity
 from segxai.networks.saving import save_weights
 from segxai.stats.gate import randomisation_gate
 from segxai.workflow.plugins import about, load

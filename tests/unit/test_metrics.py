@@ -116,6 +116,7 @@ def random_case(seed: int) -> Case:
         curves={("blur", 28, "probability"): rng.random((2, 29))},
         responses={"blur": Response(square_sets(seed), rng.normal(size=100))},
         disturbed=Disturbance(rng.random(NOISY), rng.random(), rng.random(STAGES), rng.random()),
+        other_seeds=(rng.normal(size=(16, 16)), None),
         facts=dict.fromkeys(FACTS, rng.random()),
     )
 
@@ -226,6 +227,22 @@ def test_false_positives_of_known_masks():
         case = Case(mask=mask, reference=empty)
         scores = [scored(name, case, "truth")[0] for name in FALSE_POSITIVES]
         assert scores == expected
+
+
+def test_agreement_of_seeds_is_the_mean_over_those_that_predict_the_target():
+    """An increasing function of the map has 1, noise about 0; absent and constant ones no share."""
+    own, noise = np.random.default_rng(0).normal(size=(2, 64, 64))
+    flat = np.zeros_like(own)
+
+    def agreement(*others):
+        return [*measure("seed_agreement", Case(attribution=own, other_seeds=others)).values()]
+
+    assert agreement(np.exp(own), -own) == pytest.approx([0, 1])
+    assert agreement(np.exp(own), None, None) == pytest.approx([1, 1 / 3])
+    assert agreement(np.exp(own), noise)[0] == pytest.approx(0.5, abs=0.03)
+    assert agreement(np.exp(own), flat) == pytest.approx([1, 1])
+    assert agreement(flat, None) == pytest.approx([np.nan, 0.5], nan_ok=True)
+    assert agreement(None, None) == pytest.approx([np.nan, 0], nan_ok=True)
 
 
 def test_confidences_of_one_label():

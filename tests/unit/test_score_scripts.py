@@ -304,6 +304,30 @@ def test_few_maps_are_explained_again(script, data):
     assert values.drop("i2:b").isna().all(axis=None)
 
 
+def test_maps_of_other_seeds_are_found_by_image_and_label(script, data):
+    """Whatever the order of the other seeds' lists; targets that they lack are counted."""
+    drawn = np.random.default_rng(0).normal(size=(4, 20, 20))
+    names = [f"{image}:{label}" for image, label, _ in TARGETS]
+
+    def write_maps(seed, numbers) -> dict:
+        write_targets(data, [TARGETS[number] for number in numbers])
+        own = [pack(drawn[number], abs(drawn[number]))[0] for number in numbers]
+        np.save(data / "maps.npy", own)
+        moved = {key: data / f"seed-{seed}.{key}" for key in ("npy", "csv")}
+        return {key: (data / f"maps.{key}").rename(file) for key, file in moved.items()}
+
+    others = [write_maps(2, [2, 1, 0]), write_maps(3, [1, 2])]
+    own = write_maps(1, range(4))
+    for key, file in own.items():
+        file.rename(data / f"maps.{key}")
+    files = {"other_maps": [f["npy"] for f in others], "other_rows": [f["csv"] for f in others]}
+    scores = score_maps(script, data, [request("seed_agreement", segmenter="")], **files)
+    values = scores.pivot(index="target_id", columns="metric", values="value").loc[names]
+    alike = pytest.approx([1, 1, 1, np.nan], nan_ok=True, abs=1e-3)
+    assert values.seed_agreement.tolist() == alike
+    assert values.prediction_agreement.tolist() == [0.5, 1, 1, 0]
+
+
 def test_regions_are_compared_with_all_findings(script, data):
     """A region of a segmenter of all findings is compared with their union."""
     write_targets(data, [("i2", "a", 1)], kind="region")

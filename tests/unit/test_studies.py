@@ -312,6 +312,20 @@ def test_images_that_are_explained_again(config):
     assert chosen == [{"split": "test", "images": 30, "seed": 3}]
 
 
+def test_scores_of_several_seeds(config):
+    """With a single seed their file and table are left out, with a sentence."""
+    maps = config["studies"]["maps"]
+    maps["scores"]["alignment"]["needs"] = "seeds"
+    maps["tables"]["doses"]["scores"] = ["alignment"]
+    assert len(studies.score_cells(config, "maps", "alignment")) == 2 * 2
+    assert "doses" in studies.tables(config) and not studies.left_out(config)
+    config["seeds"] = [1]
+    assert studies.score_cells(config, "maps", "alignment") == []
+    assert "doses" not in studies.tables(config)
+    (sentence,) = studies.left_out(config)
+    assert "alignment" in sentence and "two" in sentence
+
+
 @pytest.mark.parametrize(
     ("run", "change", "shards"),
     [
