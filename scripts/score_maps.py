@@ -4,6 +4,7 @@ from functools import partial
 
 import numpy as np
 
+from segxai.datasets.splits import VALIDATION
 from segxai.explain.maps import read_maps
 from segxai.images.arrays import read_array
 from segxai.images.masks import read_masks
@@ -12,6 +13,7 @@ from segxai.job.log import run
 from segxai.job.parallel import map_images
 from segxai.job.seeds import image_seed
 from segxai.metrics.disturbance import Disturbance
+from segxai.metrics.iou_validation import best_size
 from segxai.metrics.scoring import (
     KNOWN,
     Explained,
@@ -40,7 +42,10 @@ def main(
     table = table[table.target_id.isin(attributions.table.target_id)]
     explained = places(table.target_id, attributions.table.target_id, rows)
     table = table.assign(constant=attributions.table.constant.to_numpy()[explained])
-    truths = read_masks(truth, outlines, read_rows(samples))
+    known_images = read_rows(samples)
+    truths = read_masks(truth, outlines, known_images)
+    outlined = known_images[(known_images.split == VALIDATION) & (known_images.mask_pixels > 0)]
+    size = best_size(outlined.mask_pixels.to_numpy(float) / np.prod(truths.shape[-2:]))
     marker = None if markers is None else read_array(markers)
     parts = zip(
         table.itertuples(),
@@ -61,7 +66,7 @@ def main(
             references=references(truths, marker, target, scope),
             segmentation=mask,
             seed=image_seed(seed, target.image_id),
-            known={"segmentation_confidence": confidence, "facts": facts}
+            known={"segmentation_confidence": confidence, "facts": facts, "validation_size": size}
             | {name: part for own in others for name, part in own.items()},
         )
         for target, place, (mask, confidence), *others, facts in parts

@@ -26,6 +26,9 @@ class Case:
     reference : ndarray of shape (H, W), bool or 0/1, optional
         Reference of the map or mask; None where it is unknown or empty. Metrics that read
         ``absence`` also get an empty one.
+    validation_size : float in 0…1, optional
+        The share of an image that fits the findings of the validation images best; None where none
+        of them is outlined.
     instances : ndarray of shape (H, W), int, optional
         Number of the true object of each pixel, 0 for none; None in an image without objects.
     probabilities : ndarray of shape (C,), in 0…1, optional
@@ -57,6 +60,7 @@ class Case:
     within: np.ndarray | None = None
     mask: np.ndarray | None = None
     reference: np.ndarray | None = None
+    validation_size: float | None = None
     instances: np.ndarray | None = None
     probabilities: np.ndarray | None = None
     thresholds: np.ndarray | None = None

@@ -1,4 +1,4 @@
-"""Ranks of the rows of a table, target by target: rank first, average then."""
+"""Rows of a table against each other, target by target: rank or subtract first, average then."""
 
 import numpy as np
 import pandas as pd
@@ -24,6 +24,28 @@ def rank_rows(scores: pd.DataFrame, direction: str) -> pd.DataFrame:
     signed = -scores if direction == "higher" else scores
     ranks = rankdata(signed.to_numpy(), axis=1, nan_policy="propagate")
     return pd.DataFrame(ranks, scores.index, scores.columns)
+
+
+def gains(scores: pd.DataFrame, controls: list, direction: str) -> pd.DataFrame:
+    """How much better each method is than the best control, target by target; above 0 is better.
+
+    Parameters
+    ----------
+    scores : DataFrame, (n, k)
+        One line per target, one column per method.
+    controls
+        Columns: the best of them is the one of the best mean.
+    direction
+        ``higher`` or ``lower``: which score is better.
+
+    Returns
+    -------
+    DataFrame, (n, k)
+        NaN where the method or the control has no score, and without controls.
+    """
+    signed = -scores if direction == "lower" else scores
+    means = signed[controls].mean().dropna()
+    return signed.sub(signed[means.idxmax()], axis=0) if len(means) else signed * np.nan
 
 
 def friedman(ranks: np.ndarray) -> tuple[float, float]:

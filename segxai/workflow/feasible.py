@@ -9,7 +9,7 @@ from itertools import chain
 
 from segxai.workflow import studies
 from segxai.workflow.plugins import about
-from segxai.workflow.shown import PICTURED
+from segxai.workflow.shown import PICTURED, controls
 
 # References that only data sets with `needs` have.
 NEEDS = {"instances": "instances", "marker": "shortcut"}
@@ -134,7 +134,7 @@ def _score_problems(config: dict, study: dict, path: str) -> Iterator[str]:
                 there |= {"mask": mask, "segmentation": bool(sure)}
                 there |= {"probabilities": study["targets"] == "label"}
                 of_map = ("attribution", "facts", "curves", "responses", "disturbed")
-                there |= dict.fromkeys(of_map, True)
+                there |= dict.fromkeys((*of_map, "validation_size"), True)
                 there["other_seeds"] = scores["needs"] == "seeds" or len(config["seeds"]) > 1
             for part in about("metrics", metric)["reads"]:
                 if not there.get(part):
@@ -223,7 +223,13 @@ def _value_problems(config: dict, spec: dict, study: dict, path: str) -> Iterato
         for part in studies.made_of(value):
             yield from _unmeasured(part, measured, f"{path}.values", spec["scores"])
         asked = {value.get("where"), value.get("against")} - {None}
-        areas = value.get("statistic", "mean") not in ("mean", "rank")
+        statistic = value.get("statistic", "mean")
+        if statistic == "gain" and not controls(study):
+            yield (
+                f"{path}.values got statistic: gain, but its study has no controls: name some in "
+                "its guidelines, or remove the value."
+            )
+        areas = statistic not in ("mean", "rank", "gain")
         if spec["rows"] == ["segmenter"] and (areas or asked):
             yield (
                 f"{path}.values needs correct and incorrect predictions, but its rows are "

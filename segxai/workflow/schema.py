@@ -224,7 +224,8 @@ ROLES_OF = mapping({"roles": ROLE_LIST, "first": TEXT, "last": TEXT}, required=[
 CHOSEN = {"anyOf": [NAMES, ROLES_OF, {"type": "null"}]}
 WHERE = one_of("correct", "incorrect", "marked", "unmarked")
 CELL = mapping(VALUE | {
-    "statistic": several(one_of("mean", "rank", "auroc", "aurc", "augrc", "error_rate")),
+    "statistic": several(one_of("mean", "rank", "gain", "auroc", "aurc", "augrc",
+                                "error_rate")),
     "where": several(WHERE),
     "with": TEXT,
     "minus": {"anyOf": [TEXT, mapping(VALUE, required=[])]},

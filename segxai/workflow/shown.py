@@ -13,7 +13,7 @@ from segxai.workflow.plugins import about
 PICTURED = ("variant", "baseline")
 # Direction (more or less is better) of numbers without a metric file.
 DIRECTIONS = {"auroc": "higher", "aurc": "lower", "augrc": "lower", "error_rate": "lower"}
-DIRECTIONS |= {"accuracy": "higher", "f1": "higher", "rank": "lower"}
+DIRECTIONS |= {"accuracy": "higher", "f1": "higher", "rank": "lower", "gain": "higher"}
 # Keys that distinguish the cells of a row.
 CELL = [*studies.MEASURE, "statistic", "where", "with", "minus", "against"]
 
@@ -223,8 +223,8 @@ def table_facts(config: dict, table: str) -> dict:
     """Facts about a table, by the names of its rule's params."""
     spec = declared_table(config, table)
     study = config["studies"][spec["study"]]
-    if ranks(spec):
-        spec["directions"] = directions(config, study)
+    if compares(spec):
+        spec |= {"directions": directions(config, study), "controls": controls(study)}
     return {
         "spec": spec,
         "titles": titles(config, study["datasets"]),
@@ -246,11 +246,16 @@ def guideline_facts(config: dict, guideline: str) -> dict:
     }
 
 
-def ranks(spec: dict) -> bool:
-    """Whether a table needs the direction of its scores."""
+def compares(spec: dict) -> bool:
+    """Whether a table compares its rows, and so needs the direction of its scores."""
     tests = spec["tests"] or {}
-    ranked = (value.get("statistic") == "rank" for value in studies.values(spec))
-    return any(ranked) or tests.get("kind") == "friedman" or tests.get("pairs") == "best"
+    compared = (value.get("statistic") in ("rank", "gain") for value in studies.values(spec))
+    return any(compared) or tests.get("kind") == "friedman" or tests.get("pairs") == "best"
+
+
+def controls(study: dict) -> list[str]:
+    """Explainers of a study that its guidelines call controls, sorted."""
+    return sorted({name for own in study["guidelines"].values() for name in own["controls"]})
 
 
 def directions(config: dict, study: dict) -> dict[str, str]:
@@ -313,8 +318,7 @@ def figure_facts(config: dict, figure: str) -> dict:
     }
     if spec["table"]:
         facts["declared"] = declared_table(config, spec["table"])
-    guided = (own["controls"] for own in study["guidelines"].values())
-    facts["controls"] = sorted(set(chain.from_iterable(guided)))
+    facts["controls"] = controls(study)
     if spec["kind"] in ("mask_examples", "map_examples"):
         facts["methods"] = methods(config, study)
         facts["rank"] = study["examples"]["rank"]

@@ -143,6 +143,11 @@ IMPOSSIBLE = {
         f"{ABLATION}.values",
         "add network",
     ),
+    "a gain over no control": (
+        table(ALIGNMENT, values=[IOU | {"metric": "iou_at", "view": "segx", "statistic": "gain"}]),
+        f"{ALIGNMENT}.values",
+        "guidelines",
+    ),
     "a test of nothing": (table(ABLATION, tests=TEST | AJI), f"{ABLATION}.tests", "add it"),
     "a test of no role": (table(ABLATION, tests=TEST | {"roles": ["dose"]}), "tests.roles", "name"),
     "a test of three views": (

@@ -107,6 +107,7 @@ def random_case(seed: int) -> Case:
         within=mask if seed % 2 else None,
         mask=mask,
         reference=reference,
+        validation_size=0.1,
         instances=rng.integers(0, 4, (20, 30)),
         probabilities=rng.random(3),
         thresholds=np.array([0.4, np.nan, 0.5]) if seed % 3 else np.full(3, np.nan),
@@ -175,7 +176,8 @@ def test_a_metric_of_maps_prefers_the_truth(method):
     truth[10:18, 10:20] = 1  # exactly the top 5 %
     order = [truth.astype(float), np.random.default_rng(0).random((40, 40)), 1.0 - truth]
     (best,), (middle,), (worst,) = (
-        measure(method, Case(view=view, reference=truth)).values() for view in order
+        measure(method, Case(view=view, reference=truth, validation_size=0.05)).values()
+        for view in order
     )
     sign = {"higher": 1, "lower": -1}[about("metrics", method)["direction"]]
     assert sign * best >= sign * middle >= sign * worst
@@ -205,7 +207,7 @@ def test_the_reference_alone_decides_where_a_score_is_defined(method):
         if method == "reference_fraction":
             defined["present"] = True
         for marked in (empty, pixel, square, np.ones_like(square)):
-            shown = {"reference": reference, "instances": reference}
+            shown = {"reference": reference, "instances": reference, "validation_size": 0.1}
             case = Case(view=marked.astype(float), mask=marked, **shown)
             values = scored(method, case, "truth")
             assert np.isfinite(values).tolist() == [defined.get(name, False)] * len(values)

@@ -64,6 +64,7 @@ def data(tmp_path):
             "label": "any",
             "label_a": shown[:, 0],
             "label_b": shown[:, 1],
+            "mask_pixels": masks.any(axis=1).sum(axis=(1, 2)),
         }
     )
     samples.to_csv(tmp_path / "samples.csv", index=False)
@@ -302,6 +303,13 @@ def test_few_maps_are_explained_again(script, data):
     made = values.loc["i2:b", [*names, "randomisation_1", "randomisation_null"]]
     assert made.tolist() == pytest.approx([4, np.nan, -0.5, 0.5, 0.25], nan_ok=True)
     assert values.drop("i2:b").isna().all(axis=None)
+
+
+def test_the_size_is_that_of_validation_images(script, data):
+    """Their findings have 20 of 400 pixels; others, of 40, do not count."""
+    write_targets(data, [("i5", "a", 1)])
+    scores = score_maps(script, data, [request("iou_validation", "relevance", "truth", "")])
+    assert scores.value.tolist() == [1]
 
 
 def test_maps_of_other_seeds_are_found_by_image_and_label(script, data):
