@@ -247,6 +247,13 @@ def test_agreement_of_seeds_is_the_mean_over_those_that_predict_the_target():
     assert agreement(None, None) == pytest.approx([np.nan, 0], nan_ok=True)
 
 
+def test_energy_is_seconds_times_power():
+    """2 s at 250 W are 500 J, at the default of 100 W 200 J."""
+    case = Case(facts=dict.fromkeys(FACTS, 0.0) | {"seconds": 2.0})
+    assert measure("cost", case, watts=250)["joules"] == 500
+    assert measure("cost", case)["joules"] == 200
+
+
 def test_confidences_of_one_label():
     """At odds divided by those of its threshold, a label's likelier outcome is its confidence."""
     case = Case(probabilities=np.array([0.6, 0.7]), thresholds=np.array([0.5, 0.2]), label=1)
