@@ -142,7 +142,7 @@ def needs(config: dict, dataset: str, network: str) -> dict:
     """Values that the selected studies read from a network on a data set, besides its output.
 
     Definitions of the ``explainers`` of its outputs; input sizes in px at which ``keys`` are read,
-    by segmenters or views; and whether ``levels`` are read.
+    by segmenters or views; whether ``levels`` are read; and the ``fills`` of what metrics remove.
     """
     explainers, sizes, levels = {}, set(), False
     for study in selected(config).values():
@@ -160,7 +160,9 @@ def needs(config: dict, dataset: str, network: str) -> dict:
             if view and "features" in about("views", view["method"])["reads"]:
                 sizes.add(config["networks"][network]["input_size"])
     chosen = [explainers[name] for name in sorted(explainers)]
-    return {"explainers": chosen, "keys": sorted(sizes), "levels": levels}
+    removed = (read_of_network(config, part, dataset, network) for part in ("curves", "responses"))
+    fills = sorted({settings["fill"] for settings in chain.from_iterable(removed)})
+    return {"explainers": chosen, "keys": sorted(sizes), "levels": levels, "fills": fills}
 
 
 def score_cells(config: dict, study_name: str, family: str) -> list[dict]:

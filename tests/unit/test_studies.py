@@ -136,7 +136,7 @@ def test_selected_studies_and_their_data_sets(config):
 
 def test_needs_of_a_network(config):
     """What explainers, views and segmenters read of it, in all selected studies, by data set."""
-    nothing = {"explainers": [], "keys": [], "levels": False}
+    nothing = {"explainers": [], "keys": [], "levels": False, "fills": []}
     needs = {
         cell: studies.needs(config, *cell)
         for cell in product(["lesions", "findings"], ["vit", "body", "unet"])
@@ -154,6 +154,11 @@ def test_needs_of_a_network(config):
     assert studies.needs(config, "lesions", "vit") == needs["lesions", "vit"] | {"keys": [32]}
     config["segmenters"]["tokens"] |= {"method": "micranet"}
     assert studies.needs(config, "lesions", "body") == nothing | {"levels": True}
+    config["metrics"]["gap"] = {"method": "removal_gap", "fill": "tokens", "steps": 2, "scale": ""}
+    asked = {"of": "maps", "needs": None, "segmenters": None, "measure": [{"metric": "gap"}]}
+    config["studies"]["maps"]["scores"]["removal"] = asked
+    assert studies.needs(config, "findings", "vit")["fills"] == ["tokens"]
+    assert studies.needs(config, "lesions", "vit")["fills"] == []
 
 
 @pytest.mark.parametrize(
