@@ -116,7 +116,7 @@ def random_case(seed: int) -> Case:
         attribution=rng.normal(size=(16, 16)),
         curves={("blur", 28, "probability"): rng.random((2, 29))},
         responses={"blur": Response(square_sets(seed), rng.normal(size=100))},
-        disturbed=Disturbance(rng.random(NOISY), rng.random(), rng.random(STAGES), rng.random()),
+        disturbed=Disturbance(rng.random(NOISY), *rng.random(2).tolist(), rng.random(STAGES), 0.5),
         other_seeds=(rng.normal(size=(16, 16)), None),
         facts=dict.fromkeys(FACTS, rng.random()),
     )

@@ -293,15 +293,15 @@ def test_relevance_on_a_marker(script, data):
 def test_few_maps_are_explained_again(script, data):
     """Scores of a second run are those of its row, and undefined for targets without one."""
     write_targets(data, TARGETS)
-    known = Disturbance(np.arange(5.0), np.nan, np.linspace(0.5, -0.5, 5), 0.25)
+    known = Disturbance(np.arange(5.0), np.nan, 0.75, np.linspace(0.5, -0.5, 5), 0.25)
     np.save(data / "disturbed.npy", known.row()[None])
     pd.DataFrame({"target_id": ["i2:b"]}).to_csv(data / "disturbed.csv", index=False)
-    names = ["max_sensitivity", "class_sensitivity", "randomisation"]
+    names = ["max_sensitivity", "class_sensitivity", "draw_agreement", "randomisation"]
     files = {"disturbed": data / "disturbed.npy", "disturbed_rows": data / "disturbed.csv"}
     scores = score_maps(script, data, [request(name, segmenter="") for name in names], **files)
     values = scores.pivot(index="target_id", columns="metric", values="value")
     made = values.loc["i2:b", [*names, "randomisation_1", "randomisation_null"]]
-    assert made.tolist() == pytest.approx([4, np.nan, -0.5, 0.5, 0.25], nan_ok=True)
+    assert made.tolist() == pytest.approx([4, np.nan, 0.75, -0.5, 0.5, 0.25], nan_ok=True)
     assert values.drop("i2:b").isna().all(axis=None)
 
 
