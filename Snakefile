@@ -34,8 +34,6 @@ include: "rules/bundle.smk"
 
 onstart:
     results.write(config, workflow.overwrite_configfiles, Path("results"))
-    for sentence in studies.left_out(config):
-        print(sentence, file=sys.stderr)
 
 
 onerror:

@@ -38,6 +38,10 @@ for place in (workflow.basedir, Path.cwd()):
 if problem := problem_of(config) or results.problem(Path("results")):
     raise WorkflowError(problem)
 config |= resolve(config)
+# Processes of jobs read the configuration again.
+if workflow.is_main_process:
+    for sentence in studies.left_out(config):
+        print(sentence, file=sys.stderr)
 
 STUDIES = studies.selected(config)
 DATASETS = studies.datasets(config)

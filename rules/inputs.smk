@@ -163,6 +163,11 @@ def compared(wildcards):
         files |= pair("disturbed", stem, "disturbed", "disturbed_rows")
     if "responses" in read:
         files |= pair("responses", f"{own}/seed-{wildcards.seed}", "falls", "fall_rows")
+    if "other_seeds" in read:
+        others = [seed for seed in config["seeds"] if str(seed) != wildcards.seed]
+        stems = [f"{own}/{wildcards.explainer}/seed-{seed}" for seed in others]
+        files["other_maps"] = [f"results/maps/{stem}.npy" for stem in stems]
+        files["other_rows"] = [f"results/maps/{stem}.csv" for stem in stems]
     return files
 
 

@@ -56,7 +56,7 @@ rule remove_squares:
 
 
 rule disturb_explainer:
-    """What the maps of one shard keep with noise, for another class, and without what was learnt."""
+    """What the maps of one shard keep with noise, other draws or class, and without what was learnt."""
     input:
         **TRAINED,
         samples="results/data/{dataset}/samples.csv",

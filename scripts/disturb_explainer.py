@@ -1,4 +1,4 @@
-"""What the maps of one shard keep with noise, for another class, and of random networks."""
+"""What the maps of one shard keep with noise, other draws, another class and random weights."""
 
 from dataclasses import replace
 
@@ -16,7 +16,6 @@ from segxai.explain.disturbed import (
     noisy,
     null,
     other_class,
-    similarity,
 )
 from segxai.explain.maps import Maps, pack, read_maps
 from segxai.explain.stream import bound_explainer, target_requests
@@ -27,6 +26,7 @@ from segxai.job.log import log, progress, run
 from segxai.job.seeds import image_seed
 from segxai.metrics.disturbance import NOISY, WIDTH, Disturbance
 from segxai.metrics.scoring import places
+from segxai.metrics.similarity import similarity
 from segxai.networks.network import Network, build_network
 
 
@@ -46,12 +46,14 @@ def main(
     place_of = places(asked.target_id, stored.table.target_id, map_rows)
     seeds = [image_seed(seed, name) for name in asked.image_id]
     explain = bound_explainer(explainer, loaded, pixels, table, seed)
+    anew = image_seed(seed, "drawn anew")
+    redraw = bound_explainer(explainer, loaded, pixels, table, anew)
 
-    def requests():
+    def requests(own_seed=seed):
         # Regions are those that the trained network predicts, whichever is explained.
-        return target_requests(loaded, pixels, asked, seed)
+        return target_requests(loaded, pixels, asked, own_seed)
 
-    def compared(measure, changed, repeats, places):
+    def compared(measure, changed, repeats, places, explain=explain):
         made = progress(explain(changed, repeats), len(places), "maps made again")
         pairs = zip(places, made, strict=True)
         return [measure(signed(a.values), stored[place].signed) for place, a in pairs]
@@ -65,6 +67,7 @@ def main(
     of_class = (again(request, target=label) for request, label in pairs if label is not None)
     other = np.full(len(asked), np.nan)
     other[there] = compared(similarity, loaded, of_class, place_of[there])
+    draws = compared(similarity, loaded, requests(anew), place_of, redraw)
     # Weights that no training began from.
     own, untrained = image_seed(seed, "randomised"), {"pretrained": False, "weights": None}
     fresh = build_network(network | untrained, read_facts(card)["outputs"], len(channels), own)
@@ -73,7 +76,7 @@ def main(
     random = cascade(loaded, fresh, calibrating)
     kept = [compared(similarity, changed, requests(), place_of) for changed in random]
     nulls = [null_of(stored, place, own) for place, own in zip(place_of, seeds, strict=True)]
-    columns = np.reshape(noise, (-1, NOISY)), other, np.transpose(kept), nulls
+    columns = np.reshape(noise, (-1, NOISY)), other, draws, np.transpose(kept), nulls
     with atomic_path(disturbed) as path, npy_rows(path, (WIDTH,), np.float32) as append:
         for parts in zip(*columns, strict=True):
             append(Disturbance(*parts).row())

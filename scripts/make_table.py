@@ -15,8 +15,8 @@ from segxai.stats.tables import (
     summarise,
     summarise_predictions,
     table_rows,
+    with_compared,
     with_doses,
-    with_ranks,
 )
 
 
@@ -27,7 +27,7 @@ def main(
     samples = dict(zip(spec["datasets"], map(read_rows, samples), strict=True))
     images = chosen_images(samples, selections)
     spec = spec | {"table": table}
-    rows = with_ranks(table_rows(read_scores(scores), images, spec), spec)
+    rows = with_compared(table_rows(read_scores(scores), images, spec), spec)
     parts = [summarise(rows, spec, statistics), agreements(rows, spec, statistics)]
     if predictions:
         groups = {name: known.set_index("image_id").group for name, known in samples.items()}

@@ -4,6 +4,7 @@ from functools import partial
 
 import numpy as np
 
+from segxai.datasets.splits import VALIDATION
 from segxai.explain.maps import read_maps
 from segxai.images.arrays import read_array
 from segxai.images.masks import read_masks
@@ -12,6 +13,7 @@ from segxai.job.log import run
 from segxai.job.parallel import map_images
 from segxai.job.seeds import image_seed
 from segxai.metrics.disturbance import Disturbance
+from segxai.metrics.iou_validation import best_size
 from segxai.metrics.scoring import (
     KNOWN,
     Explained,
@@ -30,7 +32,7 @@ def main(
     targets, samples, maps, rows, truth, outlines, requests, cell, seed, classes, scores, threads,
     scope="union", segmentation=None, segmentation_rows=None, markers=None, predictions=None,
     labels=None, curves=None, curve_rows=None, removals=(), falls=None, fall_rows=None, fills=(),
-    disturbed=None, disturbed_rows=None,
+    disturbed=None, disturbed_rows=None, other_maps=(), other_rows=(),
 ):  # fmt: skip
     table = listed = read_rows(targets)
     if labels is not None:
@@ -40,7 +42,10 @@ def main(
     table = table[table.target_id.isin(attributions.table.target_id)]
     explained = places(table.target_id, attributions.table.target_id, rows)
     table = table.assign(constant=attributions.table.constant.to_numpy()[explained])
-    truths = read_masks(truth, outlines, read_rows(samples))
+    known_images = read_rows(samples)
+    truths = read_masks(truth, outlines, known_images)
+    outlined = known_images[(known_images.split == VALIDATION) & (known_images.mask_pixels > 0)]
+    size = best_size(outlined.mask_pixels.to_numpy(float) / np.prod(truths.shape[-2:]))
     marker = None if markers is None else read_array(markers)
     parts = zip(
         table.itertuples(),
@@ -50,6 +55,7 @@ def main(
         removal_curves(rows_of(curves, curve_rows, table), removals),
         square_responses(rows_of(falls, fall_rows, table), table, fills, seed),
         disturbances(rows_of(disturbed, disturbed_rows, table)),
+        of_other_seeds(other_maps, other_rows, table),
         attributions.table.iloc[explained].to_dict("records"),
         strict=True,
     )
@@ -60,7 +66,7 @@ def main(
             references=references(truths, marker, target, scope),
             segmentation=mask,
             seed=image_seed(seed, target.image_id),
-            known={"segmentation_confidence": confidence, "facts": facts}
+            known={"segmentation_confidence": confidence, "facts": facts, "validation_size": size}
             | {name: part for own in others for name, part in own.items()},
         )
         for target, place, (mask, confidence), *others, facts in parts
@@ -129,6 +135,18 @@ def disturbances(rows):
     """Yield how the map of each target changes when it is explained again; few of them are."""
     for row in rows:
         yield {"disturbed": None if row is None else Disturbance.of(row)}
+
+
+def of_other_seeds(maps, rows, targets):
+    """Yield the attributions of each target by the networks of other seeds, found by its name."""
+    stored = [read_maps(*files) for files in zip(maps, rows, strict=True)]
+    placed = [dict(zip(own.table.target_id, range(len(own)), strict=True)) for own in stored]
+    for name in targets.target_id:
+        made = [
+            own[known[name]].signed if name in known else None
+            for own, known in zip(stored, placed, strict=True)
+        ]
+        yield {"other_seeds": tuple(made) or None}
 
 
 def probabilities(predictions, targets, classes):

@@ -7,12 +7,12 @@ from itertools import pairwise
 
 import numpy as np
 import torch
-from scipy.stats import spearmanr
 from torch import nn
 
 from segxai.explain.stream import Request, stacked
 from segxai.explain.target import Label
 from segxai.metrics.disturbance import NOISY, STAGES
+from segxai.metrics.similarity import similarity
 from segxai.networks.network import Network
 from segxai.networks.weights import head_names
 
@@ -136,15 +136,6 @@ def randomised(
         changed.outputs(images)
         module.eval()
     return changed
-
-
-def similarity(a: np.ndarray, b: np.ndarray) -> float:
-    """Spearman's correlation of the pixels of two attributions (h, w), in −1…1.
-
-    NaN where one is constant or not finite.
-    """
-    defined = all(np.isfinite(x).all() and np.ptp(x) > 0 for x in (a, b))
-    return float(spearmanr(a.ravel(), b.ravel()).statistic) if defined else np.nan
 
 
 def distance(changed: np.ndarray, attribution: np.ndarray) -> float:

@@ -26,6 +26,9 @@ class Case:
     reference : ndarray of shape (H, W), bool or 0/1, optional
         Reference of the map or mask; None where it is unknown or empty. Metrics that read
         ``absence`` also get an empty one.
+    validation_size : float in 0…1, optional
+        The share of an image that fits the findings of the validation images best; None where none
+        of them is outlined.
     instances : ndarray of shape (H, W), int, optional
         Number of the true object of each pixel, 0 for none; None in an image without objects.
     probabilities : ndarray of shape (C,), in 0…1, optional
@@ -46,6 +49,9 @@ class Case:
         By fill: how much the target's logit falls without sets of squares.
     disturbed : segxai.metrics.disturbance.Disturbance, optional
         How the attribution changes when its explainer is run again.
+    other_seeds : tuple of ndarray of shape (h, w) or None, optional
+        The attributions of the same image and class by the networks of the other seeds; None for a
+        network that does not predict the class.
     facts : mapping, optional
         Of the attribution: ``completeness_error, gradients, forwards, seconds, peak_bytes``.
     """
@@ -54,6 +60,7 @@ class Case:
     within: np.ndarray | None = None
     mask: np.ndarray | None = None
     reference: np.ndarray | None = None
+    validation_size: float | None = None
     instances: np.ndarray | None = None
     probabilities: np.ndarray | None = None
     thresholds: np.ndarray | None = None
@@ -63,4 +70,5 @@ class Case:
     curves: Mapping[tuple[str, int, str], np.ndarray] | None = None
     responses: Mapping[str, Response] | None = None
     disturbed: Disturbance | None = None
+    other_seeds: tuple[np.ndarray | None, ...] | None = None
     facts: Mapping[str, float] | None = None

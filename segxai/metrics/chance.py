@@ -9,13 +9,19 @@ from segxai.metrics.overlap import binary
 from segxai.metrics.salient import checked
 
 
-def on_reference(case: Case, score: Callable[[np.ndarray, np.ndarray], float], scale: str) -> float:
+def on_reference(
+    case: Case,
+    score: Callable[[np.ndarray, np.ndarray], float],
+    scale: str,
+    bounds: Callable[[float], tuple[float, float]] = lambda share: (share, 1.0),
+) -> float:
     r"""Score a map on its reference, as it is or normalised per image.
 
-    .. math:: \hat s = \frac{s - a}{1 - a}
+    .. math:: \hat s = \frac{s - c(a)}{m(a) - c(a)}
 
-    where a is the reference's share of the image: the expected score of random and of uniform maps.
-    A map at chance has 0, a perfect map 1, whatever the size of the reference.
+    where a is the reference's share of the image; c is the score of a uniform map, and the expected
+    one of random maps, and m that of a perfect map: a and 1, unless `bounds` says otherwise. A map
+    at chance has 0, a perfect map 1, whatever the size of the reference.
 
     Parameters
     ----------
@@ -25,6 +31,8 @@ def on_reference(case: Case, score: Callable[[np.ndarray, np.ndarray], float], s
         Of a map (H, W), float64, and a reference (H, W), bool, both flat; in 0…1.
     scale : str
         ``raw`` or ``above_chance``.
+    bounds : function
+        Of a to c and m.
 
     Returns
     -------
@@ -34,7 +42,19 @@ def on_reference(case: Case, score: Callable[[np.ndarray, np.ndarray], float], s
     if case.view is None or case.reference is None:
         return np.nan
     reference = binary(case.reference, "reference").astype(bool).ravel()
-    value, share = score(checked(case.view).ravel(), reference), reference.mean()
+    value = score(checked(case.view).ravel(), reference)
     if scale == "raw":
         return float(value)
-    return float((value - share) / (1 - share)) if share < 1 else np.nan
+    chance, best = bounds(reference.mean())
+    return float((value - chance) / (best - chance)) if best > chance else np.nan
+
+
+def hits(view: np.ndarray, reference: np.ndarray, n: int) -> float:
+    """Number of pixels of a reference (N,) among the n highest of a map (N,).
+
+    Pixels of equal value share the places that they compete for.
+    """
+    threshold = np.partition(view, -n)[-n]
+    above, tied = view > threshold, view == threshold
+    share = (n - above.sum()) / tied.sum()
+    return reference[above].sum() + share * reference[tied].sum()

@@ -1,8 +1,6 @@
 """Share of a map's top pixels that lie on a reference of as many pixels."""
 
-import numpy as np
-
-from segxai.metrics.chance import on_reference
+from segxai.metrics.chance import hits, on_reference
 
 ABOUT = {
     "title": "relevance rank", "cites": "arXiv:2003.07258", "family": "localisation",
@@ -30,7 +28,4 @@ def measure(case, scale):
 
 def _rank(view, reference):
     n = reference.sum()
-    threshold = np.partition(view, -n)[-n]
-    above, tied = view > threshold, view == threshold
-    share = (n - above.sum()) / tied.sum()
-    return (reference[above].sum() + share * reference[tied].sum()) / n
+    return hits(view, reference, n) / n

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 
+from segxai.explain.removal import check_tokens
 from segxai.job.log import InputError, reason
 from segxai.networks.network import Network
 from segxai.segmenters.network_inputs import keys, levels, load_network
@@ -33,6 +34,8 @@ def check_needs(network: Network, definition: dict, needs: dict) -> None:
         method, settings = load("explainers", explainer)
         if hasattr(method, "check"):
             method.check(network, **settings)
+    if "tokens" in needs["fills"]:
+        check_tokens(network, "metrics: `fill: tokens`")
     if needs["levels"]:
         levels(network, np.zeros((8, 8, len(network.mean)), np.float32), 0)
     fresh = definition | {"pretrained": False, "weights": None, "normalisation": "pretraining"}

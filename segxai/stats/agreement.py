@@ -9,7 +9,7 @@ import pandas as pd
 from scipy.stats import rankdata
 
 from segxai.stats.bootstrap import bootstrap_weighted
-from segxai.stats.cells import RANK, column, level
+from segxai.stats.cells import COMPARED, column, level
 from segxai.stats.ranks import concordance, kendall_tau
 from segxai.stats.tables import COUNTS, KEYS, Rows, alike, of_splits
 from segxai.workflow.shown import CELL, describe
@@ -31,8 +31,8 @@ def agreements(rows: Rows, spec: dict, statistics: dict) -> pd.DataFrame:
     Parameters
     ----------
     rows
-        As of :func:`segxai.stats.tables.with_ranks`. The methods are those that differ in the last
-        key of ``rows`` alone.
+        As of :func:`segxai.stats.tables.with_compared`. The methods are those that differ in the
+        last key of ``rows`` alone.
     spec
         See :func:`segxai.stats.tables.table_rows`.
     statistics
@@ -62,7 +62,7 @@ def agreements(rows: Rows, spec: dict, statistics: dict) -> pd.DataFrame:
 
 def _ranks(rows: Rows, compared: list[dict]) -> pd.DataFrame:
     """Ranks of some methods by each value, side by side: a line per observation."""
-    ranked = [value | {"metric": RANK + value["metric"]} for value in compared]
+    ranked = [value | {"metric": COMPARED["agreement"] + value["metric"]} for value in compared]
     parts = [pd.Series(column(frame, value), frame.index) for value in ranked for _, frame in rows]
     return pd.concat(parts, axis=1)
 

@@ -18,8 +18,8 @@ OBSERVATION = ["image_id", "target_id", "seed"]
 # Beside each score: whether its map, or the map that its mask was cut from, is constant; NaN
 # without a map.
 CONSTANT = "constant map of "
-# Beside a score: its rank among the methods that are compared, see segxai.stats.ranks.
-RANK = "rank of "
+# Beside a score, by statistic: what follows from the other methods, see segxai.stats.ranks.
+COMPARED = {"rank": "rank of ", "agreement": "rank of ", "gain": "gain in "}
 AREAS = {"auroc": auroc, "aurc": aurc, "augrc": augrc}
 MARKER = {"metric": "reference_fraction", "reference": "marker"}
 # The observations that each `where` keeps.
@@ -88,7 +88,8 @@ def cell(frame: pd.DataFrame, value: dict, statistics: dict) -> dict[str, float]
         See :func:`observations`.
     value
         metric, view and reference of the scores; statistic ``mean`` (the default), ``rank``, the
-        mean of ranks among methods, ``error_rate``, or one of `AREAS`; ``where``, one of `SUBSETS`;
+        mean of ranks among methods, ``gain``, the mean difference from the best control,
+        ``error_rate``, or one of `AREAS`; ``where``, one of `SUBSETS`;
         ``minus``, a score to subtract from each observation, or a confidence whose area is
         subtracted on the same resamples; for areas also ``with``, a confidence whose ranks are
         averaged with this one's among all predictions of the row, and ``against``, the subset that
@@ -105,8 +106,8 @@ def cell(frame: pd.DataFrame, value: dict, statistics: dict) -> dict[str, float]
     """
     frame = frame[SUBSETS[value.get("where", "all")](frame)]
     constant = np.full(len(frame), False)
-    if value.get("statistic") == "rank":
-        value = value | {"metric": RANK + value["metric"], "statistic": "mean"}
+    if (statistic := value.get("statistic")) in COMPARED:
+        value = value | {"metric": COMPARED[statistic] + value["metric"], "statistic": "mean"}
     for measure in made_of(value):
         constant |= column(frame, measure | {"metric": CONSTANT + measure["metric"]}) > 0
     return _statistic(frame, value, statistics) | {"n_constant": int(constant.sum())}

@@ -1,4 +1,4 @@
-"""Ranks of the rows of a table, target by target: rank first, average then."""
+"""Rows of a table against each other, target by target: rank or subtract first, average then."""
 
 import numpy as np
 import pandas as pd
@@ -56,6 +56,28 @@ def concordance(ranks: np.ndarray) -> np.ndarray:
     with np.errstate(invalid="ignore"):
         w = (apart.sum(axis=-2) ** 2).sum(axis=-1) / most
     return np.where(m < 2, np.nan, w)
+
+
+def gains(scores: pd.DataFrame, controls: list, direction: str) -> pd.DataFrame:
+    """How much better each method is than the best control, target by target; above 0 is better.
+
+    Parameters
+    ----------
+    scores : DataFrame, (n, k)
+        One line per target, one column per method.
+    controls
+        Columns: the best of them is the one of the best mean.
+    direction
+        ``higher`` or ``lower``: which score is better.
+
+    Returns
+    -------
+    DataFrame, (n, k)
+        NaN where the method or the control has no score, and without controls.
+    """
+    signed = -scores if direction == "lower" else scores
+    means = signed[controls].mean().dropna()
+    return signed.sub(signed[means.idxmax()], axis=0) if len(means) else signed * np.nan
 
 
 def friedman(ranks: np.ndarray) -> tuple[float, float]:

@@ -5,11 +5,11 @@ from collections.abc import Iterator
 import pandas as pd
 
 from segxai.job.log import InputError
-from segxai.stats.cells import RANK, cell, column, image_means, level, observations
-from segxai.stats.ranks import rank_rows
+from segxai.stats.cells import COMPARED, cell, column, image_means, level, observations
+from segxai.stats.ranks import gains, rank_rows
 from segxai.stats.recognition import recognise
 from segxai.workflow.shown import CELL, describe
-from segxai.workflow.studies import MEASURE, RANKED, TOGETHER, made_of, values
+from segxai.workflow.studies import MEASURE, TOGETHER, made_of, values
 
 KEYS = ["dataset", "network", "explainer", "segmenter"]
 COUNTS = ["n", "n_undefined", "n_constant"]
@@ -65,22 +65,27 @@ def table_rows(scores: pd.DataFrame, images: dict[str, set], spec: dict) -> Rows
     return sorted(rows, key=place)
 
 
-def with_ranks(rows: Rows, spec: dict) -> Rows:
-    """Add the ranks that a table asks for, beside the scores that are ranked.
+def with_compared(rows: Rows, spec: dict) -> Rows:
+    """Add the ranks and gains that a table asks for, beside the scores that are compared.
 
-    Methods are ranked within each data set and within equal values of all keys of ``rows`` but the
-    last, target by target: by explainer, for instance, within a network. ``directions`` of `spec`
-    says which scores are better.
+    Methods are compared within each data set and within equal values of all keys of ``rows`` but
+    the last, target by target: by explainer, for instance, within a network. ``directions`` of
+    `spec` says which scores are better, ``controls`` over which explainers methods gain.
     """
-    asked = [value for value in values(spec) if value.get("statistic") in RANKED]
+    asked = [value for value in values(spec) if value.get("statistic") in COMPARED]
     for own in alike(rows, spec) if asked else []:
+        controls = [n for n, (keys, _) in enumerate(own) if keys["explainer"] in spec["controls"]]
         for value in asked:
             scores = [pd.Series(column(frame, value), frame.index) for _, frame in own]
             scores = pd.concat(scores, axis=1, keys=range(len(own)))
-            ranks = rank_rows(scores, spec["directions"][value["metric"]])
+            statistic, direction = value["statistic"], spec["directions"][value["metric"]]
+            if statistic == "gain":
+                compared = gains(scores, controls, direction)
+            else:
+                compared = rank_rows(scores, direction)
             key = tuple(value.get(name, "") for name in MEASURE)
             for place, (_, frame) in enumerate(own):
-                frame[RANK + key[0], *key[1:]] = ranks[place]
+                frame[COMPARED[statistic] + key[0], *key[1:]] = compared[place]
     return rows
 
 

@@ -9,7 +9,7 @@ from itertools import chain
 
 from segxai.workflow import studies
 from segxai.workflow.plugins import about
-from segxai.workflow.shown import OF_EXAMPLES, OF_TABLES, PICTURED, of_metrics
+from segxai.workflow.shown import OF_EXAMPLES, OF_TABLES, PICTURED, controls, of_metrics
 
 # References that only data sets with `needs` have.
 NEEDS = {"instances": "instances", "marker": "shortcut"}
@@ -136,7 +136,8 @@ def _score_problems(config: dict, study: dict, path: str) -> Iterator[str]:
                 there |= {"mask": mask, "segmentation": bool(sure)}
                 there |= {"probabilities": study["targets"] == "label"}
                 of_map = ("attribution", "facts", "curves", "responses", "disturbed")
-                there |= dict.fromkeys(of_map, True)
+                there |= dict.fromkeys((*of_map, "validation_size"), True)
+                there["other_seeds"] = scores["needs"] == "seeds" or len(config["seeds"]) > 1
             for part in about("metrics", metric)["reads"]:
                 if not there.get(part):
                     yield f"{where}, which reads {part}: {_remedy(part, scores['of'])}."
@@ -169,6 +170,8 @@ def _remedy(part: str, of: str) -> str:
         return "give the study a `segmentation`"
     if part == "segmentation" and of == "maps":
         return "give the study a `segmentation` by a network"
+    if part == "other_seeds" and of == "maps":
+        return "name two or more `seeds`, or set needs: seeds, which leaves these scores out"
     return f"scores of: {of} lack it, name another metric"
 
 
@@ -223,7 +226,13 @@ def _value_problems(config: dict, spec: dict, study: dict, path: str) -> Iterato
         for part in studies.made_of(value):
             yield from _unmeasured(part, measured, f"{path}.values", spec["scores"])
         asked = {value.get("where"), value.get("against")} - {None}
-        areas = value.get("statistic", "mean") not in ("mean", "rank", *studies.TOGETHER)
+        statistic = value.get("statistic", "mean")
+        if statistic == "gain" and not controls(study):
+            yield (
+                f"{path}.values got statistic: gain, but its study has no controls: name some in "
+                "its guidelines, or remove the value."
+            )
+        areas = statistic not in ("mean", "rank", "gain", *studies.TOGETHER)
         if spec["rows"] == ["segmenter"] and (areas or asked):
             yield (
                 f"{path}.values needs correct and incorrect predictions, but its rows are "
@@ -243,7 +252,7 @@ def _rank_problems(config: dict, spec: dict, study: dict, path: str) -> Iterator
     known, held = of_metrics(config, study, "direction"), studies.values(spec)
     for value in held:
         where = f'{path}.values got statistic: "{value.get("statistic")}"'
-        if value.get("statistic") in studies.RANKED and known.get(value.get("metric")) == "none":
+        if value.get("statistic") in studies.COMPARED and known.get(value.get("metric")) == "none":
             yield (
                 f"{where} of {value['metric']}, of which neither more nor less is better: name "
                 "another metric."

@@ -26,7 +26,9 @@ ORCID = {"type": "string", "pattern": r"^https://orcid\.org/(\d{4}-){3}\d{3}[\dX
 ADDRESS = {"type": "string", "pattern": "^https?://"}
 REFERENCES = ["truth", "segmentation", "marker", "instances", "findings"]
 ROLES = ["variant", "coarse", "control", "baseline", "segmentation", "dose"]
-STATISTICS = ["mean", "rank", "agreement", "concordance", "auroc", "aurc", "augrc", "error_rate"]
+STATISTICS = [
+    *("mean", "rank", "gain", "agreement", "concordance", "auroc", "aurc", "augrc", "error_rate"),
+]
 RECOGNITION = ["accuracy", "f1", "auroc", "images", "no_predicted_label", "no_finding"]
 KEYS = ["dataset", "network", "explainer", "segmenter"]
 FIGURES = [
@@ -237,8 +239,8 @@ CELL = mapping(VALUE | {
 EXAMPLE = mapping(VALUE | {"title": PRINTED, "short": PRINTED}, required=["metric", "title"])
 SCORES = mapping({
     "of": key(one_of("maps", "masks"), "Objects that are scored"),
-    "needs": optional(one_of("instances", "shortcut", None), None,
-                      "Only data sets that have these"),
+    "needs": optional(one_of("instances", "shortcut", "seeds", None), None,
+                      "Only data sets that have these, or runs of two or more `seeds`"),
     "segmenters": optional(NAMES, None, "Segmenters whose masks are the segmentation; null for the "
                            "study's"),
     "measure": key(listed(MEASURE, minItems=1),

@@ -21,7 +21,7 @@ OF_TABLES = {
 }
 # Direction (more or less is better) of numbers without a metric file.
 DIRECTIONS = {
-    **dict.fromkeys(("auroc", "accuracy", "f1"), "higher"),
+    **dict.fromkeys(("auroc", "accuracy", "f1", "gain"), "higher"),
     **dict.fromkeys(("aurc", "augrc", "error_rate", "rank"), "lower"),
     "agreement": "none",
 }
@@ -234,8 +234,11 @@ def table_facts(config: dict, table: str) -> dict:
     """Facts about a table, by the names of its rule's params."""
     spec = declared_table(config, table)
     study = config["studies"][spec["study"]]
-    if ranks(spec):
-        spec["directions"] = of_metrics(config, study, "direction")
+    if compares(spec):
+        spec |= {
+            "directions": of_metrics(config, study, "direction"),
+            "controls": controls(study),
+        }
     return {
         "spec": spec,
         "titles": titles(config, study["datasets"]),
@@ -257,11 +260,16 @@ def guideline_facts(config: dict, guideline: str) -> dict:
     }
 
 
-def ranks(spec: dict) -> bool:
-    """Whether a table needs the direction of its scores."""
+def compares(spec: dict) -> bool:
+    """Whether a table compares its rows, and so needs the direction of its scores."""
     tests = spec["tests"] or {}
-    ranked = (value.get("statistic") in studies.RANKED for value in studies.values(spec))
-    return any(ranked) or tests.get("kind") == "friedman" or tests.get("pairs") == "best"
+    compared = (value.get("statistic") in studies.COMPARED for value in studies.values(spec))
+    return any(compared) or tests.get("kind") == "friedman" or tests.get("pairs") == "best"
+
+
+def controls(study: dict) -> list[str]:
+    """Explainers of a study that its guidelines call controls, sorted."""
+    return sorted({name for own in study["guidelines"].values() for name in own["controls"]})
 
 
 def of_metrics(config: dict, study: dict, fact: str) -> dict[str, str]:
@@ -321,8 +329,7 @@ def figure_facts(config: dict, figure: str) -> dict:
     }
     if spec["table"]:
         facts["declared"] = declared_table(config, spec["table"])
-    guided = (own["controls"] for own in study["guidelines"].values())
-    facts["controls"] = sorted(set(chain.from_iterable(guided)))
+    facts["controls"] = controls(study)
     facts["directions"] = of_metrics(config, study, "direction")
     facts["families"] = of_metrics(config, study, "family")
     return facts | (_of_examples(config, study, spec) if spec["kind"] in OF_EXAMPLES else {})

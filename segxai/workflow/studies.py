@@ -14,8 +14,8 @@ from segxai.workflow.plugins import about, network_body, network_task
 UNKNOWN_COUNT = 640
 # Keys of a measured value.
 MEASURE = ["metric", "view", "reference"]
-# Statistics that need ranks; and those of all rows together: of two values, and of all values.
-RANKED = ("rank", "agreement")
+# Statistics that compare the rows; those of all rows together: of two values, and of all values.
+COMPARED = ("rank", "gain", "agreement")
 TOGETHER = ("agreement", "concordance")
 # Settings of a metric that determine its evaluations of the network.
 ASKED = ("fill", "steps", "scale", "images")
@@ -34,10 +34,12 @@ def datasets(config: dict) -> list[str]:
 
 
 def has(config: dict, dataset: str, need: str | None) -> bool:
-    """Whether a data set meets the needs of a family of scores."""
+    """Whether a data set, or the run, meets the needs of a family of scores."""
     definition = config["datasets"][dataset]
     if need == "instances":
         return definition["instances"]
+    if need == "seeds":
+        return len(config["seeds"]) > 1
     return need is None or bool(definition["source"].get("shortcut"))
 
 
@@ -106,13 +108,23 @@ def explained(config: dict, study: dict) -> list[tuple[str, str]]:
 
 
 def left_out(config: dict) -> list[str]:
-    """Sentences about explainers that a selected study leaves out for one of its networks."""
-    return [
-        f"study {name}: {explainer} does not suit {network} and is left out there"
-        for name, study in selected(config).items()
-        for network, explainer in product(study["networks"], study["explainers"])
-        if not suits(config, network, explainer)
-    ]
+    """Sentences about what a selected study leaves out.
+
+    Explainers of a network that they do not suit, and scores of several seeds where there is one.
+    """
+    sentences = []
+    for name, study in selected(config).items():
+        sentences += [
+            f"study {name}: {explainer} does not suit {network} and is left out there"
+            for network, explainer in product(study["networks"], study["explainers"])
+            if not suits(config, network, explainer)
+        ]
+        sentences += [
+            f"study {name}: scores {family} compare seeds and are left out; name two or more seeds"
+            for family, scores in study["scores"].items()
+            if scores["needs"] == "seeds" and len(config["seeds"]) == 1
+        ]
+    return sentences
 
 
 def suits(config: dict, network: str, explainer: str) -> bool:
@@ -133,7 +145,7 @@ def needs(config: dict, dataset: str, network: str) -> dict:
     """Values that the selected studies read from a network on a data set, besides its output.
 
     Definitions of the ``explainers`` of its outputs; input sizes in px at which ``keys`` are read,
-    by segmenters or views; and whether ``levels`` are read.
+    by segmenters or views; whether ``levels`` are read; and the ``fills`` of what metrics remove.
     """
     explainers, sizes, levels = {}, set(), False
     for study in selected(config).values():
@@ -151,7 +163,9 @@ def needs(config: dict, dataset: str, network: str) -> dict:
             if view and "features" in about("views", view["method"])["reads"]:
                 sizes.add(config["networks"][network]["input_size"])
     chosen = [explainers[name] for name in sorted(explainers)]
-    return {"explainers": chosen, "keys": sorted(sizes), "levels": levels}
+    removed = (read_of_network(config, part, dataset, network) for part in ("curves", "responses"))
+    fills = sorted({settings["fill"] for settings in chain.from_iterable(removed)})
+    return {"explainers": chosen, "keys": sorted(sizes), "levels": levels, "fills": fills}
 
 
 def score_cells(config: dict, study_name: str, family: str) -> list[dict]:

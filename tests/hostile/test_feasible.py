@@ -121,6 +121,8 @@ IMPOSSIBLE = {
     "a view of masks": (measure(**IOU, view="relevance"), "more.measure", "remove `view`"),
     "a map's metric of masks": (measure(metric="iou_at", reference="truth"), "more", "another"),
     "probabilities of masks": (measure(metric="entropy"), "more.measure", "another metric"),
+    "a single seed": (measure_map(metric="seed_agreement"), "more.measure", "needs: seeds"),
+    "seeds of masks": (measure(metric="seed_agreement"), "more.measure", "another metric"),
     "no confidence": (maps(segmentation="otsu-grey"), "certainty.measure", "by a network"),
     "another reference": (
         table(ABLATION, values=[{"metric": "iou", "reference": "instances"}]),
@@ -159,6 +161,11 @@ IMPOSSIBLE = {
         table(ABLATION, values=[IOU | {"statistic": "auroc"}]),
         f"{ABLATION}.values",
         "add network",
+    ),
+    "a gain over no control": (
+        table(ALIGNMENT, values=[IOU | {"metric": "iou_at", "view": "segx", "statistic": "gain"}]),
+        f"{ALIGNMENT}.values",
+        "guidelines",
     ),
     "a test of nothing": (table(ABLATION, tests=TEST | AJI), f"{ABLATION}.tests", "add it"),
     "a test of no role": (table(ABLATION, tests=TEST | {"roles": ["dose"]}), "tests.roles", "name"),
@@ -288,6 +295,7 @@ POSSIBLE = {
         ),
         **dataset(LESIONS, split={"test": 60}),
     },
+    "two seeds": {"seeds": [1, 2], **measure_map(metric="seed_agreement")},
     "no shortcut": dataset(FINDINGS, source={"shortcut": None}),
     "the segmenter explained": {"run": ["regions"]},
     "few images": masks(images=3),

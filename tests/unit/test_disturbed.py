@@ -19,7 +19,6 @@ from segxai.explain.disturbed import (
     null,
     other_class,
     randomised,
-    similarity,
     stages,
 )
 from segxai.explain.stream import Attribution, Request, gradients, stacked
@@ -28,6 +27,7 @@ from segxai.images.arrays import read_array
 from segxai.job.files import read_rows
 from segxai.metrics.case import Case
 from segxai.metrics.disturbance import Disturbance
+from segxai.metrics.similarity import similarity
 from segxai.networks.saving import save_weights
 from segxai.stats.gate import randomisation_gate
 from segxai.workflow.plugins import about, load
@@ -300,9 +300,9 @@ def run_again(folder, monkeypatch, explainer=None):
 
 
 def values(disturbed: Disturbance) -> dict[str, float]:
-    """What the three metrics make of it."""
+    """What the metrics make of it."""
     measured = {}
-    for name in ("max_sensitivity", "class_sensitivity", "randomisation"):
+    for name in ("max_sensitivity", "class_sensitivity", "draw_agreement", "randomisation"):
         said = about("metrics", name)["settings"]["images"]["default"]
         module, settings = load("metrics", {"method": name, "images": said})
         value = module.measure(Case(disturbed=disturbed), **settings)
@@ -322,6 +322,23 @@ def test_an_image_passed_off_as_a_map_is_seen_through(study, monkeypatch):
     assert (measured.randomisation_null < 0.2).all()
     gate = measured.randomisation, measured.randomisation_null, rows.target_id.str[:-2]
     assert not randomisation_gate(*gate, **BOOTSTRAP).passed
+
+
+def noise(network, requests):
+    """Explain by noise."""
+    for request in requests:
+        drawn = torch.randn(request.inputs.shape, generator=request.generator)
+        yield Attribution(drawn, float("nan"), 0, 0)
+
+
+def test_an_explainer_that_draws_is_drawn_anew(study, monkeypatch):
+    """Of noise nothing is kept by other draws, and all by another class; slopes draw nothing."""
+    for explainer, kept in ((noise, 0), (slopes, 1)):
+        _, found = run_again(study, monkeypatch, explainer)
+        measured = pd.DataFrame(map(values, found))
+        np.testing.assert_allclose(measured.draw_agreement, kept, atol=0.15)
+    _, found = run_again(study, monkeypatch, noise)
+    assert [d.other_class for d in found] == pytest.approx([1] * 8)
 
 
 def test_a_gradient_of_a_random_network_is_another(study, monkeypatch):

@@ -12,6 +12,8 @@ from segxai.explain.removed import removal_curves, square_falls
 from segxai.explain.stream import Request
 from segxai.explain.target import Label
 from segxai.metrics.case import Case
+from segxai.metrics.iou_validation import best_size
+from segxai.metrics.overlap import iou
 from segxai.metrics.squares import DRAWS, SHARES, Response, square_of, square_sets, sums
 from segxai.workflow.plugins import about, load
 from tests.unit.toy_networks import frozen, generator, images
@@ -59,6 +61,48 @@ def test_random_maps_are_at_chance(method):
     assert abs(np.mean(values)) < 4 * np.std(values) / 20 + 0.01
     perfect = Case(view=own.astype(float), reference=own)
     assert measure(method, perfect, scale="above_chance") == pytest.approx(1)
+
+
+def top(view: np.ndarray, k: int) -> np.ndarray:
+    """Mark the k highest pixels of a map without ties."""
+    return view >= np.sort(view, axis=None)[-k]
+
+
+@given(st.integers(0, 2**16), st.floats(0.01, 1))
+def test_iou_is_of_the_top_pixels(seed, size):
+    """As many as the share of the image: of a map of distinct values the IoU of two masks."""
+    view, own = np.random.default_rng(seed).random((24, 24)), reference(seed)
+    expected = iou(top(view, max(1, round(size * 576))), own)
+    case = Case(view=view, reference=own, validation_size=size)
+    assert measure("iou_validation", case) == pytest.approx(float(expected))
+
+
+@pytest.mark.parametrize("size", [0.01, 0.2, 1 / 3, 0.9])
+def test_iou_above_chance(size):
+    """A uniform map has 0, random maps about 0, and a map of perfect order 1, whatever the size."""
+    own = reference(1)
+
+    def above(view):
+        case = Case(view=view, reference=own, validation_size=size)
+        return measure("iou_validation", case, scale="above_chance")
+
+    assert above(np.full((24, 24), 0.5)) == pytest.approx(0)
+    rng = np.random.default_rng(0)
+    values = [above(view) for view in rng.random((400, 24, 24))]
+    assert abs(np.mean(values)) < 4 * np.std(values) / 20 + 0.01
+    assert above(own + rng.random((24, 24))) == pytest.approx(1)
+
+
+def test_no_size_suits_the_validation_images_better():
+    """Of all sizes the chosen one has the highest mean IoU of a map of perfect order."""
+    shares = np.random.default_rng(0).beta(1, 8, 40)
+
+    def mean(q):
+        return np.mean(np.minimum(shares, q) / np.maximum(shares, q))
+
+    assert mean(best_size(shares)) >= max(map(mean, np.linspace(0.001, 1, 2000)))
+    assert best_size(np.full(3, 0.3)) == 0.3
+    assert best_size(np.array([])) is None
 
 
 def test_ties_share_the_hit():

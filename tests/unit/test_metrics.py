@@ -107,6 +107,7 @@ def random_case(seed: int) -> Case:
         within=mask if seed % 2 else None,
         mask=mask,
         reference=reference,
+        validation_size=0.1,
         instances=rng.integers(0, 4, (20, 30)),
         probabilities=rng.random(3),
         thresholds=np.array([0.4, np.nan, 0.5]) if seed % 3 else np.full(3, np.nan),
@@ -115,7 +116,8 @@ def random_case(seed: int) -> Case:
         attribution=rng.normal(size=(16, 16)),
         curves={("blur", 28, "probability"): rng.random((2, 29))},
         responses={"blur": Response(square_sets(seed), rng.normal(size=100))},
-        disturbed=Disturbance(rng.random(NOISY), rng.random(), rng.random(STAGES), rng.random()),
+        disturbed=Disturbance(rng.random(NOISY), *rng.random(2).tolist(), rng.random(STAGES), 0.5),
+        other_seeds=(rng.normal(size=(16, 16)), None),
         facts=dict.fromkeys(FACTS, rng.random()),
     )
 
@@ -174,7 +176,8 @@ def test_a_metric_of_maps_prefers_the_truth(method):
     truth[10:18, 10:20] = 1  # exactly the top 5 %
     order = [truth.astype(float), np.random.default_rng(0).random((40, 40)), 1.0 - truth]
     (best,), (middle,), (worst,) = (
-        measure(method, Case(view=view, reference=truth)).values() for view in order
+        measure(method, Case(view=view, reference=truth, validation_size=0.05)).values()
+        for view in order
     )
     sign = {"higher": 1, "lower": -1}[about("metrics", method)["direction"]]
     assert sign * best >= sign * middle >= sign * worst
@@ -204,7 +207,7 @@ def test_the_reference_alone_decides_where_a_score_is_defined(method):
         if method == "reference_fraction":
             defined["present"] = True
         for marked in (empty, pixel, square, np.ones_like(square)):
-            shown = {"reference": reference, "instances": reference}
+            shown = {"reference": reference, "instances": reference, "validation_size": 0.1}
             case = Case(view=marked.astype(float), mask=marked, **shown)
             values = scored(method, case, "truth")
             assert np.isfinite(values).tolist() == [defined.get(name, False)] * len(values)
@@ -226,6 +229,29 @@ def test_false_positives_of_known_masks():
         case = Case(mask=mask, reference=empty)
         scores = [scored(name, case, "truth")[0] for name in FALSE_POSITIVES]
         assert scores == expected
+
+
+def test_agreement_of_seeds_is_the_mean_over_those_that_predict_the_target():
+    """An increasing function of the map has 1, noise about 0; absent and constant ones no share."""
+    own, noise = np.random.default_rng(0).normal(size=(2, 64, 64))
+    flat = np.zeros_like(own)
+
+    def agreement(*others):
+        return [*measure("seed_agreement", Case(attribution=own, other_seeds=others)).values()]
+
+    assert agreement(np.exp(own), -own) == pytest.approx([0, 1])
+    assert agreement(np.exp(own), None, None) == pytest.approx([1, 1 / 3])
+    assert agreement(np.exp(own), noise)[0] == pytest.approx(0.5, abs=0.03)
+    assert agreement(np.exp(own), flat) == pytest.approx([1, 1])
+    assert agreement(flat, None) == pytest.approx([np.nan, 0.5], nan_ok=True)
+    assert agreement(None, None) == pytest.approx([np.nan, 0], nan_ok=True)
+
+
+def test_energy_is_seconds_times_power():
+    """2 s at 250 W are 500 J, at the default of 100 W 200 J."""
+    case = Case(facts=dict.fromkeys(FACTS, 0.0) | {"seconds": 2.0})
+    assert measure("cost", case, watts=250)["joules"] == 500
+    assert measure("cost", case)["joules"] == 200
 
 
 def test_confidences_of_one_label():

@@ -7,7 +7,7 @@ import pytest
 from scripts import check_network
 from segxai.job.log import InputError
 
-NOTHING = {"explainers": [], "keys": [], "levels": False}
+NOTHING = {"explainers": [], "keys": [], "levels": False, "fills": []}
 VIT = {"img_size": 64, "patch_size": 8, "embed_dim": 48, "depth": 2, "num_heads": 3}
 
 
@@ -41,7 +41,8 @@ def check(tmp_path, definition: dict, **needs) -> dict:
         (network(), {"explainers": [gradcam("convolution"), gradcam("features")]}),
         (network("unet"), {"explainers": [gradcam("convolution"), gradcam("features")]}),
         (network("micranet"), {"levels": True, "explainers": [gradcam("convolution")]}),
-        (network("vit_tiny_patch16_224", arguments=VIT), {"keys": [64, 128]}),
+        (network("vit_tiny_patch16_224", arguments=VIT), {"keys": [64, 128], "fills": ["tokens"]}),
+        (network(), {"fills": ["black", "blur"]}),
     ],
 )
 def test_what_a_network_has_is_admitted(definition, needs, tmp_path):
@@ -87,6 +88,7 @@ def test_an_input_size_that_does_not_suit_is_refused(definition, remedy, tmp_pat
         ("resnet10t", {"keys": [128]}, "segmenters: resnet10t .* name a network"),
         ("micranet", {"keys": [128]}, "key features .* choose a `vit_"),
         ("resnet10t", {"levels": True}, "segmenters: .* method micranet"),
+        ("resnet10t", {"fills": ["blur", "tokens"]}, "metrics: `fill: tokens` .* such as vit_"),
     ],
 )
 def test_an_architecture_that_has_not_what_is_needed_is_refused(

@@ -10,8 +10,8 @@ from scipy.stats import friedmanchisquare, kendalltau
 from segxai.stats.agreement import agreements
 from segxai.stats.comparisons import compare
 from segxai.stats.layout import printed
-from segxai.stats.ranks import concordance, friedman, kendall_tau, rank_rows
-from segxai.stats.tables import KEYS, summarise, table_rows, with_ranks
+from segxai.stats.ranks import concordance, friedman, gains, kendall_tau, rank_rows
+from segxai.stats.tables import KEYS, summarise, table_rows, with_compared
 
 STATISTICS = {"resamples": 200, "confidence": 0.95, "seed": 1}
 
@@ -77,21 +77,34 @@ def scores() -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def test_a_table_ranks_within_each_network():
-    """Mean ranks 1, 2, 3 in both networks; the best is compared with the others of its network."""
-    value = {"metric": "gap", "statistic": "rank"}
+def test_gains_are_over_the_best_control():
+    """By its mean, of scores that are there; positive where a method is better."""
+    scores = pd.DataFrame({"x": [3.0, 1, np.nan], "a": [1.0, 1, 1], "b": [0.0, 2, 3]})
+    gained = gains(scores, ["a", "b"], "higher")
+    assert gained.x.tolist() == pytest.approx([3, -1, np.nan], nan_ok=True)
+    assert gained.b.tolist() == [0, 0, 0]
+    assert gains(scores, ["a", "b"], "lower").b.tolist() == [1, -1, -2]
+    assert gains(scores, [], "higher").isna().all(axis=None)
+
+
+def test_a_table_compares_within_each_network():
+    """Mean ranks 1, 2, 3 in both networks, gains over the best control, and tests of the best."""
+    value = {"metric": "gap", "statistic": ["rank", "gain"]}
     spec = {"table": "t", "datasets": ["d"], "rows": ["network", "explainer"], "scores": ["s"]}
     spec |= {
         "segmenters": [],
         "splits": ["test"],
         "unit": "fraction",
         "directions": {"gap": "higher"},
+        "controls": ["y", "z", "w"],
     }
     spec |= {"values": [value, {"metric": "gap"}], "tests": None}
-    rows = with_ranks(table_rows(scores(), {"d": {f"i{n}" for n in range(10)}}, spec), spec)
+    rows = with_compared(table_rows(scores(), {"d": {f"i{n}" for n in range(10)}}, spec), spec)
     table = summarise(rows, spec, STATISTICS)
     ranks = table[table.statistic == "rank"]
     assert ranks.value.tolist() == ranks.ci_low.tolist() == [1, 2, 3] * 2
+    gained = table[table.statistic == "gain"]
+    assert gained.value.tolist() == pytest.approx([1, 0, -0.5] * 2)
     tests = {"kind": "wilcoxon", "metric": "gap", "pairs": "best"}
     best = compare(rows, spec | {"tests": tests}, {}, STATISTICS)
     assert best.first_explainer.tolist() == ["x"] * 4
@@ -107,11 +120,12 @@ def agreed(**values: pd.Series) -> pd.DataFrame:
     """Agreement of some metrics, whose values are those of :func:`scores` or made from them."""
     tables = [scores().assign(metric=name, value=own) for name, own in values.items()]
     spec = {"table": "t", "datasets": ["d"], "rows": ["network", "explainer"], "scores": ["s"]}
-    spec |= {"segmenters": [], "splits": ["test"], "directions": dict.fromkeys(values, "higher")}
+    spec |= {"segmenters": [], "splits": ["test"], "controls": []}
+    spec["directions"] = dict.fromkeys(values, "higher")
     spec["values"] = [{"metric": name, "statistic": "agreement"} for name in values]
     spec["values"].append({"statistic": "concordance"})
     images = {"d": {f"i{n}" for n in range(10)}}
-    rows = with_ranks(table_rows(pd.concat(tables), images, spec), spec)
+    rows = with_compared(table_rows(pd.concat(tables), images, spec), spec)
     return agreements(rows, spec, STATISTICS)
 
 

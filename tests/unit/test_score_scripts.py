@@ -64,6 +64,7 @@ def data(tmp_path):
             "label": "any",
             "label_a": shown[:, 0],
             "label_b": shown[:, 1],
+            "mask_pixels": masks.any(axis=1).sum(axis=(1, 2)),
         }
     )
     samples.to_csv(tmp_path / "samples.csv", index=False)
@@ -292,16 +293,47 @@ def test_relevance_on_a_marker(script, data):
 def test_few_maps_are_explained_again(script, data):
     """Scores of a second run are those of its row, and undefined for targets without one."""
     write_targets(data, TARGETS)
-    known = Disturbance(np.arange(5.0), np.nan, np.linspace(0.5, -0.5, 5), 0.25)
+    known = Disturbance(np.arange(5.0), np.nan, 0.75, np.linspace(0.5, -0.5, 5), 0.25)
     np.save(data / "disturbed.npy", known.row()[None])
     pd.DataFrame({"target_id": ["i2:b"]}).to_csv(data / "disturbed.csv", index=False)
-    names = ["max_sensitivity", "class_sensitivity", "randomisation"]
+    names = ["max_sensitivity", "class_sensitivity", "draw_agreement", "randomisation"]
     files = {"disturbed": data / "disturbed.npy", "disturbed_rows": data / "disturbed.csv"}
     scores = score_maps(script, data, [request(name, segmenter="") for name in names], **files)
     values = scores.pivot(index="target_id", columns="metric", values="value")
     made = values.loc["i2:b", [*names, "randomisation_1", "randomisation_null"]]
-    assert made.tolist() == pytest.approx([4, np.nan, -0.5, 0.5, 0.25], nan_ok=True)
+    assert made.tolist() == pytest.approx([4, np.nan, 0.75, -0.5, 0.5, 0.25], nan_ok=True)
     assert values.drop("i2:b").isna().all(axis=None)
+
+
+def test_the_size_is_that_of_validation_images(script, data):
+    """Their findings have 20 of 400 pixels; others, of 40, do not count."""
+    write_targets(data, [("i5", "a", 1)])
+    scores = score_maps(script, data, [request("iou_validation", "relevance", "truth", "")])
+    assert scores.value.tolist() == [1]
+
+
+def test_maps_of_other_seeds_are_found_by_image_and_label(script, data):
+    """Whatever the order of the other seeds' lists; targets that they lack are counted."""
+    drawn = np.random.default_rng(0).normal(size=(4, 20, 20))
+    names = [f"{image}:{label}" for image, label, _ in TARGETS]
+
+    def write_maps(seed, numbers) -> dict:
+        write_targets(data, [TARGETS[number] for number in numbers])
+        own = [pack(drawn[number], abs(drawn[number]))[0] for number in numbers]
+        np.save(data / "maps.npy", own)
+        moved = {key: data / f"seed-{seed}.{key}" for key in ("npy", "csv")}
+        return {key: (data / f"maps.{key}").rename(file) for key, file in moved.items()}
+
+    others = [write_maps(2, [2, 1, 0]), write_maps(3, [1, 2])]
+    own = write_maps(1, range(4))
+    for key, file in own.items():
+        file.rename(data / f"maps.{key}")
+    files = {"other_maps": [f["npy"] for f in others], "other_rows": [f["csv"] for f in others]}
+    scores = score_maps(script, data, [request("seed_agreement", segmenter="")], **files)
+    values = scores.pivot(index="target_id", columns="metric", values="value").loc[names]
+    alike = pytest.approx([1, 1, 1, np.nan], nan_ok=True, abs=1e-3)
+    assert values.seed_agreement.tolist() == alike
+    assert values.prediction_agreement.tolist() == [0.5, 1, 1, 0]
 
 
 def test_regions_are_compared_with_all_findings(script, data):

@@ -136,7 +136,7 @@ def test_selected_studies_and_their_data_sets(config):
 
 def test_needs_of_a_network(config):
     """What explainers, views and segmenters read of it, in all selected studies, by data set."""
-    nothing = {"explainers": [], "keys": [], "levels": False}
+    nothing = {"explainers": [], "keys": [], "levels": False, "fills": []}
     needs = {
         cell: studies.needs(config, *cell)
         for cell in product(["lesions", "findings"], ["vit", "body", "unet"])
@@ -154,6 +154,11 @@ def test_needs_of_a_network(config):
     assert studies.needs(config, "lesions", "vit") == needs["lesions", "vit"] | {"keys": [32]}
     config["segmenters"]["tokens"] |= {"method": "micranet"}
     assert studies.needs(config, "lesions", "body") == nothing | {"levels": True}
+    config["metrics"]["gap"] = {"method": "removal_gap", "fill": "tokens", "steps": 2, "scale": ""}
+    asked = {"of": "maps", "needs": None, "segmenters": None, "measure": [{"metric": "gap"}]}
+    config["studies"]["maps"]["scores"]["removal"] = asked
+    assert studies.needs(config, "findings", "vit")["fills"] == ["tokens"]
+    assert studies.needs(config, "lesions", "vit")["fills"] == []
 
 
 @pytest.mark.parametrize(
@@ -310,6 +315,20 @@ def test_images_that_are_explained_again(config):
     assert studies.repeated_images(config, "findings", "vit", "ig") == 9
     chosen = studies.selections(studies.reading(config, "disturbed"), "findings", "vit", "ig")
     assert chosen == [{"split": "test", "images": 30, "seed": 3}]
+
+
+def test_scores_of_several_seeds(config):
+    """With a single seed their file and table are left out, with a sentence."""
+    maps = config["studies"]["maps"]
+    maps["scores"]["alignment"]["needs"] = "seeds"
+    maps["tables"]["doses"]["scores"] = ["alignment"]
+    assert len(studies.score_cells(config, "maps", "alignment")) == 2 * 2
+    assert "doses" in studies.tables(config) and not studies.left_out(config)
+    config["seeds"] = [1]
+    assert studies.score_cells(config, "maps", "alignment") == []
+    assert "doses" not in studies.tables(config)
+    (sentence,) = studies.left_out(config)
+    assert "alignment" in sentence and "two" in sentence
 
 
 @pytest.mark.parametrize(

@@ -13,12 +13,15 @@ from segxai.workflow.plugins import KINDS, about, load, methods, resolve
 
 ROOT = Path(__file__).resolve().parents[2]
 DEMO = "config/overlays/demo.yaml"
+EXPLAINERS = "config/overlays/explainers-demo.yaml"
 KVASIR = "config/overlays/kvasir-subset.yaml"
 OVERLAYS = [
     [],
     [DEMO],
     [DEMO, "tests/survival/reduced.yaml"],
     [DEMO, "tests/cluster/small.yaml"],
+    [DEMO, EXPLAINERS],
+    [DEMO, EXPLAINERS, "config/overlays/three-seeds.yaml"],
     [KVASIR],
     [KVASIR, "config/overlays/samples.yaml"],
     ["config/overlays/segx-subset.yaml"],

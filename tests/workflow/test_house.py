@@ -123,6 +123,16 @@ def test_study_is_planned_in_groups(overlay, tmp_path):
     assert "group job" in planned.stdout.lower()
 
 
+@pytest.mark.parametrize(("mode", "times"), [("default", 1), ("subprocess", 0)])
+def test_what_is_left_out_is_said_once(mode, times, tmp_path):
+    """In a plan too, but not again by the processes of jobs."""
+    (tmp_path / "run.yaml").write_text("run: [explainers]")
+    folders = ("--directory", tmp_path, "--configfile", tmp_path / "run.yaml")
+    planned = snakemake("-n", "--mode", mode, *folders, "--", "results/raw/ham10000.json")
+    assert planned.returncode == 0, planned.stdout
+    assert planned.stdout.count("gradcam does not suit vit-small") == times
+
+
 def test_slurm_profile_covers_every_rule():
     """A job is in a group, or alone because it takes a GPU or the network for long."""
     alone = {name for name in JOBS if re.search(r"\n        gpu=1,", JOBS[name])}
