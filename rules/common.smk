@@ -65,6 +65,7 @@ wildcard_constraints:
     study="|".join(STUDIES),
     seed=r"\d+",
     shard=r"\d+",
+    size=r"\d+",
 
 
 def env(name):
