@@ -203,10 +203,11 @@ SCOPE = optional(one_of("union", "per_class"), "union",
                  "One mask of all findings of an image, or one per class (segmenters)")
 PRECISION = optional(one_of("float32", "bfloat16"), "float32", "Arithmetic of the passes; bfloat16 "
                      "only where the processor has it and check_precision finds the maps kept")
-ROLE = key(one_of(*ROLES), "What it is in tables and figures; bound: it sees the truth")
+ROLE = key(one_of(*ROLES), "What it is in tables and figures; a `bound` sees the truth")
 # Keys of a view or a segmenter of maps that reads the keys of a network.
 TOKEN_KEYS = {
-    "network": optional(TEXT, None, "One of `networks`. Keys: null for those of the explained one"),
+    "network": optional(TEXT, None, "One of `networks`; null, where keys are read beside a map, "
+                        "for the explained one"),
     "input_size": optional(SIDE, None, "Side of the network's input in px, a multiple of its "
                            "patches; null for its own"),
 }
