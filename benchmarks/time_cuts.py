@@ -1,4 +1,4 @@
-"""Times of the Normalized Cut, of the originals' dense solver, and of whole images by stage.
+"""Times of cuts, of the originals' dense solver, of diffusion and clusters, and of whole images.
 
     .venv/bin/python benchmarks/time_cuts.py
 
@@ -10,6 +10,7 @@ otherwise.
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -26,11 +27,16 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from segxai.job.parallel import map_images
 from segxai.networks.inputs import intensities, normalise
 from segxai.networks.keys import key_features
-from segxai.segmenters import maskcut
+from segxai.segmenters import best_cluster, clusters, maskcut
 from segxai.segmenters.spectral import normalized_cut
 from segxai.segmenters.tokens import cut_tokens, token_affinity
+from segxai.views.affinity import key_affinity
+from segxai.views.diffused import diffuse
+from segxai.views.grey import cells
 
 TOKENS = (196, 784, 3600)
+# Sides of the grids of tokens that relevance is diffused over.
+SIDES = (14, 16, 32)
 # Published input sizes: sides rounded to multiples of the patch, and 480 × 480.
 METHODS = {
     "TokenCut": ("vit_small_patch16_224.dino", 512, 0.2),
@@ -73,12 +79,30 @@ def compare(affinity: np.ndarray, repeats: int) -> dict:
     }
 
 
-def time_solver(n: int) -> dict:
-    """Both solvers on the graph of n random tokens around five centres."""
+def random_tokens(n: int, width: int) -> np.ndarray:
+    """N random tokens around five centres."""
     rng = np.random.default_rng(0)
-    centres = rng.standard_normal((5, 64))
-    tokens = centres[rng.integers(0, 5, n)] + 0.7 * rng.standard_normal((n, 64))
-    return {"tokens": n, **compare(token_affinity(tokens[None], 0.2), 1 if n > 1000 else 5)}
+    centres = rng.standard_normal((5, width))
+    return centres[rng.integers(0, 5, n)] + 0.7 * rng.standard_normal((n, width))
+
+
+def time_solver(n: int) -> dict:
+    """Both solvers on the graph of n random tokens."""
+    tokens = random_tokens(n, 64)[None]
+    return {"tokens": n, **compare(token_affinity(tokens, 0.2), 1 if n > 1000 else 5)}
+
+
+def time_keys(side: int) -> dict:
+    """Diffusion over the keys of one image, and masks of their clusters, at 224 px."""
+    keys = random_tokens(side**2, 384).reshape(side, side, 384).astype(np.float16)
+    grey = np.random.default_rng(0).random((224, 224))
+    spread = partial(diffuse, cells(grey, (side, side)), alpha=0.9)
+    timed = {
+        "diffusion [s]": lambda: spread(key_affinity(keys, 8)),
+        "clusters [s]": lambda: clusters.segment(grey, keys, 8, 8, True),
+        "best clusters [s]": lambda: best_cluster.segment(grey, keys, grey > 0.9, 8, 8, True),
+    }
+    return {"tokens": side**2} | {name: seconds(work, 5)[0] for name, work in timed.items()}
 
 
 def time_method(name: str) -> dict:
@@ -106,11 +130,12 @@ def time_method(name: str) -> dict:
 
 
 def main() -> None:
-    """Print both tables."""
+    """Print the tables."""
     # The workers of `map_images` have one BLAS thread, wherever this is run.
     solvers = [*map_images(time_solver, TOKENS, len(TOKENS), 1, "solver")]
+    keys = [*map_images(time_keys, SIDES, len(SIDES), 1, "keys")]
     methods = [*map_images(time_method, METHODS, len(METHODS), 1, "images")]
-    for rows in (solvers, methods):
+    for rows in (solvers, keys, methods):
         print(pd.DataFrame(rows).to_string(index=False, float_format="{:.4g}".format))
 
 

@@ -69,6 +69,7 @@ wildcard_constraints:
     study="|".join(STUDIES),
     seed=r"\d+",
     shard=r"\d+",
+    size=r"\d+",
 
 
 def env(name):

@@ -1,4 +1,4 @@
-"""Explanations: results/targets, results/maps (signed attributions), results/features."""
+"""Explanations: results/targets, results/maps (signed attributions), results/keys."""
 
 
 rule choose_images:
@@ -136,24 +136,29 @@ rule gather_maps:
         "../scripts/gather_shards.py"
 
 
-rule extract_features:
-    """First principal component of the last block's keys of each chosen image."""
+rule extract_keys:
+    """Centred keys of a network's last block at an input size in px, for each chosen image."""
     input:
-        **TRAINED,
+        unpack(trained),
+        images="results/data/{dataset}/images.npy",
         chosen="results/targets/{dataset}/images.csv",
     output:
-        features="results/features/{dataset}/{network}/seed-{seed}.npy",
+        token_keys="results/keys/{dataset}/{network}/{size}/seed-{seed}.npy",
     log:
-        "logs/extract_features/{dataset}/{network}/seed-{seed}.log",
+        "logs/extract_keys/{dataset}/{network}/{size}/seed-{seed}.log",
     benchmark:
-        "benchmarks/extract_features/{dataset}/{network}/seed-{seed}.tsv"
+        "benchmarks/extract_keys/{dataset}/{network}/{size}/seed-{seed}.tsv"
     conda:
         env("torch")
     threads: config["threads"]["explain"]
     resources:
         gpu=1,
     params:
-        **NETWORK,
-        code=code("extract_features", "networks"),
+        network=define("networks"),
+        contents=weights_contents,
+        channels=dataset("channels"),
+        display=dataset("display"),
+        threads=config["threads"]["explain"],
+        code=code("extract_keys", "networks"),
     script:
-        "../scripts/extract_features.py"
+        "../scripts/extract_keys.py"

@@ -86,28 +86,43 @@ def view_of(wildcards):
 def cut_from(wildcards):
     """Inputs of a segmenter of maps besides the images.
 
-    The attributions, the features that its view fuses them with, and the masks that it refines,
-    with the settings that they were cut by.
+    The attributions, the keys that it or its view reads, and the masks that it refines, with the
+    settings that they were cut by.
     """
     folder, seed = "{dataset}/{network}".format(**wildcards), f"seed-{wildcards.seed}"
     files = pair("maps", f"{folder}/{wildcards.explainer}/{seed}", "maps", "rows")
     files["targets"] = f"results/targets/{folder}/{seed}.csv"
-    if "features" in about("views", view_of(wildcards)["method"])["reads"]:
-        files["features"] = f"results/features/{folder}/{seed}.npy"
-        files["chosen"] = f"results/targets/{wildcards.dataset}/images.csv"
-    if of := define("segmenters")(wildcards)["of"]:
+    segmenter = define("segmenters")(wildcards)
+    readers = {"view_keys": ("views", view_of(wildcards)), "token_keys": ("segmenters", segmenter)}
+    for name, reader in readers.items():
+        for network, size in studies.keys_read(config, wildcards.network, *reader):
+            files[name] = f"results/keys/{wildcards.dataset}/{network}/{size}/{seed}.npy"
+            files["chosen"] = f"results/targets/{wildcards.dataset}/images.csv"
+    if of := segmenter["of"]:
         cell = f"{folder}/{wildcards.explainer}/{of}/{seed}"
         files["coarse"] = f"results/masks/{cell}.npy"
         files["coarse_settings"] = f"results/tuning/{cell}.json"
     return files
 
 
-def asked(wildcards):
-    """Files of a network that was trained here, and its predictions if they are explained."""
+def truth_seen(wildcards):
+    """True masks, for a segmenter of maps that is an upper bound: it sees them."""
+    seen = "truth" in studies.reads(config, wildcards.segmenter)
+    return {name: file.format(**wildcards) for name, file in TRUTH.items()} if seen else {}
+
+
+def trained(wildcards):
+    """Files of a network that was trained here; none of one used as published."""
     if not define("networks")(wildcards)["training"]:
         return {}
-    files = {name: file.format(**wildcards) for name, file in TRAINED.items() if name != "images"}
-    if "levels" in about("segmenters", define("segmenters")(wildcards)["method"])["reads"]:
+    return {name: file.format(**wildcards) for name, file in TRAINED.items() if name != "images"}
+
+
+def asked(wildcards):
+    """Files of a network that was trained here, and its predictions if they are explained."""
+    files = trained(wildcards)
+    reads = about("segmenters", define("segmenters")(wildcards)["method"])["reads"]
+    if files and "levels" in reads:
         predictions = "results/predictions/{dataset}/{network}/seed-{seed}.csv"
         files["predictions"] = predictions.format(**wildcards)
     return files
@@ -226,7 +241,7 @@ def score_code(script):
             segmenters=[
                 made["method"]
                 for made in damaged
-                if "truth" in about("segmenters", made["method"])["reads"]
+                if about("segmenters", made["method"])["reads"] == ["truth"]
             ],
         )
 

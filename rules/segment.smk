@@ -32,6 +32,7 @@ rule segment_maps:
     """Masks from attributions, or of such masks by DenseCRF: one per target."""
     input:
         unpack(cut_from),
+        unpack(truth_seen),
         images="results/data/{dataset}/images.npy",
         settings="results/tuning/{dataset}/{network}/{explainer}/{segmenter}/seed-{seed}.json",
     output:

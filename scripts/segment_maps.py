@@ -2,7 +2,8 @@
 
 from functools import partial
 
-from segxai.job.files import read_facts
+from segxai.images.masks import read_masks
+from segxai.job.files import read_facts, read_rows
 from segxai.job.log import run
 from segxai.job.parallel import map_images
 from segxai.segmenters.chain import cut, read_explained
@@ -12,9 +13,12 @@ from segxai.workflow.plugins import load
 
 def main(
     maps, rows, targets, images, segmenter, view, display, settings, threads, masks, facts,
-    features=None, chosen=None, coarse=None,
+    chosen=None, view_keys=None, token_keys=None, coarse=None,
+    samples=None, truth=None, outlines=None,
 ):  # fmt: skip
-    explained = read_explained(maps, rows, targets, images, display, features, chosen, coarse)
+    truths = read_masks(truth, outlines, read_rows(samples)) if truth else None
+    made_of = (chosen, view_keys, token_keys, coarse, truths)
+    explained = read_explained(maps, rows, targets, images, display, *made_of)
     tuned = read_facts(settings)
     view_module, view_settings = load("views", view | tuned["view"])
     segmenter_module, segmenter_settings = load("segmenters", segmenter | tuned["segmenter"])

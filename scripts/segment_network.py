@@ -29,7 +29,8 @@ def main(
     module, settings = load("segmenters", segmenter)
     reads = module.ABOUT["reads"]
     trained = (weights, card, statistics) if weights else None
-    body = load_network(network, segmenter, trained, len(channels), torch_device(torch_threads))
+    device, size = torch_device(torch_threads), segmenter.get("input_size")
+    body = load_network(network, size, trained, len(channels), device)
     labels = predicted_labels(predictions, classes) if "levels" in reads else {}
 
     def arguments(row, image_id):

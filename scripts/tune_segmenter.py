@@ -21,12 +21,15 @@ from segxai.workflow.plugins import load
 def main(
     maps, rows, targets, samples, images, truth, outlines, segmenter, view, grid, n_images, display,
     threads, settings, trials,
-    features=None, chosen=None, coarse=None, coarse_settings=None,
+    chosen=None, view_keys=None, token_keys=None, coarse=None, coarse_settings=None,
 ):  # fmt: skip
-    explained = read_explained(maps, rows, targets, images, display, features, chosen, coarse)
-    items = validation_items(explained, read_masks(truth, outlines, read_rows(samples)), n_images)
     view_module, view_settings = load("views", view)
     segmenter_module, segmenter_settings = load("segmenters", segmenter)
+    truths = read_masks(truth, outlines, read_rows(samples))
+    seen = truths if "truth" in segmenter_module.ABOUT["reads"] else None
+    made_of = (chosen, view_keys, token_keys, coarse, seen)
+    explained = read_explained(maps, rows, targets, images, display, *made_of)
+    items = validation_items(explained, truths, n_images)
     view_tried = candidates(view_settings, grid.get(view["method"], {}))
     if coarse:
         # The mask to be refined was cut from this view.

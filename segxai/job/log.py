@@ -94,9 +94,9 @@ def job(snakemake) -> Iterator[None]:
 def run(main: Callable, snakemake) -> None:
     """Call the `main` of a script with the values of its rule, by name.
 
-    A parameter is an input, an output, a param or a wildcard of the rule; `seed` and `shard` are
-    whole numbers, and `threads` are those that Snakemake grants unless it is a param. A parameter
-    with a default may be absent from the rule.
+    A parameter is an input, an output, a param or a wildcard of the rule; `seed`, `shard` and
+    `size` are whole numbers, and `threads` are those that Snakemake grants unless it is a param. A
+    parameter with a default may be absent from the rule.
 
     Raises
     ------
@@ -109,7 +109,7 @@ def run(main: Callable, snakemake) -> None:
     if repeated := sorted({name for name in names if names.count(name) > 1}):
         raise TypeError(f"rule {snakemake.rule} gives '{repeated[0]}' twice: rename one of them.")
     given |= dict(snakemake.wildcards.items())
-    given |= {name: int(given[name]) for name in ("seed", "shard") if name in given}
+    given |= {name: int(given[name]) for name in ("seed", "shard", "size") if name in given}
     given |= {name: value for source in sources for name, value in source.items()}
     parameters = inspect.signature(main).parameters
     with job(snakemake):

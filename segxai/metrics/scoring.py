@@ -47,7 +47,11 @@ class Plan:
         views = {asked["view"]["name"]: asked["view"] for asked in requests if asked["view"]}
         metrics = {asked["metric"]["name"]: asked["metric"] for asked in requests}
         segmenters = {asked["segmenter"]: asked["segmenter_definition"] for asked in requests}
-        made = {name: d for name, d in segmenters.items() if d and _reads("segmenters", d, "truth")}
+        made = {
+            name: definition
+            for name, definition in segmenters.items()
+            if definition and about("segmenters", definition["method"])["reads"] == ["truth"]
+        }
         self.views = _functions("views", views, "view")
         self.metrics = _functions("metrics", metrics, "measure")
         # Segmentations made from the truth.

@@ -31,8 +31,8 @@ def key_features(model: nn.Module, inputs: torch.Tensor, centre: bool = False) -
     attention = getattr(blocks[-1], "attn", None) if blocks else None
     if not isinstance(getattr(attention, "qkv", None), nn.Linear):
         raise InputError(
-            f"key features (TokenCut, MaskCut, view `fused`) need attention blocks, which "
-            f"{type(model).__name__} lacks; choose a `vit_*` architecture."
+            f"keys of tokens need attention blocks, which {type(model).__name__} lacks; choose a "
+            "`vit_*` architecture, or name one as `network` of the view or segmenter."
         )
     for side, patch in zip(inputs.shape[-2:], model.patch_embed.patch_size, strict=True):
         if side % patch:

@@ -42,7 +42,7 @@ def check_needs(network: Network, definition: dict, needs: dict) -> None:
     for size in needs["keys"]:
         asked = network
         if size != network.input_size:
-            asked = load_network(fresh, {"input_size": size}, None, 3, network.device)
+            asked = load_network(fresh, size, None, 3, network.device)
         keys(asked, np.zeros((8, 8, len(asked.mean)), np.float32), centre=False)
 
 

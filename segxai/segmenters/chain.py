@@ -11,7 +11,9 @@ import pandas as pd
 from segxai.explain.maps import Maps, StoredMap, read_maps
 from segxai.images.arrays import read_array
 from segxai.images.display import display_image
+from segxai.images.masks import Masks
 from segxai.job.files import read_rows
+from segxai.metrics.scoring import true_mask
 
 
 class Item(NamedTuple):
@@ -19,8 +21,8 @@ class Item(NamedTuple):
 
     stored: StoredMap
     shape: tuple[int, int]  # (H, W) of the analysis size
-    reads: dict  # input of the view besides the attribution: `features`, or nothing
-    refined: tuple  # the image (H, W, 3), uint8, and the mask (H, W) to be refined, or nothing
+    view_reads: dict  # input of the view besides the attribution: `keys` (h, w, d), or nothing
+    reads: dict  # inputs of the segmenter besides the view: see :meth:`Explained.__getitem__`
 
 
 @dataclass(frozen=True)
@@ -31,9 +33,11 @@ class Explained:
     maps: Maps
     images: np.ndarray
     display: tuple[int, ...]
-    features: np.ndarray | None
-    feature_places: np.ndarray | None
+    key_places: np.ndarray | None  # of the image of each target among the chosen ones
+    view_keys: np.ndarray | None
+    keys: np.ndarray | None
     coarse: np.ndarray | None
+    truths: Masks | None
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -44,14 +48,22 @@ class Explained:
         return len(self.targets)
 
     def __getitem__(self, place: int) -> Item:
-        reads = {}
-        if self.features is not None:
-            reads["features"] = self.features[self.feature_places[place]]
-        refined = ()
+        """Return the inputs of a mask; the segmenter's, as far as it reads them, are these.
+
+        `keys` (h, w, d), float16, centred; `mask` (H, W), 0 and 1, to be refined, and `image`
+        (H, W, 3), uint8; `truth` (H, W), bool, None where the outline is unknown.
+        """
+        target, view_reads, reads = self.targets.iloc[place], {}, {}
+        if self.view_keys is not None:
+            view_reads["keys"] = self.view_keys[self.key_places[place]]
+        if self.keys is not None:
+            reads["keys"] = self.keys[self.key_places[place]]
         if self.coarse is not None:
-            image = self.images[self.targets.row.iloc[place]]
-            refined = display_image(image, self.display), self.coarse[place]
-        return Item(self.maps[place], self.shape, reads, refined)
+            reads["mask"] = self.coarse[place]
+            reads["image"] = display_image(self.images[target.row], self.display)
+        if self.truths is not None:
+            reads["truth"] = true_mask(self.truths, target)
+        return Item(self.maps[place], self.shape, view_reads, reads)
 
 
 def read_explained(
@@ -60,15 +72,17 @@ def read_explained(
     targets: str | Path,
     images: str | Path,
     display: list[int],
-    features: str | Path | None = None,
     chosen: str | Path | None = None,
+    view_keys: str | Path | None = None,
+    keys: str | Path | None = None,
     coarse: str | Path | None = None,
+    truths: Masks | None = None,
 ) -> Explained:
     """Open the inputs of the masks of explained targets.
 
     These are attributions with their table, the list of targets, and the images with the channels
-    to display; feature maps (n, h, w) with the list of their images, if the view reads them; and
-    the masks (T, H, W) to be refined, if any.
+    to display; the keys (n, h, w, d) of the chosen images, with the list of these, that the view or
+    the segmenter reads; the masks (T, H, W) to be refined; and the true masks, for an upper bound.
     """
     stored = read_maps(maps, rows)
     table = read_rows(targets).set_index("target_id").loc[stored.table.target_id].reset_index()
@@ -78,20 +92,19 @@ def read_explained(
         maps=stored,
         images=read_array(images),
         display=tuple(display),
-        features=read_array(features) if features else None,
-        feature_places=places,
+        key_places=places,
+        view_keys=read_array(view_keys) if view_keys else None,
+        keys=read_array(keys) if keys else None,
         coarse=read_array(coarse) if coarse else None,
+        truths=truths,
     )
 
 
 def cut(item: Item, view: Callable, segment: Callable) -> np.ndarray:
     """Mask (H, W) bool of one target by a view and a segmenter, both with their settings."""
-    return apply(segment, item, view(item.stored, item.shape, **item.reads))
+    return apply(segment, item, view(item.stored, item.shape, **item.view_reads))
 
 
 def apply(segment: Callable, item: Item, grey: np.ndarray) -> np.ndarray:
     """Mask (H, W) bool of one target from a view of its attribution."""
-    if not item.refined:
-        return segment(grey)
-    image, mask = item.refined
-    return segment(mask, grey, image)
+    return segment(grey, **item.reads)

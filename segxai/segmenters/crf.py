@@ -9,7 +9,7 @@ from segxai.views.grey import pixels
 ABOUT = {
     "title": "Dense CRF",
     "cites": "Krähenbühl & Koltun, NIPS 2011, arXiv:1210.5644; ExplainSeg §3.6, eq. 5",
-    "reads": ["mask", "view", "image"], "facts": [],
+    "reads": ["view", "mask", "image"], "facts": [],
     "settings": {
         "mask_weight": {
             "type": "number", "minimum": 0, "maximum": 1, "default": 0.7,
@@ -32,7 +32,7 @@ ABOUT = {
 
 
 def segment(
-    mask: np.ndarray, grey: np.ndarray, image: np.ndarray, mask_weight: float, **crf: float
+    grey: np.ndarray, mask: np.ndarray, image: np.ndarray, mask_weight: float, **crf: float
 ) -> np.ndarray:
     """Refine a coarse mask (H, W) by its image and by `grey`, the view that it was cut from.
 

@@ -1,9 +1,9 @@
 """Normalized Cut of the cells of a relevance map into foreground and background."""
 
 import numpy as np
-from skimage.transform import resize
 
 from segxai.segmenters.spectral import normalized_cut
+from segxai.views.grey import cells, of_cells
 
 ABOUT = {
     "title": "Normalized Cut", "cites": "Shi & Malik, PAMI 22:888, 2000; ExplainSeg §3.5, eqs. 2–4",
@@ -19,12 +19,21 @@ ABOUT = {
             "type": ["number", "null"], "exclusiveMinimum": 0, "default": None,
             "description": "Scale of distances as a fraction of the side; null drops the term",
         },
+        "radius": {
+            "type": ["number", "null"], "exclusiveMinimum": 0, "default": None,
+            "description": "Distance up to which cells are joined, as a fraction of the side; null "
+                           "joins all pairs",
+        },
     },
 }  # fmt: skip
 
 
 def segment(
-    grey: np.ndarray, grid: int, sigma_relevance: float, sigma_distance: float | None
+    grey: np.ndarray,
+    grid: int,
+    sigma_relevance: float,
+    sigma_distance: float | None,
+    radius: float | None,
 ) -> np.ndarray:
     """Mask from a relevance map by spectral bipartition of its cells (ExplainSeg §3.5).
 
@@ -37,7 +46,7 @@ def segment(
     ----------
     grey : ndarray of shape (H, W), in 0…1
         A view of the attribution.
-    grid, sigma_relevance, sigma_distance
+    grid, sigma_relevance, …
         Settings: see `ABOUT` and :func:`relevance_affinity`.
 
     Returns
@@ -45,41 +54,52 @@ def segment(
     ndarray of shape (H, W), bool
         Empty where the map is constant.
     """
-    cells = resize(grey, (grid, grid), order=1, anti_aliasing=True, mode="edge")
-    if np.ptp(cells) == 0:
+    relevance = cells(grey, (grid, grid))
+    if np.ptp(relevance) == 0:
         return np.zeros(grey.shape, bool)
-    vector, _ = normalized_cut(relevance_affinity(cells, sigma_relevance, sigma_distance))
-    side = (vector > vector.mean()).reshape(cells.shape)
-    if cells[side].mean() < cells[~side].mean():
+    affinity = relevance_affinity(relevance, sigma_relevance, sigma_distance, radius)
+    vector, _ = normalized_cut(affinity)
+    side = (vector > vector.mean()).reshape(relevance.shape)
+    if relevance[side].mean() < relevance[~side].mean():
         side = ~side
-    return resize(side.astype(float), grey.shape, order=1, mode="edge") > 0.5
+    return of_cells(side, grey.shape)
 
 
 def relevance_affinity(
-    cells: np.ndarray, sigma_relevance: float, sigma_distance: float | None
+    relevance: np.ndarray,
+    sigma_relevance: float,
+    sigma_distance: float | None,
+    radius: float | None,
 ) -> np.ndarray:
-    r"""All-pairs affinity of the cells of a relevance map.
+    r"""Affinity of the cells of a relevance map: of all pairs, or of neighbours (a local graph).
 
     .. math:: w_{ij} = \exp\left(-\frac{(r_i - r_j)^2}{\sigma_r^2}
                        - \frac{\|p_i - p_j\|^2}{\sigma_x^2}\right)
+              \quad \text{where} \quad \|p_i - p_j\| \le \rho
 
     Parameters
     ----------
-    cells : ndarray of shape (h, w)
+    relevance : ndarray of shape (h, w)
     sigma_relevance
-        σ_r as a fraction of the range of `cells`.
+        σ_r as a fraction of the range of `relevance`.
     sigma_distance
         σ_x as a fraction of the longer side; None drops the spatial term.
+    radius
+        ρ as a fraction of the longer side, but at least one cell; None joins all pairs.
 
     Returns
     -------
     ndarray of shape (h·w, h·w), float64
     """
-    r = cells.ravel() / (np.ptp(cells) * sigma_relevance)
+    r = relevance.ravel() / (np.ptp(relevance) * sigma_relevance)
     exponent = r[:, None] - r
     exponent *= exponent
+    longer = max(relevance.shape)
+    y, x = ((np.arange(side)[:, None] - np.arange(side)) ** 2 for side in relevance.shape)
+    squared = (y[:, None, :, None] + x[:, None, :]).reshape(exponent.shape)
     if sigma_distance is not None:
-        axes = (np.arange(side) / (max(cells.shape) * sigma_distance) for side in cells.shape)
-        y, x = ((axis[:, None] - axis) ** 2 for axis in axes)
-        exponent += (y[:, None, :, None] + x[:, None, :]).reshape(exponent.shape)
-    return np.exp(np.negative(exponent, out=exponent), out=exponent)
+        exponent += squared / (longer * sigma_distance) ** 2
+    affinity = np.exp(np.negative(exponent, out=exponent), out=exponent)
+    if radius is not None:
+        affinity[squared > max(longer * radius, 1) ** 2] = 0
+    return affinity

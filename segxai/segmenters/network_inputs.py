@@ -12,21 +12,21 @@ from segxai.networks.network import Network
 
 def load_network(
     definition: dict,
-    segmenter: dict,
+    size: int | None,
     trained: tuple[str, str, str] | None,
     channels: int,
     device: torch.device,
 ) -> Network:
-    """Load the network that a segmenter reads; its own `input_size` overrides the network's.
+    """Load a network that segmenters or views read, for inputs of a size in px.
 
-    `trained` is weights, card and channel statistics; None for a network used as published, which
-    has three channels.
+    None is its own `input_size`. `trained` is weights, card and channel statistics; None for a
+    network used as published, which has three channels.
     """
     # Only methods with arguments may have tokens; readers of tokens refuse other networks.
-    if "input_size" in segmenter and "arguments" in definition:
+    if size not in (None, definition["input_size"]) and "arguments" in definition:
         # Position embeddings are interpolated to the size of the input.
         arguments = definition["arguments"] | {"dynamic_img_size": True}
-        definition = definition | {"arguments": arguments, "input_size": segmenter["input_size"]}
+        definition = definition | {"arguments": arguments, "input_size": size}
     try:
         if trained is None:
             return Network.published(definition, device)

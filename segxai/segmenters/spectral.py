@@ -1,4 +1,4 @@
-"""Solver of the Normalized Cut (Shi & Malik, PAMI 2000)."""
+"""Normalized Cut (Shi & Malik, PAMI 2000): solver for two parts, and for more."""
 
 import numpy as np
 import scipy.linalg
@@ -53,6 +53,37 @@ def normalized_cut(affinity) -> tuple[np.ndarray, float]:
             y, eigengap = _dense(affinity, scale)
     x = y * scale
     return x * np.sign(x[np.abs(x).argmax()]), eigengap
+
+
+def spectral_clusters(affinity: np.ndarray, count: int) -> np.ndarray:
+    r"""Clusters of a graph's nodes: the relaxed Normalized Cut into several parts.
+
+    The eigenvectors of the `count` largest eigenvalues of :math:`S = D^{-1/2} W D^{-1/2}` are
+    rotated so that each is large on one cluster, by a pivoted QR decomposition (Damle, Minden &
+    Ying, Information and Inference 8:181, 2019, algorithm 1). Unlike k-means, it has no start.
+
+    Parameters
+    ----------
+    affinity : ndarray of shape (n, n)
+        W: symmetric, non-negative, every row with a positive sum.
+    count
+        Number of clusters; n if the graph has fewer nodes.
+
+    Returns
+    -------
+    ndarray of shape (n,), int
+        Cluster of each node, from 0 on. A cluster that no node is nearest to is left out.
+    """
+    n = len(affinity)
+    count = min(count, n)
+    scale = 1 / np.sqrt(affinity.sum(axis=1))
+    # Single precision halves the time, and the rotation needs no more.
+    normalized = (scale[:, None] * affinity * scale).astype(np.float32)
+    _, vectors = scipy.linalg.eigh(normalized, subset_by_index=(n - count, n - 1))
+    _, nodes = scipy.linalg.qr(vectors.T, mode="r", pivoting=True)
+    u, _, v = scipy.linalg.svd(vectors[nodes[:count]].T)
+    _, labels = np.unique(np.abs(vectors @ (u @ v)).argmax(axis=1), return_inverse=True)
+    return labels
 
 
 def _check(affinity) -> np.ndarray:

@@ -7,6 +7,7 @@ import numpy as np
 from scipy import ndimage
 
 from segxai.segmenters.spectral import MIN_EIGENGAP, normalized_cut
+from segxai.views.affinity import cosines
 
 # Weight of the edge between dissimilar tokens; it keeps the graph connected.
 WEAK_EDGE = 1e-5
@@ -29,8 +30,7 @@ class Cut(NamedTuple):
 def token_affinity(features: np.ndarray, tau: float) -> np.ndarray:
     """Affinity (h·w, h·w) of tokens: 1 where their cosine similarity exceeds τ, else 1e-5.
 
-    A feature of zeros has similarity 0 to all. Parameters and errors: see
-    :func:`cut_tokens`.
+    Parameters and errors: see :func:`cut_tokens`.
     """
     if features.ndim != 3 or features.shape[0] * features.shape[1] < 3:
         raise ValueError(
@@ -39,10 +39,7 @@ def token_affinity(features: np.ndarray, tau: float) -> np.ndarray:
         )
     if not np.isfinite(features).all():
         raise ValueError("features hold NaN or infinite values; check the network's weights.")
-    tokens = features.reshape(-1, features.shape[2])
-    tokens = tokens.astype(np.result_type(tokens, np.float32))
-    tokens /= np.maximum(np.linalg.norm(tokens, axis=1, keepdims=True), 1e-12)
-    alike = tokens @ tokens.T > tau
+    alike = cosines(features) > tau
     if alike.all() or not alike.any():
         raise NoPartition(
             f"all tokens are {'alike' if alike.any() else 'unlike'} at tau = {tau}, so that "

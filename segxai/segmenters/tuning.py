@@ -38,7 +38,7 @@ def trial_scores(
     explained, truth = item
     scores = []
     for chosen in view_settings:
-        grey = view(explained.stored, explained.shape, **explained.reads, **chosen)
+        grey = view(explained.stored, explained.shape, **explained.view_reads, **chosen)
         masks = (
             apply(partial(segment, **settings), explained, grey) for settings in segmenter_settings
         )

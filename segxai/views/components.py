@@ -1,6 +1,7 @@
 """First principal component of a map of features."""
 
 import numpy as np
+import scipy.linalg
 
 
 def first_component(features: np.ndarray) -> np.ndarray:
@@ -11,7 +12,7 @@ def first_component(features: np.ndarray) -> np.ndarray:
     h, w, d = features.shape
     tokens = features.reshape(h * w, d).astype(np.float64)
     tokens -= tokens.mean(axis=0)
-    _, vectors = np.linalg.eigh(tokens.T @ tokens)
-    component = (tokens @ vectors[:, -1]).reshape(h, w)
+    _, vectors = scipy.linalg.eigh(tokens.T @ tokens, subset_by_index=(d - 1, d - 1))
+    component = (tokens @ vectors[:, 0]).reshape(h, w)
     span = np.ptp(component)
     return (component - component.min()) / span if span > 0 else np.zeros_like(component)

@@ -5,10 +5,11 @@ from skimage.transform import resize
 
 from segxai.explain.maps import StoredMap
 from segxai.views import smoothed
+from segxai.views.components import first_component
 from segxai.views.grey import unit_range
 
 ABOUT = {
-    "title": "Smoothed relevance × features", "cites": "", "reads": ["features"],
+    "title": "Smoothed relevance × features", "cites": "", "reads": ["keys"],
     "settings": {
         "clip_percentile": {"type": "number", "exclusiveMinimum": 0, "maximum": 100, "default": 99,
                             "description": "Percentile at which the map is clipped"},
@@ -22,13 +23,16 @@ def view(
     stored: StoredMap,
     shape: tuple[int, int],
     *,
-    features: np.ndarray,
+    keys: np.ndarray,
     clip_percentile: float,
     sigma: float,
 ) -> np.ndarray:
-    """Smoothed relevance (`segxai.views.smoothed`) weighted by a feature map: see :func:`fuse`."""
+    """Smoothed relevance (`segxai.views.smoothed`) weighted by a feature map: see :func:`fuse`.
+
+    The feature map is the first principal component of the `keys` (h, w, d).
+    """
     grey = smoothed.view(stored, shape, clip_percentile=clip_percentile, sigma=sigma)
-    return fuse(grey, features)
+    return fuse(grey, first_component(keys))
 
 
 def fuse(relevance: np.ndarray, component: np.ndarray) -> np.ndarray:

@@ -25,6 +25,16 @@ def peak_one(values: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     return (full / peak if peak > 0 else full).astype(np.float32)
 
 
+def cells(grey: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """Mean of a map (H, W) in each cell of a coarse grid (h, w): an antialiased resizing."""
+    return resize(grey, shape, order=1, anti_aliasing=True, mode="edge")
+
+
+def of_cells(chosen: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """Mask (H, W) of chosen cells (h, w), bool: bilinear, split at one half."""
+    return resize(chosen.astype(float), shape, order=1, mode="edge") > 0.5
+
+
 def smooth(relevance: np.ndarray, clip_percentile: float, sigma: float) -> np.ndarray:
     """Clip the peaks of a relevance map, smooth it and scale it to 0…1 (ExplainSeg §3.5).
 

@@ -151,6 +151,8 @@ def _selections(config: dict) -> Iterator[tuple[str, str, list[str]]]:
     for name, entry in config["segmenters"].items():
         for key, section in (("view", "views"), ("of", "segmenters"), ("network", "networks")):
             yield f"segmenters.{name}.{key}", section, _given(entry[key])
+    for name, entry in config["views"].items():
+        yield f"views.{name}.network", "networks", _given(entry.get("network"))
     for name, network in config["networks"].items():
         yield f"networks.{name}.by_dataset", "datasets", network["by_dataset"]
     for name in filter(config["studies"].get, config["run"]):
@@ -175,20 +177,30 @@ def _given(value: str | None) -> list[str]:
 
 
 def _segmenter_problems(config: dict) -> Iterator[str]:
-    """Sentences about segmenters with unsuitable inputs."""
+    """Sentences about segmenters and views with unsuitable inputs, and unlabelled upper bounds."""
     for name, entry in config["segmenters"].items():
         if entry["of"] is not None and config["segmenters"][entry["of"]]["view"] is None:
             yield (
                 f"Config key segmenters.{name}.of got '{entry['of']}', which is not cut from maps: "
                 "refine a segmenter that has a view."
             )
-        wanted = "segment" if "network" in reads(config, name) else "classify"
-        network = config["networks"].get(entry["network"])
-        if network is not None and network_task(network) != wanted:
+        bound = {"view", "truth"} <= {*reads(config, name)}
+        if bound != (entry["role"] == "bound"):
+            fact = "sees the truth: set role: bound" if bound else "does not see the truth"
             yield (
-                f"Config key segmenters.{name}.network got '{entry['network']}', but method "
-                f"{entry['method']} needs a network that can {wanted}."
+                f'Config key segmenters.{name}.role got "{entry["role"]}", but method '
+                f"{entry['method']} {fact}."
             )
+    for kind in ("segmenters", "views"):
+        for name, entry in config[kind].items():
+            read = about(kind, entry["method"])["reads"]
+            wanted = "segment" if "network" in read else "classify"
+            network = config["networks"].get(entry.get("network"))
+            if network is not None and network_task(network) != wanted:
+                yield (
+                    f"Config key {kind}.{name}.network got '{entry['network']}', but method "
+                    f"{entry['method']} needs a network that can {wanted}."
+                )
 
 
 def _network_problems(config: dict) -> Iterator[str]:
@@ -234,10 +246,10 @@ def _study_problems(config: dict) -> Iterator[str]:
         for family, scores in study["scores"].items():
             for measure in measures(scores):
                 read = _read_by_view(config, measure)
-                if "features" in read:
+                if "keys" in read:
                     yield (
                         f"{path}.scores.{family}.measure got view '{measure['view']}', which reads "
-                        "features that scores are made without: name another view."
+                        "keys that scores are made without: name another view."
                     )
                 needed = "segmentation" in read or measure.get("reference") == "segmentation"
                 if needed and not (scores["segmenters"] or study["segmentation"]):

@@ -97,7 +97,7 @@ def _segmenter_problems(config: dict, study: dict, path: str) -> Iterator[str]:
         "segmentation": [study["segmentation"]] if study["segmentation"] else [],
     }.items():
         for name in names:
-            if "truth" in studies.reads(config, name):
+            if studies.damages(config, name):
                 yield (
                     f"{path}.{key} got '{name}', which damages true masks where maps are scored: "
                     "name it in `segmenters` of a family of scores of maps."
@@ -110,7 +110,7 @@ def _segmenter_problems(config: dict, study: dict, path: str) -> Iterator[str]:
         if scores["of"] == "masks" and scores["segmenters"] is not None:
             yield f"{path}.scores.{family}.segmenters has no meaning for of: masks: set it to null."
         for name in scores["segmenters"] or []:
-            if "truth" not in studies.reads(config, name):
+            if not studies.damages(config, name):
                 yield (
                     f"{path}.scores.{family}.segmenters got '{name}', but it takes segmenters that "
                     "damage true masks: name another as `segmentation` of the study."

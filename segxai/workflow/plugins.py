@@ -163,10 +163,16 @@ def _common(kind: str, facts: dict) -> dict:
         return parts.NETWORK | ({"scope": parts.SCOPE} if facts["task"] == "segment" else {})
     if kind == "explainers":
         return {"precision": parts.PRECISION}
+    read = facts["reads"]
+    keys = parts.TOKEN_KEYS if "keys" in read else {}
+    if kind == "views":
+        return keys
     if kind != "segmenters":
         return {}
-    # A mask is refined by the view that it was cut from.
-    read = [name for name in facts["reads"] if not (name == "view" and "mask" in facts["reads"])]
+    if "view" in read:
+        # A mask is refined by the view that it was cut from.
+        source = "of" if "mask" in read else "view"
+        return {"role": parts.ROLE, source: parts.SEGMENTER[source]} | keys
     names = [name for part in read for name in parts.READ_BY.get(part, [])]
     return {"role": parts.ROLE} | {name: parts.SEGMENTER[name] for name in names}
 

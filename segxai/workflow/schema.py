@@ -25,7 +25,7 @@ MD5 = {"type": "string", "pattern": "^[0-9a-f]{32}$"}
 ORCID = {"type": "string", "pattern": r"^https://orcid\.org/(\d{4}-){3}\d{3}[\dX]$"}
 ADDRESS = {"type": "string", "pattern": "^https?://"}
 REFERENCES = ["truth", "segmentation", "marker", "instances", "findings"]
-ROLES = ["variant", "coarse", "control", "baseline", "segmentation", "dose"]
+ROLES = ["variant", "coarse", "control", "baseline", "segmentation", "dose", "bound"]
 STATISTICS = [
     *("mean", "rank", "gain", "agreement", "concordance", "auroc", "aurc", "augrc", "error_rate"),
 ]
@@ -208,7 +208,14 @@ SCOPE = optional(one_of("union", "per_class"), "union",
                  "One mask of all findings of an image, or one per class (segmenters)")
 PRECISION = optional(one_of("float32", "bfloat16"), "float32", "Arithmetic of the passes; bfloat16 "
                      "only where the processor has it and check_precision finds the maps kept")
-ROLE = key(one_of(*ROLES), "What it is in tables and figures")
+ROLE = key(one_of(*ROLES), "What it is in tables and figures; a `bound` sees the truth")
+# Keys of a view or a segmenter of maps that reads the keys of a network.
+TOKEN_KEYS = {
+    "network": optional(TEXT, None, "One of `networks`; null, where keys are read beside a map, "
+                        "for the explained one"),
+    "input_size": optional(SIDE, None, "Side of the network's input in px, a multiple of its "
+                           "patches; null for its own"),
+}
 # Keys of a segmenter, and those that follow from the inputs of its method.
 SEGMENTER = {
     "view": key(TEXT, "One of `views`: the grey map that is cut"),
@@ -218,7 +225,7 @@ SEGMENTER = {
     "centre": optional(SWITCH, False, "Subtract the mean key of each image"),
 }
 READ_BY = {
-    "view": ["view"], "mask": ["of"], "keys": ["network", "input_size", "centre"],
+    "keys": ["network", "input_size", "centre"],
     "levels": ["network"], "network": ["network"],
 }
 

@@ -39,9 +39,9 @@ def names(config: dict, study: dict) -> dict[str, dict[str, str]]:
     segmenters = [*study["segmenters"], *filter(None, [study["segmentation"]])]
     for family in study["scores"].values():
         segmenters += family["segmenters"] or []
-    own = [config["segmenters"][name]["network"] for name in segmenters]
+    own = chain.from_iterable(studies.networks_read(config, name) for name in segmenters)
     chosen = {
-        "networks": [*study["networks"], *filter(None, own)],
+        "networks": [*study["networks"], *own],
         "explainers": study["explainers"],
         "segmenters": segmenters,
     }
@@ -189,8 +189,9 @@ def example_files(config: dict, *names: str) -> dict[str, list[str]]:
 
 def trained(config: dict, study: dict) -> list[tuple[str, str]]:
     """Data set and network of each training of a study."""
-    own = [config["segmenters"][name]["network"] for name in studies.stored(config, study)]
-    chosen = dict.fromkeys([*study["networks"], *filter(None, own)])
+    segmenters = studies.stored(config, study)
+    own = chain.from_iterable(studies.networks_read(config, name) for name in segmenters)
+    chosen = dict.fromkeys([*study["networks"], *own])
     trained = [name for name in chosen if config["networks"][name]["training"]]
     return [(dataset, network) for dataset in study["datasets"] for network in trained]
 

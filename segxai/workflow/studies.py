@@ -48,6 +48,43 @@ def reads(config: dict, segmenter: str) -> list[str]:
     return about("segmenters", config["segmenters"][segmenter]["method"])["reads"]
 
 
+def damages(config: dict, segmenter: str) -> bool:
+    """Whether a segmenter damages true masks, where maps are scored; its masks are not stored."""
+    return reads(config, segmenter) == ["truth"]
+
+
+def keys_read(config: dict, network: str, kind: str, entry: dict) -> list[tuple[str, int]]:
+    """Network and input size in px of the keys that a view or segmenter reads; empty if none.
+
+    They are of the explained or segmented `network`, unless the entry names another. `kind` is
+    ``views`` or ``segmenters``.
+    """
+    if "keys" not in about(kind, entry["method"])["reads"]:
+        return []
+    name = entry["network"] or network
+    return [(name, entry["input_size"] or config["networks"][name]["input_size"])]
+
+
+def keys_of_cell(config: dict, cell: dict) -> list[tuple[str, int]]:
+    """Network and input size of the keys that the masks of a cell, and their view, are made of."""
+    entry = config["segmenters"].get(cell["segmenter"])
+    view = config["views"].get(entry["view"]) if entry else None
+    readers = {"segmenters": entry, "views": view}
+    return [
+        source
+        for kind, reader in readers.items()
+        if reader
+        for source in keys_read(config, cell["network"], kind, reader)
+    ]
+
+
+def networks_read(config: dict, segmenter: str) -> list[str]:
+    """Networks that a segmenter and its view name, besides the explained one."""
+    entry = config["segmenters"][segmenter]
+    view = config["views"].get(entry["view"], {})
+    return [*filter(None, [entry["network"], view.get("network")])]
+
+
 def mask_path(config: dict, segmenter: str, network: str = "", explainer: str = "") -> str:
     """Path of a segmenter's masks between data set and seed: everything that they depend on.
 
@@ -57,7 +94,7 @@ def mask_path(config: dict, segmenter: str, network: str = "", explainer: str = 
         If its masks are never stored, or it needs an explainer and none is given.
     """
     read = reads(config, segmenter)
-    if "truth" in read:
+    if damages(config, segmenter):
         raise ValueError(f"masks of segmenter '{segmenter}' are made where they are used.")
     if "view" in read:
         if not explainer:
@@ -138,7 +175,7 @@ def stored(config: dict, study: dict) -> list[str]:
     chosen = [*study["segmenters"], *filter(None, [study["segmentation"]])]
     refined = [config["segmenters"][name]["of"] for name in chosen]
     names = dict.fromkeys([*filter(None, refined), *chosen])
-    return [name for name in names if "truth" not in reads(config, name)]
+    return [name for name in names if not damages(config, name)]
 
 
 def needs(config: dict, dataset: str, network: str) -> dict:
@@ -150,18 +187,14 @@ def needs(config: dict, dataset: str, network: str) -> dict:
     explainers, sizes, levels = {}, set(), False
     for study in selected(config).values():
         for cell in [*map_cells(config, study), *mask_cells(config, study)]:
-            if (cell["dataset"], cell["network"]) != (dataset, network):
+            if cell["dataset"] != dataset:
+                continue
+            sizes |= {size for name, size in keys_of_cell(config, cell) if name == network}
+            if cell["network"] != network:
                 continue
             if cell["explainer"]:
                 explainers[cell["explainer"]] = untitled(config["explainers"][cell["explainer"]])
-            segmenter = config["segmenters"].get(cell["segmenter"])
-            read = reads(config, cell["segmenter"]) if segmenter else []
-            if "keys" in read:
-                sizes.add(segmenter["input_size"])
-            levels |= "levels" in read
-            view = config["views"].get(segmenter["view"]) if segmenter else None
-            if view and "features" in about("views", view["method"])["reads"]:
-                sizes.add(config["networks"][network]["input_size"])
+            levels |= "levels" in (reads(config, cell["segmenter"]) if cell["segmenter"] else [])
     chosen = [explainers[name] for name in sorted(explainers)]
     removed = (read_of_network(config, part, dataset, network) for part in ("curves", "responses"))
     fills = sorted({settings["fill"] for settings in chain.from_iterable(removed)})
@@ -477,8 +510,8 @@ def taught(config: dict, study: dict) -> list[str]:
 
 def segmenting(config: dict, study: dict) -> list[str]:
     """Networks of a study that are trained to segment."""
-    own = (config["segmenters"][name]["network"] for name in stored(config, study))
-    networks = {name: config["networks"][name] for name in [*study["networks"], *filter(None, own)]}
+    own = chain.from_iterable(networks_read(config, name) for name in stored(config, study))
+    networks = {name: config["networks"][name] for name in [*study["networks"], *own]}
     return [
         name
         for name, network in networks.items()
@@ -513,10 +546,11 @@ def n_shards(config: dict, dataset: str) -> int:
 def check_files(config: dict) -> list[str]:
     """Files of the checks before training: images with outlines, and the uses of networks."""
     cells = [
-        (cell["dataset"], cell["network"])
+        (cell["dataset"], network)
         for study in selected(config).values()
         for cell in [*map_cells(config, study), *mask_cells(config, study)]
-        if cell["network"]
+        for network in [cell["network"], *(name for name, _ in keys_of_cell(config, cell))]
+        if network
     ]
     networks = [f"results/checks/{dataset}/{network}.json" for dataset, network in cells]
     outlines = [f"results/targets/{dataset}/outlines.csv" for dataset in datasets(config)]

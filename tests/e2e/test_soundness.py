@@ -47,7 +47,7 @@ class Job:
                 chosen["views"].add(request["view"]["method"])
             made = (request["segmenter_definition"] or {}).get("method")
             # Only damaged true masks are made by the job itself; others it reads.
-            if made and "truth" in about("segmenters", made)["reads"]:
+            if made and about("segmenters", made)["reads"] == ["truth"]:
                 chosen["segmenters"].add(made)
         return chosen
 

@@ -273,6 +273,31 @@ IMPOSSIBLE = {
         "examples.confidence",
         "name one",
     ),
+    "a bound that is not labelled": (
+        {"segmenters": {"best-cluster": {"role": "variant"}}},
+        "best-cluster.role",
+        "role: bound",
+    ),
+    "a bound that sees nothing": (
+        {"segmenters": {"xai-ncut": {"role": "bound"}}},
+        "xai-ncut.role",
+        "does not see the truth",
+    ),
+    "keys of no network": (
+        {"views": {"diffused": {"network": "vit-tiny"}}},
+        "views.diffused.network",
+        "vit-tiny-phantom",
+    ),
+    "keys of a segmenter": (
+        {"views": {"diffused": {"network": "unet"}}},
+        "views.diffused.network",
+        "can classify",
+    ),
+    "keys for scores of maps": (
+        measure_map(metric="iou_at", view="diffused", reference="truth"),
+        "more.measure",
+        "another view",
+    ),
     "nowhere": (dataset(LESIONS, path=""), f"{LESIONS}.path", "1 or more"),
 }
 POSSIBLE = {
@@ -305,6 +330,12 @@ POSSIBLE = {
 # What cuts features and shows masks by them is left out with its network.
 CUT_FROM_MAPS = ["xai-ncut", "xai-ncut-crf", "centred-disc", "maskcut"]
 update_config(POSSIBLE["Grad-CAM of MICRA-Net"], masks(segmenters=CUT_FROM_MAPS))
+CUT_BY_KEYS = ["diffused-otsu-crf", "xai-clusters", "xai-clusters-crf", "best-cluster"]
+POSSIBLE["keys of other networks"] = {
+    **masks(segmenters=[*read_config()["studies"]["explainseg"]["segmenters"], *CUT_BY_KEYS]),
+    "views": {"diffused": {"network": "dino-small-16", "input_size": 448}},
+    "segmenters": {"xai-clusters": {"network": "vit-tiny-phantom", "input_size": 128}},
+}
 
 
 base = cache(partial(read_config, "config/overlays/demo.yaml"))

@@ -124,17 +124,32 @@ def test_impossible_affinities_are_refused(affinity, words):
 def test_relevance_affinity_is_the_stated_formula():
     """w_ij = exp(−Δr²/σr² − Δx²/σx²), checked on single entries."""
     cells = np.array([[0.0, 1.0], [0.5, 0.25]])
-    affinity = relevance_affinity(cells, 0.5, 0.5)
+    affinity = relevance_affinity(cells, 0.5, 0.5, None)
     assert affinity[0, 1] == pytest.approx(np.exp(-((1 / 0.5) ** 2) - (0.5 / 0.5) ** 2))
     assert affinity[0, 3] == pytest.approx(np.exp(-((0.25 / 0.5) ** 2) - 2 * (0.5 / 0.5) ** 2))
-    assert relevance_affinity(cells, 0.5, None)[0, 1] == pytest.approx(np.exp(-4))
+    assert relevance_affinity(cells, 0.5, None, None)[0, 1] == pytest.approx(np.exp(-4))
     assert (np.diag(affinity) == 1).all()
+
+
+def test_a_local_graph_joins_neighbours_alone():
+    """Within the radius, at least one cell, w_ij is that of all pairs; beyond it there is no edge.
+
+    A radius as long as the diagonal joins all pairs.
+    """
+    cells = np.random.default_rng(0).random((4, 5))
+    pairs = relevance_affinity(cells, 0.5, 0.3, None)
+    places = np.stack(np.indices(cells.shape), axis=-1).reshape(-1, 2)
+    distance = np.linalg.norm(places[:, None] - places, axis=-1)
+    for radius, reach in [(0.01, 1), (0.4, 2), (2, 10)]:
+        local = relevance_affinity(cells, 0.5, 0.3, radius)
+        np.testing.assert_array_equal(local, np.where(distance <= reach, pairs, 0))
 
 
 def test_cut_of_a_bright_square_is_the_square():
     """The foreground is the side of higher relevance, and empty where the map is constant."""
     grey = np.zeros((112, 112))
     grey[28:56, 40:84] = 1.0
-    mask = segment(grey, 28, 0.3, None)
-    assert (mask == (grey > 0.5)).mean() > 0.98
-    assert not segment(np.full((56, 56), 0.3), 28, 0.3, None).any()
+    for radius in (None, 0.1):
+        mask = segment(grey, 28, 0.3, None, radius)
+        assert (mask == (grey > 0.5)).mean() > 0.98
+    assert not segment(np.full((56, 56), 0.3), 28, 0.3, None, None).any()

@@ -20,13 +20,13 @@ scores = arrays(np.float64, st.integers(1, 30), elements=st.floats(0, 1) | st.ju
 
 def cut(cells: np.ndarray) -> np.ndarray:
     """Cut a map that has one pixel per cell."""
-    return segment(cells, CELLS, 0.3, None)
+    return segment(cells, CELLS, 0.3, None, None)
 
 
 def clear(cells: np.ndarray) -> None:
     """Leave out maps whose cut is decided by rounding: tied eigenvectors or a tie at the mean."""
     assume(np.ptp(cells) > 0)
-    vector, gap = normalized_cut(relevance_affinity(cells, 0.3, None))
+    vector, gap = normalized_cut(relevance_affinity(cells, 0.3, None, None))
     assume(gap > 1e4 * MIN_EIGENGAP)
     assume(np.abs(vector - vector.mean()).min() > 1e-6 * np.ptp(vector))
     side = (vector > vector.mean()).reshape(cells.shape)

@@ -134,7 +134,7 @@ def test_trial_scores_are_the_dice_of_the_masks_that_the_study_cuts():
     """A candidate's score equals the Dice of `cut` with its settings, the view's outermost."""
     relevance = blob(112, (50, 60), 14).astype(np.float32)
     truth = relevance > 0.5
-    item = Item(StoredMap(relevance, relevance), (112, 112), {}, ())
+    item = Item(StoredMap(relevance, relevance), (112, 112), {}, {})
     views = [{"clip_percentile": 100, "sigma": sigma} for sigma in (2, 30)]
     cuts = [defaults(ncut) | {"sigma_relevance": sigma} for sigma in (0.3, 0.5)]
     scores = trial_scores((item, truth), smoothed.view, ncut.segment, views, cuts)
@@ -154,8 +154,9 @@ def test_refinement_reads_the_mask_the_view_and_the_image():
     image = np.where(truth[..., None], 220, 40).astype(np.uint8).repeat(3, axis=2)
     coarse = np.roll(truth, (4, -4), axis=(0, 1))
     view = partial(smoothed.view, clip_percentile=100, sigma=2)
-    item = Item(StoredMap(relevance, relevance), (112, 112), {}, (image, coarse))
+    reads = {"mask": coarse, "image": image}
+    item = Item(StoredMap(relevance, relevance), (112, 112), {}, reads)
     refined = cut(item, view, partial(crf.segment, **defaults(crf)))
     grey = view(item.stored, item.shape)
-    np.testing.assert_array_equal(refined, crf.segment(coarse, grey, image, **defaults(crf)))
+    np.testing.assert_array_equal(refined, crf.segment(grey, coarse, image, **defaults(crf)))
     assert dice(refined, truth) > 0.95 > dice(coarse, truth)

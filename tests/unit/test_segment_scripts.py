@@ -24,8 +24,10 @@ DISPLAY = [0, 1, 2]
 SMOOTHED = {"method": "smoothed", "clip_percentile": 100, "sigma": 8}
 FUSED = SMOOTHED | {"method": "fused"}
 NCUT = {"method": "ncut", "grid": 16, "sigma_relevance": 0.3, "sigma_distance": None}
+NCUT |= {"radius": None}
 CRF = {"method": "crf"} | {name: part["default"] for name, part in crf.ABOUT["settings"].items()}
 GRID = {"smoothed": {"sigma": [8, 40]}, "ncut": {"sigma_relevance": [0.1]}, "crf": {}}
+BOUND = {"method": "best_cluster", "count": 2, "power": 8, "several": False}
 DISC, OTSU = {"method": "centred_disc"}, {"method": "otsu_grey"}
 MICRANET = {"method": "micranet", "network": "micranet", "sigma": 1, "quantile": 0.8}
 NETWORK = {
@@ -127,12 +129,12 @@ def test_masks_follow_the_rows_of_the_maps(script, data):
     assert (dice(made(data, "fine")[0], truth) > 0.98).all()
 
 
-def test_a_view_gets_the_features_of_its_image(script, data):
-    """Features are of the chosen images; each target's view is fused with its own image's."""
+def test_a_view_gets_the_keys_of_its_image(script, data):
+    """Keys are of the chosen images; each target's view is fused with its own image's."""
     (data / "tuned.json").write_text(json.dumps({"view": {}, "segmenter": {}}))
-    features = np.random.default_rng(0).random((5, 8, 8)).astype(np.float16)
-    np.save(data / "features.npy", features)
-    read = explained(data) | files(data, settings="tuned.json", features="features.npy")
+    keys = np.random.default_rng(0).random((5, 8, 8, 4)).astype(np.float16)
+    np.save(data / "keys.npy", keys)
+    read = explained(data) | files(data, settings="tuned.json", view_keys="keys.npy")
     written = files(data, chosen="chosen.csv", masks="out.npy", facts="out.csv")
     script("segment_maps")(**read, **written, view=FUSED, segmenter=NCUT, threads=1)
     masks, _ = made(data, "out")
@@ -140,9 +142,22 @@ def test_a_view_gets_the_features_of_its_image(script, data):
     for place, row in [(0, 7), (5, 3)]:
         small = truth_of(row)[::2, ::2]
         stored = type("Stored", (), {"signed": small, "magnitude": small})
-        grey = fused.view(stored, (SIDE, SIDE), features=features[row - 3], **settings)
+        grey = fused.view(stored, (SIDE, SIDE), keys=keys[row - 3], **settings)
         expected = ncut.segment(grey, **{name: NCUT[name] for name in ncut.ABOUT["settings"]})
         np.testing.assert_array_equal(masks[place], expected)
+
+
+def test_a_bound_gets_the_keys_and_the_true_mask_of_its_target(script, data):
+    """Where the true mask is one of two clusters of its image's keys, it is the bound's mask."""
+    (data / "tuned.json").write_text(json.dumps({"view": {}, "segmenter": {}}))
+    keys = np.stack([np.eye(2)[truth_of(row)] for row in range(3, N)])
+    np.save(data / "keys.npy", keys.astype(np.float16))
+    read = explained(data) | files(data, settings="tuned.json", token_keys="keys.npy")
+    read |= files(data, samples="samples.csv", truth="truth.npy", outlines="outlines.csv")
+    written = files(data, chosen="chosen.csv", masks="out.npy", facts="out.csv")
+    script("segment_maps")(**read, **written, view=SMOOTHED, segmenter=BOUND, threads=1)
+    expected = [truth_of(row) for row in (7, 7, 6, 5, 4, 3)]
+    np.testing.assert_array_equal(made(data, "out")[0], expected)
 
 
 def tune(script, data, **changed) -> tuple[dict, pd.DataFrame]:

@@ -18,7 +18,6 @@ LEVELS = [GREY + depth / 10 for depth in range(7)] + [GREY[::8, ::8]]
 TRUTH = GREY > 0.5
 ARGUMENTS = {
     "view": (GREY,),
-    "mask": (TRUTH, GREY, IMAGE),
     "keys": (KEYS, IMAGE),
     "levels": (LEVELS,),
     "network": (GREY[None],),
@@ -27,24 +26,27 @@ ARGUMENTS = {
 }
 EMPTY = {
     "view": (np.zeros(SHAPE),),
-    "mask": (np.zeros(SHAPE, bool), np.zeros(SHAPE), np.zeros_like(IMAGE)),
     "keys": (np.ones((8, 6, 8)), IMAGE),
     "levels": ([np.zeros(SHAPE)] * 7 + [np.zeros((8, 6))],),
     "network": (np.zeros((1, *SHAPE)),),
     "truth": (np.zeros(SHAPE, bool), 1),
 }
+# Beside a view.
+OTHERS = {"mask": TRUTH, "image": IMAGE, "keys": KEYS, "truth": TRUTH}
+NOTHING = {name: np.zeros_like(value) for name, value in OTHERS.items()}
 REQUIRED = {"kind": "dilate", "radius": 8}
 
 
-def segment(method: str, given: dict) -> tuple[np.ndarray, dict]:
+def segment(method: str, given: dict, others: dict) -> tuple[np.ndarray, dict]:
     """Give a segmenter's mask and facts with its default settings."""
     module = importlib.import_module(f"segxai.segmenters.{method}")
-    source = module.ABOUT["reads"][0]
+    source, *more = module.ABOUT["reads"]
+    read = {name: others[name] for name in more} if source == "view" else {}
     known = module.ABOUT["settings"].items()
     settings = {name: setting.get("default", REQUIRED.get(name)) for name, setting in known}
     if source == "training":
         settings["prepared"] = module.prepare([(IMAGE, TRUTH), (255 - IMAGE, TRUTH)])
-    result = module.segment(*given[source], **settings)
+    result = module.segment(*given[source], **read, **settings)
     mask, facts = result if isinstance(result, tuple) else (result, {})
     assert list(facts) == module.ABOUT["facts"]
     return mask, facts
@@ -53,11 +55,11 @@ def segment(method: str, given: dict) -> tuple[np.ndarray, dict]:
 @pytest.mark.parametrize("method", methods("segmenters"))
 def test_a_mask_is_boolean_of_the_images_shape_and_always_the_same(method):
     """Every segmenter marks some pixels of the image, the same ones when it is called again."""
-    mask, facts = segment(method, ARGUMENTS)
+    mask, facts = segment(method, ARGUMENTS, OTHERS)
     assert mask.shape == SHAPE
     assert mask.dtype == bool
     assert 0 < mask.sum() < mask.size
-    again, facts_again = segment(method, ARGUMENTS)
+    again, facts_again = segment(method, ARGUMENTS, OTHERS)
     np.testing.assert_array_equal(mask, again)
     assert facts == facts_again
 
@@ -70,7 +72,7 @@ def reads(method: str) -> str:
 @pytest.mark.parametrize("method", [m for m in methods("segmenters") if reads(m) != "training"])
 def test_where_nothing_stands_out_nothing_is_marked(method):
     """Constant maps and equal keys give an empty mask instead of an error."""
-    mask, _ = segment(method, EMPTY)
+    mask, _ = segment(method, EMPTY, NOTHING)
     assert mask.shape == SHAPE
     assert not mask.any()
 

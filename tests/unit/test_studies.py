@@ -150,10 +150,13 @@ def test_needs_of_a_network(config):
         assert needs[dataset, "vit"] == nothing | {"explainers": explainers}
     assert needs["findings", "unet"] == nothing
     assert needs["lesions", "body"] == nothing | {"keys": [64]}
-    config["views"]["smoothed"]["method"] = "fused"
+    config["views"]["smoothed"] |= {"method": "fused", "network": None, "input_size": None}
     assert studies.needs(config, "lesions", "vit") == needs["lesions", "vit"] | {"keys": [32]}
+    config["views"]["smoothed"] |= {"network": "body", "input_size": 48}
+    assert studies.needs(config, "lesions", "vit") == needs["lesions", "vit"]
+    assert studies.needs(config, "lesions", "body") == nothing | {"keys": [48, 64]}
     config["segmenters"]["tokens"] |= {"method": "micranet"}
-    assert studies.needs(config, "lesions", "body") == nothing | {"levels": True}
+    assert studies.needs(config, "lesions", "body") == nothing | {"keys": [48], "levels": True}
     config["metrics"]["gap"] = {"method": "removal_gap", "fill": "tokens", "steps": 2, "scale": ""}
     asked = {"of": "maps", "needs": None, "segmenters": None, "measure": [{"metric": "gap"}]}
     config["studies"]["maps"]["scores"]["removal"] = asked

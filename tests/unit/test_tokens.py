@@ -84,7 +84,7 @@ def test_published_network_brings_its_own_normalisation(tmp_path):
     source = timm.create_model(VIT["architecture"], num_classes=0, **VIT["arguments"]).eval()
     path = tmp_path / "body.safetensors"
     safetensors.torch.save_file(source.state_dict(), path)
-    network = load_network(VIT | {"weights": str(path)}, {}, None, 3, CPU)
+    network = load_network(VIT | {"weights": str(path)}, None, None, 3, CPU)
     image = np.random.default_rng(0).integers(0, 256, (32, 32, 3), np.uint8)
     mean, std = (np.array(source.pretrained_cfg[key]) for key in ("mean", "std"))
     inputs = torch.from_numpy(((image / 255 - mean) / std).transpose(2, 0, 1)[None]).float()
@@ -103,7 +103,7 @@ def test_trained_network_is_cut_at_another_size(tmp_path):
     card.write_text(json.dumps({"outputs": 2}))
     definition = VIT | {"normalisation": "training"}
     files = tuple(map(str, (weights, card, statistics)))
-    network = load_network(definition, {"input_size": 64, "centre": True}, files, 3, CPU)
+    network = load_network(definition, 64, files, 3, CPU)
     keys = network_inputs.keys(network, IMAGE, centre=True)
     assert keys.shape == (8, 8, 12)
     np.testing.assert_allclose(keys.mean(axis=(0, 1)), 0, atol=1e-5)

@@ -11,6 +11,7 @@ from scipy.ndimage import gaussian_filter
 
 from segxai.explain.maps import StoredMap
 from segxai.views import fused, positive, relevance, segx, segx_mask_first, smoothed
+from segxai.views.components import first_component
 from segxai.views.fused import fuse
 from segxai.views.grey import pixels, smooth
 from segxai.workflow.plugins import methods
@@ -24,8 +25,8 @@ def view_of(method: str, stored: StoredMap, shape: tuple[int, int] = SHAPE):
     module = importlib.import_module(f"segxai.views.{method}")
     segmentation = np.zeros(shape, np.uint8)
     segmentation[: shape[0] // 2] = 1
-    features = np.random.default_rng(5).random((6, 5))
-    readable = {"segmentation": segmentation, "features": features}
+    keys = np.random.default_rng(5).standard_normal((6, 5, 8))
+    readable = {"segmentation": segmentation, "keys": keys - keys.mean(axis=(0, 1))}
     reads = {name: readable[name] for name in module.ABOUT["reads"]}
     settings = {name: setting["default"] for name, setting in module.ABOUT["settings"].items()}
     result = module.view(stored, shape, **reads, **settings)
@@ -121,11 +122,11 @@ def test_fusion_suppresses_relevance_where_features_are_low():
 
 
 def test_the_fused_view_is_the_smoothed_one_times_the_features():
-    """Fusion starts from the map that `smoothed` shows."""
-    stored, features = attribution(3), blob(12, (3, 3), 2)
+    """Fusion starts from the map that `smoothed` shows, and takes the keys' first component."""
+    stored, keys = attribution(3), np.random.default_rng(6).random((12, 12, 5))
     settings = {"clip_percentile": 99, "sigma": 4}
-    shown = fused.view(stored, (48, 48), features=features, **settings)
-    expected = fuse(smoothed.view(stored, (48, 48), **settings), features)
+    shown = fused.view(stored, (48, 48), keys=keys, **settings)
+    expected = fuse(smoothed.view(stored, (48, 48), **settings), first_component(keys))
     np.testing.assert_array_equal(shown, expected)
 
 

@@ -94,9 +94,12 @@ def test_defaults_are_the_studys_values():
 
 def test_variants_are_those_of_the_text():
     """Each variant agrees with the name of its row in Table 1, not with the table's ticks."""
-    segmenters = read_config()["segmenters"]
+    config = read_config()
+    segmenters, chosen = config["segmenters"], config["studies"]["explainseg"]["segmenters"]
     refined = {
-        entry["title"]: segmenters[entry["of"]] for entry in segmenters.values() if "of" in entry
+        segmenters[name]["title"]: segmenters[segmenters[name]["of"]]
+        for name in chosen
+        if "of" in segmenters[name]
     }
     assert len(refined) == 4
     views = {"fusion": "fused", "xai": "smoothed"}

@@ -78,10 +78,10 @@ DIGESTS = {
     "segment_code": ["segmenters", "views"],
     "score_code": ["metrics", "views", "segmenters"],
 }
-# What the segmenters read that a script runs.
+# What the segmenters read first that a script runs.
 READ = {
-    "tune_segmenter": {"view", "mask"},
-    "segment_maps": {"view", "mask"},
+    "tune_segmenter": {"view"},
+    "segment_maps": {"view"},
     "segment_network": {"keys", "levels", "network"},
     "segment_control": {"training"},
     "score_maps": {"truth"},
@@ -107,7 +107,7 @@ def plugins(script: str) -> dict[str, list[str]]:
         known["segmenters"] = [
             name
             for name in known["segmenters"]
-            if READ[script] & set(about("segmenters", name)["reads"])
+            if about("segmenters", name)["reads"][0] in READ[script]
         ]
     return known
 
