@@ -41,7 +41,7 @@ from segxai.networks.network import Network
 OURS = {
     name: setting["default"] for name, setting in integrated_gradients.ABOUT["settings"].items()
 }
-NOISE = {key: OURS[key] for key in ("noise_samples", "noise_std")}
+NOISE = {key: OURS[key] for key in ("noise_samples", "noise_std", "fill")}
 COARSER = {"steps": 4, "tolerance": 0.4, "max_steps": 16}
 METHODS = {
     "captum": (captum_integrated_gradients, {"steps": 50, "batch_size": 50, **NOISE}),

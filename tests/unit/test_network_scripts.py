@@ -37,7 +37,7 @@ GRAD_CAM = {"method": "grad_cam", "layer": "features", "batch_size": 8, "precisi
 GRADIENTS = {
     "method": "integrated_gradients",
     **{"steps": 3, "probe": 4, "tolerance": None, "max_steps": 3, "batch_size": 6},
-    **{"noise_samples": 2, "noise_std": 0.1, "precision": "bfloat16"},
+    **{"noise_samples": 2, "noise_std": 0.1, "fill": "black", "precision": "bfloat16"},
 }
 
 
