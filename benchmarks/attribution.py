@@ -30,7 +30,7 @@ from torch.utils.flop_counter import FlopCounterMode
 # The script's own folder is on the path, but not the checkout.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from segxai.explain.stream import target_requests
+from segxai.explain.job import target_requests
 from segxai.explain.target import Label
 from segxai.explainers import captum_integrated_gradients, integrated_gradients
 from segxai.images.arrays import read_array

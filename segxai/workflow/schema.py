@@ -203,6 +203,13 @@ SCOPE = optional(one_of("union", "per_class"), "union",
                  "One mask of all findings of an image, or one per class (segmenters)")
 PRECISION = optional(one_of("float32", "bfloat16"), "float32", "Arithmetic of the passes; bfloat16 "
                      "only where the processor has it and check_precision finds the maps kept")
+WINDOWS = optional(mapping({
+    "grids": key(listed(COUNT | {"maximum": 8}, minItems=1, uniqueItems=True), "Scales g, with "
+                 "windows of 1/g of the image's side: 1 is the whole image, 2 is quadrants"),
+    "overlap": optional({"type": "number", "minimum": 0, "maximum": 0.9}, 0, "Share of a window's "
+                        "side that its neighbour covers at least"),
+}), None, "Explain windows of each image, resized to the network's input, and put their maps "
+    "together; null for the whole image at once")
 ROLE = key(one_of(*ROLES), "What it is in tables and figures")
 # Keys of a segmenter, and those that follow from the inputs of its method.
 SEGMENTER = {

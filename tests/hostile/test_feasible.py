@@ -68,6 +68,21 @@ IMPOSSIBLE = {
         "explainseg.explainers",
         "name such a network",
     ),
+    "windows of a control": (
+        {"explainers": {"random-pixels": {"windows": {"grids": [2]}}}},
+        "random-pixels.windows",
+        "null",
+    ),
+    "windows of regions": (
+        {"run": ["regions"], "explainers": {"gradcam": {"windows": {"grids": [1, 2]}}}},
+        "regions.explainers",
+        "windows: null",
+    ),
+    "no grid of windows": (
+        {"explainers": {"gradcam": {"windows": {"overlap": 0.5}}}},
+        "gradcam.windows.grids",
+        "a list",
+    ),
     "no network of maps": (maps(networks=[]), "segx", "no rows"),
     "no method": (NO_MASKS, "explainseg.examples", "name one"),
     "a dose as segmentation": (maps(segmentation="undamaged"), "segx.segmentation", "scores"),
@@ -221,6 +236,7 @@ POSSIBLE = {
     "no shortcut": dataset(FINDINGS, source={"shortcut": None}),
     "the segmenter explained": {"run": ["regions"]},
     "few images": masks(images=3),
+    "windows": {"explainers": {"integrated-gradients": {"windows": {"grids": [1, 2]}}}},
     "Grad-CAM of MICRA-Net": masks(networks=["micranet"], explainers=["gradcam"]),
 }
 # What cuts features and shows masks by them is left out with its network.

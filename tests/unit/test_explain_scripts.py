@@ -39,7 +39,7 @@ def explainer(method: str) -> dict:
     known = about("explainers", method)["settings"]
     settings = {name: setting["default"] for name, setting in known.items()}
     small = {name: value for name, value in SMALL.items() if name in settings}
-    return {"method": method, "precision": "float32"} | settings | small
+    return {"method": method, "precision": "float32", "windows": None} | settings | small
 
 
 @pytest.fixture(scope="module")
