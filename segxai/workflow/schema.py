@@ -27,6 +27,7 @@ ADDRESS = {"type": "string", "pattern": "^https?://"}
 REFERENCES = ["truth", "segmentation", "marker", "instances", "findings"]
 ROLES = ["variant", "coarse", "control", "baseline", "segmentation", "dose"]
 RECOGNITION = ["accuracy", "f1", "auroc", "images", "no_predicted_label", "no_finding"]
+RECOGNITION += ["patch_accuracy", "patch_f1", "patch_auroc"]
 KEYS = ["dataset", "network", "explainer", "segmenter"]
 FIGURES = ["mask_examples", "map_examples", "distributions", "risk_coverage", "responses"]
 FIGURES += ["training", "dots"]
@@ -268,7 +269,8 @@ TABLE = mapping({
                   "`where`, `with`, `minus`, `against`; those with a `title` are columns of the "
                   "printed table"),
     "predictions": optional(listed(one_of(*RECOGNITION)), [],
-                            "Statistics of each network's predictions, such as accuracy"),
+                            "Statistics of each network's predictions of whole images, and of the "
+                            "labelled patches of data sets that have them"),
     "tests": optional(TESTS, None, "Tests of rows against each other"),
 })
 GUIDELINES = mapping({

@@ -14,6 +14,7 @@ PICTURED = ("variant", "baseline")
 # Direction (more or less is better) of numbers without a metric file.
 DIRECTIONS = {"auroc": "higher", "aurc": "lower", "augrc": "lower", "error_rate": "lower"}
 DIRECTIONS |= {"accuracy": "higher", "f1": "higher", "rank": "lower"}
+DIRECTIONS |= {studies.PATCH + name: "higher" for name in ("accuracy", "f1", "auroc")}
 # Keys that distinguish the cells of a row.
 CELL = [*studies.MEASURE, "statistic", "where", "with", "minus", "against"]
 

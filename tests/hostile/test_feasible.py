@@ -173,6 +173,11 @@ IMPOSSIBLE = {
         "predictions",
         "accuracy",
     ),
+    "predictions of no patches": (
+        table("segx_networks", predictions=["accuracy", "patch_accuracy"]),
+        "segx_networks.predictions",
+        "patches",
+    ),
     "examples ranked by nothing": (
         masks(examples={"rank": {"metric": "dice", "reference": "marker"}}),
         "explainseg.examples",

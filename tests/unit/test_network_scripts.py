@@ -155,6 +155,34 @@ def test_every_predicted_label_is_a_target(script, data):
     assert not np.array_equal(maps[0].magnitude, maps[1].magnitude)
 
 
+def test_patches_are_predicted_one_by_one(script, data):
+    """A row per window and class, as of a whole image: of its own pixels and its own label."""
+    rows = [("i0", 0, 0, "a", "train"), ("i0", 10, 10, "b", "train")]
+    rows.append(("i1", 10, 0, "a", "validation"))
+    windows = pd.DataFrame(rows, columns=["image_id", "y", "x", "label", "split"])
+    windows.assign(height=10, width=10).to_csv(data / "patches.csv", index=False)
+    network = NETWORK | {"training": {"loss": "cross_entropy"}}
+    script("predict")(
+        **loaded(data) | {"network": network},
+        **{"classes": CLASSES, "cell": CELL, "seed": 1, "patches": data / "patches.csv"},
+        predictions=data / "predictions.csv",
+    )
+    table = read_rows(data / "predictions.csv")
+    assert list(table[["image_id", "y", "x", "split", "class"]].itertuples(index=False)) == [
+        (*row[:3], row[4], name) for row in rows for name in CLASSES
+    ]
+    images = np.load(data / "images.npy")
+    known = Network.load(*(data / f for f in MODEL), None, NETWORK, 3, torch.device("cpu"))
+    for row, (name, y, x, label, _) in enumerate(rows):
+        own = table.iloc[2 * row : 2 * row + 2]
+        pixels = images[int(name[1:]), y : y + 10, x : x + 10]
+        logits = known.outputs(known.inputs(pixels[None]))
+        np.testing.assert_allclose(own.probability, logits.softmax(dim=1)[0], atol=1e-6)
+        assert (
+            own.correct.tolist() == [int(CLASSES[own.probability.to_numpy().argmax()] == label)] * 2
+        )
+
+
 def test_windows_make_finer_maps(script, data):
     """Maps of quadrants have twice the side of the input, and each quadrant its own Grad-CAM."""
     images = np.load(data / "images.npy").repeat(5, axis=1).repeat(5, axis=2)[:, :64, :64]
