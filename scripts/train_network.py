@@ -8,6 +8,7 @@ import pandas as pd
 
 from segxai.datasets.patches import window_pixels
 from segxai.datasets.samples import label_matrix
+from segxai.datasets.selection import with_few
 from segxai.datasets.splits import TRAIN, VALIDATION
 from segxai.images.arrays import LazyRows, read_array
 from segxai.images.masks import read_masks
@@ -30,14 +31,16 @@ def main(
     started = time.perf_counter()
     device = torch_device(threads)
     pixels, table = read_array(images), read_rows(samples)
+    few = partial(with_few, images=network["training"]["images"], seed=seed)
     if network_task(network) == "classify":
         train = partial(train_classifier, unfreeze_blocks=network["unfreeze_blocks"])
-        windows, outputs = read_rows(patches), len(classes)
+        windows, outputs = few(read_rows(patches)), len(classes)
         give = partial(labelled, pixels, table, windows, classes, network["training"]["loss"])
     else:
         masks, per_class = read_masks(truth, outlines, table), network["scope"] == "per_class"
         train, outputs = train_segmenter, masks.shape[1] if per_class and masks.per_class else 1
-        give = partial(outlined, pixels, table, masks, per_class)
+        chosen = few(table, usable=table.mask_pixels.notna())
+        give = partial(outlined, pixels, chosen, masks, per_class)
     subsets = [give(split, network["input_size"], device) for split in (TRAIN, VALIDATION)]
     module = build_network(network, outputs, len(channels), seed).to(device)
     scale = partial(normalise, **channel_statistics(network, statistics, len(channels)))

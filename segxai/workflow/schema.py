@@ -174,6 +174,9 @@ TRAINING = mapping({
         "rotation": optional({"type": "number", "minimum": 0, "maximum": 180}, 0,
                              "Largest rotation in degrees"),
     }), {}, "Random changes of each training image"),
+    "images": optional(COUNT, None, "Seeded subset of this many training images, with their "
+                       "patches or masks; a smaller one lies within a larger one. Validation "
+                       "images stay; null for all"),
     "cached_views": optional(COUNT, None, "With a frozen body, augmented views computed once and "
                              "used in turn; null draws new ones each epoch"),
 }, **{
@@ -194,8 +197,8 @@ NETWORK = {
     "normalisation": optional(one_of("training", "pretraining"), "training", "Channel mean and "
                               "deviation of inputs: those of the training images, or of the "
                               "network's pretraining"),
-    "unfreeze_blocks": optional(WHOLE, None, "Last blocks that are trained with the head; null for "
-                                "the whole network"),
+    "unfreeze_blocks": optional(WHOLE, None, "Last blocks of a transformer that are trained with "
+                                "the head; 0 for the head alone, null for the whole network"),
     "training": optional(TRAINING, None, "Fine-tuning; null uses the network as published"),
     "by_dataset": optional(named(mapping(BY_DATASET, required=[]), ""), {},
                            "Training on single data sets where it differs"),

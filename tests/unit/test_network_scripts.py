@@ -178,9 +178,8 @@ def test_patches_are_predicted_one_by_one(script, data):
         pixels = images[int(name[1:]), y : y + 10, x : x + 10]
         logits = known.outputs(known.inputs(pixels[None]))
         np.testing.assert_allclose(own.probability, logits.softmax(dim=1)[0], atol=1e-6)
-        assert (
-            own.correct.tolist() == [int(CLASSES[own.probability.to_numpy().argmax()] == label)] * 2
-        )
+        right = CLASSES[own.probability.to_numpy().argmax()] == label
+        assert own.correct.tolist() == [int(right)] * 2
 
 
 def test_windows_make_finer_maps(script, data):
@@ -242,7 +241,9 @@ def test_softmax_of_several_labels_is_refused(script, data):
     pd.DataFrame(windows).assign(label=samples.label, split=samples.split).to_csv(
         data / "patches.csv", index=False
     )
-    arguments = loaded(data) | {"network": NETWORK | {"training": {"loss": "cross_entropy"}}}
+    arguments = loaded(data) | {
+        "network": NETWORK | {"training": {"loss": "cross_entropy", "images": None}}
+    }
     outputs = {"history": data / "h.csv", "card": data / "c.json"}
     with pytest.raises(InputError, match="set `loss: bce`"):
         script("train_network")(
