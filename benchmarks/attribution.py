@@ -30,7 +30,7 @@ from torch.utils.flop_counter import FlopCounterMode
 # The script's own folder is on the path, but not the checkout.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from segxai.explain.stream import target_requests
+from segxai.explain.job import target_requests
 from segxai.explain.target import Label
 from segxai.explainers import captum_integrated_gradients, integrated_gradients
 from segxai.images.arrays import read_array
@@ -41,7 +41,7 @@ from segxai.networks.network import Network
 OURS = {
     name: setting["default"] for name, setting in integrated_gradients.ABOUT["settings"].items()
 }
-NOISE = {key: OURS[key] for key in ("noise_samples", "noise_std")}
+NOISE = {key: OURS[key] for key in ("noise_samples", "noise_std", "fill")}
 COARSER = {"steps": 4, "tolerance": 0.4, "max_steps": 16}
 METHODS = {
     "captum": (captum_integrated_gradients, {"steps": 50, "batch_size": 50, **NOISE}),

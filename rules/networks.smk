@@ -73,3 +73,17 @@ rule predict:
         code=code("predict", "networks"),
     script:
         "../scripts/predict.py"
+
+
+use rule predict as predict_patches with:
+    """Class probabilities of a classifier for the labelled windows that it learns from."""
+    input:
+        **TRAINED,
+        samples="results/data/{dataset}/samples.csv",
+        patches="results/data/{dataset}/patches.csv",
+    output:
+        predictions="results/patches/{dataset}/{network}/seed-{seed}.csv",
+    log:
+        "logs/predict_patches/{dataset}/{network}/seed-{seed}.log",
+    benchmark:
+        "benchmarks/predict_patches/{dataset}/{network}/seed-{seed}.tsv"

@@ -3,8 +3,8 @@
 from dataclasses import replace
 from math import nan
 
+from segxai.explain.job import bound_explainer, target_requests
 from segxai.explain.precision import CHECKED, EXACT, Agreement, agreement
-from segxai.explain.stream import bound_explainer, target_requests
 from segxai.images.arrays import read_array
 from segxai.job.device import torch_device, usable_precision
 from segxai.job.files import read_rows, write_json
@@ -21,11 +21,11 @@ def main(
     # Of each image the first target.
     checked = read_rows(targets).drop_duplicates("image_id").head(CHECKED)
     loaded = Network.load(weights, card, statistics, network, len(channels), device)
-    explain = bound_explainer(explainer, loaded, pixels, table, seed)
+    explain, side = bound_explainer(explainer, loaded, pixels, table, seed)
 
     def attributions(arithmetic):
         module = replace(loaded, precision=arithmetic)
-        return list(explain(module, target_requests(module, pixels, checked, seed)))
+        return list(explain(module, target_requests(module, pixels, checked, seed, side)))
 
     asked = explainer["precision"]
     possible = usable_precision(asked, device)

@@ -17,8 +17,8 @@ from segxai.explain.disturbed import (
     null,
     other_class,
 )
+from segxai.explain.job import bound_explainer, target_requests
 from segxai.explain.maps import Maps, pack, read_maps
-from segxai.explain.stream import bound_explainer, target_requests
 from segxai.images.arrays import npy_rows, read_array
 from segxai.job.device import torch_device
 from segxai.job.files import atomic_path, read_facts, read_rows, write_table
@@ -45,13 +45,13 @@ def main(
     stored = read_maps(maps, map_rows)
     place_of = places(asked.target_id, stored.table.target_id, map_rows)
     seeds = [image_seed(seed, name) for name in asked.image_id]
-    explain = bound_explainer(explainer, loaded, pixels, table, seed)
+    explain, side = bound_explainer(explainer, loaded, pixels, table, seed)
     anew = image_seed(seed, "drawn anew")
-    redraw = bound_explainer(explainer, loaded, pixels, table, anew)
+    redraw, _ = bound_explainer(explainer, loaded, pixels, table, anew)
 
     def requests(own_seed=seed):
         # Regions are those that the trained network predicts, whichever is explained.
-        return target_requests(loaded, pixels, asked, own_seed)
+        return target_requests(loaded, pixels, asked, own_seed, side)
 
     def compared(measure, changed, repeats, places, explain=explain):
         made = progress(explain(changed, repeats), len(places), "maps made again")
@@ -61,7 +61,8 @@ def main(
     noise = compared(
         distance, loaded, copies(loaded, requests(), seeds), np.repeat(place_of, NOISY)
     )
-    classes = [other_class(loaded, request) for request in requests()]
+    whole = target_requests(loaded, pixels, asked, seed)
+    classes = [other_class(loaded, request) for request in whole]
     there = np.array([label is not None for label in classes], dtype=bool)
     pairs = zip(requests(), classes, strict=True)
     of_class = (again(request, target=label) for request, label in pairs if label is not None)

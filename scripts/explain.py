@@ -9,8 +9,8 @@ import pandas as pd
 import torch
 
 from segxai.datasets.selection import targets_of
+from segxai.explain.job import bound_explainer, target_requests
 from segxai.explain.maps import COLUMNS, is_constant, pack
-from segxai.explain.stream import bound_explainer, target_requests
 from segxai.images.arrays import npy_rows, read_array
 from segxai.job.device import torch_device
 from segxai.job.files import atomic_path, read_facts, read_rows, write_table
@@ -29,9 +29,9 @@ def main(
     loaded = Network.load(weights, card, statistics, network, len(channels), device)
     if precision_check:
         loaded = replace(loaded, precision=read_facts(precision_check)["used"])
-    explain = bound_explainer(explainer, loaded, pixels, table, seed)
-    attributions = explain(loaded, target_requests(loaded, pixels, asked, seed))
-    facts = write_maps(maps, asked, attributions, loaded, weights)
+    explain, side = bound_explainer(explainer, loaded, pixels, table, seed)
+    attributions = explain(loaded, target_requests(loaded, pixels, asked, seed, side))
+    facts = write_maps(maps, asked, attributions, side, loaded.device, weights)
     write_table(rows, facts)
     if facts.constant.any():
         log.warning(
@@ -45,10 +45,10 @@ def main(
     )
 
 
-def write_maps(maps, targets, attributions, network, weights):
+def write_maps(maps, targets, attributions, side, device, weights):
     """Write the maps of all targets one by one, and return the facts about them."""
-    size, facts = network.input_size, []
-    with atomic_path(maps) as path, npy_rows(path, (2, size, size), np.float16) as append:
+    facts = []
+    with atomic_path(maps) as path, npy_rows(path, (2, side, side), np.float16) as append:
         started = time.perf_counter()
         for target in progress(targets.itertuples(), len(targets), "targets explained"):
             attribution = next(attributions)
@@ -57,7 +57,7 @@ def write_maps(maps, targets, attributions, network, weights):
             # The time of a map is that since the previous one: its share of a batch.
             seconds, started = time.perf_counter() - started, time.perf_counter()
             error = attribution.completeness_error
-            cost = attribution.gradients, attribution.forwards, seconds, peak_bytes(network.device)
+            cost = attribution.gradients, attribution.forwards, seconds, peak_bytes(device)
             names = target.target_id, target.image_id
             constant = int(is_constant(packed))
             facts.append((*names, scale, constant, attribution.gain, error, *cost))

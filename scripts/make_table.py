@@ -18,20 +18,22 @@ from segxai.stats.tables import (
     with_compared,
     with_doses,
 )
+from segxai.workflow.studies import PATCH
 
 
 def main(
-    scores, predictions, samples, published, table, spec, titles, names, segmenters, statistics,
-    selections, csv, md, tex, tests,
+    scores, predictions, patches, samples, published, table, spec, titles, names, segmenters,
+    statistics, selections, csv, md, tex, tests,
 ):  # fmt: skip
     samples = dict(zip(spec["datasets"], map(read_rows, samples), strict=True))
     images = chosen_images(samples, selections)
     spec = spec | {"table": table}
     rows = with_compared(table_rows(read_scores(scores), images, spec), spec)
     parts = [summarise(rows, spec, statistics), agreements(rows, spec, statistics)]
-    if predictions:
+    files = {"": predictions, PATCH: patches}
+    classified = {kind: pd.concat(map(read_rows, own)) for kind, own in files.items() if own}
+    if classified:
         groups = {name: known.set_index("image_id").group for name, known in samples.items()}
-        classified = pd.concat(map(read_rows, predictions))
         parts.insert(0, summarise_predictions(classified, groups, spec, statistics))
     tidy = pd.concat([part for part in parts if len(part)] or parts[:1], ignore_index=True)
     tidy = tidy.assign(study=spec["study"], table=table)

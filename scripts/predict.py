@@ -1,9 +1,10 @@
-"""Predictions of a network for whole images: classes with probabilities, or regions."""
+"""Predictions of a network for whole images or labelled windows: classes, or regions."""
 
 import numpy as np
 import pandas as pd
 import torch
 
+from segxai.datasets.patches import window_pixels
 from segxai.datasets.samples import label_matrix
 from segxai.datasets.splits import VALIDATION
 from segxai.images.arrays import read_array
@@ -13,15 +14,20 @@ from segxai.job.log import log, progress, run
 from segxai.networks.classify import class_probabilities
 from segxai.networks.network import Network
 from segxai.stats.classification import best_thresholds
+from segxai.stats.recognition import UNIT
 from segxai.stats.selective import segmentation_confidence
 
 
 def main(
     samples, images, statistics, weights, card, network, classes, channels, cell, seed, threads,
     predictions,
+    patches=None,
 ):  # fmt: skip
     device = torch_device(threads)
     table, pixels = read_rows(samples), read_array(images)
+    if patches:
+        windows = read_rows(patches)
+        table, pixels = windows, window_pixels(pixels, table, windows)
     loaded = Network.load(weights, card, statistics, network, len(channels), device)
 
     def logits():
@@ -75,8 +81,9 @@ def predicted_regions(logits, samples) -> pd.DataFrame:
 
 
 def keys(samples, names) -> pd.DataFrame:
-    """Image, split and class of each row, class after class within an image."""
-    every = samples[["image_id", "split"]].loc[samples.index.repeat(len(names))]
+    """Image, window if any, split and class of each row, class after class within an image."""
+    columns = [name for name in (*UNIT, "split") if name in samples]
+    every = samples[columns].loc[samples.index.repeat(len(names))]
     return every.reset_index(drop=True).assign(**{"class": np.tile(names, len(samples))})
 
 

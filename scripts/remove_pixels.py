@@ -3,9 +3,9 @@
 import numpy as np
 
 from segxai.datasets.selection import targets_of
+from segxai.explain.job import target_requests
 from segxai.explain.maps import read_maps
 from segxai.explain.removed import removal_curves
-from segxai.explain.stream import target_requests
 from segxai.images.arrays import npy_rows, read_array
 from segxai.job.device import torch_device
 from segxai.job.files import atomic_path, read_rows, write_table

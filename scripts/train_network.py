@@ -6,7 +6,9 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
+from segxai.datasets.patches import window_pixels
 from segxai.datasets.samples import label_matrix
+from segxai.datasets.selection import with_few
 from segxai.datasets.splits import TRAIN, VALIDATION
 from segxai.images.arrays import LazyRows, read_array
 from segxai.images.masks import read_masks
@@ -29,14 +31,16 @@ def main(
     started = time.perf_counter()
     device = torch_device(threads)
     pixels, table = read_array(images), read_rows(samples)
+    few = partial(with_few, images=network["training"]["images"], seed=seed)
     if network_task(network) == "classify":
         train = partial(train_classifier, unfreeze_blocks=network["unfreeze_blocks"])
-        windows, outputs = read_rows(patches), len(classes)
+        windows, outputs = few(read_rows(patches)), len(classes)
         give = partial(labelled, pixels, table, windows, classes, network["training"]["loss"])
     else:
         masks, per_class = read_masks(truth, outlines, table), network["scope"] == "per_class"
         train, outputs = train_segmenter, masks.shape[1] if per_class and masks.per_class else 1
-        give = partial(outlined, pixels, table, masks, per_class)
+        chosen = few(table, usable=table.mask_pixels.notna())
+        give = partial(outlined, pixels, chosen, masks, per_class)
     subsets = [give(split, network["input_size"], device) for split in (TRAIN, VALIDATION)]
     module = build_network(network, outputs, len(channels), seed).to(device)
     scale = partial(normalise, **channel_statistics(network, statistics, len(channels)))
@@ -57,25 +61,17 @@ def main(
 def labelled(pixels, samples, windows, classes, loss, split, size, device) -> LabelledImages:
     """Windows of a split with their classes: an index, or 0 and 1 for each class."""
     windows = windows[windows.split == split]
-    rows = pd.Index(samples.image_id).get_indexer(windows.image_id)
-    height, width = windows.height.iloc[0], windows.width.iloc[0]
-
-    def cut(chosen):
-        corners = zip(rows[chosen], windows.y.iloc[chosen], windows.x.iloc[chosen], strict=True)
-        return np.stack([pixels[row, y : y + height, x : x + width] for row, y, x in corners])
-
     if f"label_{classes[0]}" in samples:
         if loss == "cross_entropy":
             raise InputError(
                 "networks.training.loss: cross_entropy is for classes that exclude each other, and "
                 "images of this data set may show several; set `loss: bce`."
             )
+        rows = pd.Index(samples.image_id).get_indexer(windows.image_id)
         labels = label_matrix(samples, classes)[rows].astype(np.uint8)
     else:
         labels = windows.label.map(classes.index).to_numpy()
-    return LabelledImages(
-        LazyRows((len(rows), height, width, pixels.shape[3]), cut), labels, size, device
-    )
+    return LabelledImages(window_pixels(pixels, samples, windows), labels, size, device)
 
 
 def outlined(pixels, samples, masks, per_class, split, size, device) -> LabelledImages:

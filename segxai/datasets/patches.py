@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from segxai.datasets.splits import TRAIN, VALIDATION, seeded_key
+from segxai.images.arrays import LazyRows
 from segxai.job.log import InputError
 
 COLUMNS = ["image_id", "y", "x", "height", "width", "label", "split"]
@@ -69,6 +70,21 @@ def whole_images(samples: pd.DataFrame, size: int) -> pd.DataFrame:
     """One window per image that covers it, with the image's own label; see :func:`cut_patches`."""
     windows = samples[["image_id", "label", "split"]].assign(y=0, x=0, height=size, width=size)
     return windows[COLUMNS]
+
+
+def window_pixels(pixels: np.ndarray, samples: pd.DataFrame, windows: pd.DataFrame) -> LazyRows:
+    """Pixels (n, h, w, C) of n windows of images (N, H, W, C), each read on access.
+
+    `samples` are the images, in their order; all windows have one size.
+    """
+    rows = pd.Index(samples.image_id).get_indexer(windows.image_id)
+    height, width = windows.height.iloc[0], windows.width.iloc[0]
+
+    def cut(chosen: np.ndarray) -> np.ndarray:
+        corners = zip(rows[chosen], windows.y.iloc[chosen], windows.x.iloc[chosen], strict=True)
+        return np.stack([pixels[row, y : y + height, x : x + width] for row, y, x in corners])
+
+    return LazyRows((len(rows), height, width, pixels.shape[3]), cut)
 
 
 def window_means(mask: np.ndarray, grid: int) -> np.ndarray:

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from segxai.datasets.splits import VALIDATION, choose_subset, seeded_key
+from segxai.datasets.splits import TRAIN, VALIDATION, choose_subset, seeded_key
 from segxai.job.log import InputError
 
 
@@ -99,6 +99,46 @@ def count_outlines(
     pixels = pixels if split is None else pixels[samples.split.iloc[rows] == split]
     counts = {"outlined": pixels > 0, "empty": pixels == 0, "unknown": pixels.isna()}
     return {"images": len(pixels)} | {name: int(n.sum()) for name, n in counts.items()}
+
+
+def with_few(
+    table: pd.DataFrame, images: int | None, seed: int, usable: pd.Series | bool = True
+) -> pd.DataFrame:
+    """Leave only some images for training, drawn by seed: a smaller draw lies within a larger one.
+
+    Parameters
+    ----------
+    table : DataFrame, (n,)
+        Images or windows of them, with their image_id and split.
+    images
+        Number of training images; None for all of them.
+    seed
+    usable : Series of bool, (n,)
+        Rows that can be learnt from, if not all.
+
+    Returns
+    -------
+    DataFrame, (n,)
+        With an empty split for the training images that are left out.
+
+    Raises
+    ------
+    InputError
+        If there are fewer training images.
+    """
+    if images is None:
+        return table
+    training = table.split == TRAIN
+    # Other draws of this seed, such as that of the explained images, have other keys.
+    names = table.image_id[training & usable].unique()
+    order = sorted(names, key=lambda name: seeded_key(f"training:{name}", seed))
+    if images > len(order):
+        raise InputError(
+            f"networks.training.images: {images}, but only {len(order)} training images can be "
+            f"learnt from; set {len(order)} or fewer, or null for all."
+        )
+    left_out = training & ~table.image_id.isin(order[:images])
+    return table.assign(split=table.split.mask(left_out, ""))
 
 
 def background_rows(samples: pd.DataFrame, count: int, seed: int) -> np.ndarray:

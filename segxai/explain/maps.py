@@ -18,7 +18,7 @@ COLUMNS = [
 
 
 class StoredMap(NamedTuple):
-    """One stored attribution: two maps (h, w), float32, at the network's resolution.
+    """One stored attribution: two maps (h, w), float32, at the size of its explainer's maps.
 
     `signed` is the sum over channels, `magnitude` the sum over channels of absolute values.
     """

@@ -16,8 +16,14 @@ from segxai.networks.network import Network
 BLUR = 10 / 224  # standard deviation, in sides of the input
 
 
-def fill(network: Network, inputs: torch.Tensor, kind: str) -> torch.Tensor:
-    r"""Give what removed pixels are painted with.
+def fill(
+    network: Network,
+    inputs: torch.Tensor,
+    kind: str,
+    background: torch.Tensor | None = None,
+    sigma: float | None = None,
+) -> torch.Tensor:
+    r"""Give what removed pixels are painted with, and what an input is compared with.
 
     Parameters
     ----------
@@ -26,24 +32,38 @@ def fill(network: Network, inputs: torch.Tensor, kind: str) -> torch.Tensor:
         Normalised.
     kind
         ``black``: the network's black image. ``mean``: zero, the mean of each channel that inputs
-        are normalised by. ``blur``: the input after a Gaussian blur of 10 px at 224 (Fong &
-        Vedaldi, ICCV 2017, arXiv:1704.03296), with weights renormalised at the border:
+        are normalised by, which is that of the training images (`normalisation: training`) and not
+        of the input. ``validation``: the background images. ``blur``: the input after a Gaussian
+        blur (Fong & Vedaldi, ICCV 2017, arXiv:1704.03296), with weights renormalised at the border:
 
         .. math:: B_{ij} = \sum_{kl} G_{ik} G_{jl} x_{kl}, \quad
                   G_{ik} = \frac{\exp(-(i - k)^2 / 2\sigma^2)}
                                 {\sum_m \exp(-(i - m)^2 / 2\sigma^2)}
 
+    background : Tensor of shape (M, C, S, S), optional
+        Normalised validation images; read by ``validation`` alone.
+    sigma
+        σ in px; None for 10 px at 224.
+
     Returns
     -------
     Tensor of shape (B, C, S, S)
+        One for each input; of ``validation`` the M images, over which the caller averages.
     """
     if kind == "black":
         return network.black().expand_as(inputs)
     if kind == "mean":
         return torch.zeros_like(inputs)
+    if kind == "validation":
+        return background
     if kind != "blur":
-        raise ValueError(f"a fill is black, mean or blur, not '{kind}'.")
-    return blurred(inputs, BLUR * max(inputs.shape[-2:]))
+        raise ValueError(f"a fill is black, mean, blur or validation, not '{kind}'.")
+    return blurred(inputs, BLUR * max(inputs.shape[-2:]) if sigma is None else sigma)
+
+
+def n_fills(kind: str, background: torch.Tensor | None) -> int:
+    """Count the images of a :func:`fill` of one input: passes for each set of removed pixels."""
+    return len(background) if kind == "validation" else 1
 
 
 def blurred(inputs: torch.Tensor, sigma: float) -> torch.Tensor:
@@ -71,9 +91,17 @@ def mix(inputs: torch.Tensor, filled: torch.Tensor, keep: torch.Tensor) -> torch
 
 @torch.no_grad()
 def kept_scores(
-    network: Network, request: Request, kind: str, masks: Iterable[torch.Tensor], batch_size: int
+    network: Network,
+    request: Request,
+    kind: str,
+    masks: Iterable[torch.Tensor],
+    batch_size: int,
+    background: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """Evaluate the target of one request while parts of its input are removed.
+
+    With validation images the value is the mean over them, as that of an absent feature is its
+    expectation for SHAP (Lundberg & Lee, arXiv:1705.07874), at one pass for each.
 
     Parameters
     ----------
@@ -87,6 +115,8 @@ def kept_scores(
         one batch of changed inputs.
     batch_size
         Inputs per pass.
+    background
+        Of :func:`fill`.
 
     Returns
     -------
@@ -94,15 +124,17 @@ def kept_scores(
         One value per mask.
     """
     inputs, values, waiting = request.inputs[None], [], iter(masks)
-    filled = None if kind == "tokens" else fill(network, inputs, kind)
+    filled = None if kind == "tokens" else fill(network, inputs, kind, background).split(1)
     while batch := list(islice(waiting, batch_size)):
         keep, targets = torch.stack(batch), [request.target] * len(batch)
         if filled is None:
             tokens, same = kept_tokens(network, keep), inputs.expand(len(batch), -1, -1, -1)
-            values.append(token_scores(network, same, tokens, targets, batch_size))
+            values.append(token_scores(network, same, tokens, targets, batch_size).double())
         else:
-            values.append(scores(network, mix(inputs, filled, keep), targets, batch_size))
-    return torch.cat(values).double()
+            mixed = (mix(inputs, painted, keep) for painted in filled)
+            of_fills = [scores(network, x, targets, batch_size).double() for x in mixed]
+            values.append(torch.stack(of_fills).mean(dim=0))
+    return torch.cat(values)
 
 
 @torch.no_grad()

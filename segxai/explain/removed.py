@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from segxai.explain.removal import kept_scores
 from segxai.explain.stream import Request
+from segxai.explain.windows import spread
 from segxai.metrics.squares import square_of, square_sets
 from segxai.networks.network import Network
 
@@ -31,7 +32,8 @@ def removal_curves(
     ----------
     network, request
         The input (C, S, S) and its target.
-    attribution : ndarray of shape (S, S)
+    attribution : ndarray of shape (h, w)
+        Resized to the input with its sum, where it is of windows.
     kind
         Of :func:`segxai.explain.removal.kept_scores`.
     steps
@@ -45,6 +47,7 @@ def removal_curves(
         The target along deletion and along insertion, by 2K passes of the network.
     """
     x, values = request.inputs, torch.from_numpy(attribution.astype(np.float64))[None, None]
+    values = spread(values, x.shape[-2:])
     if kind == "tokens":
         values = F.avg_pool2d(values, network.module.patch_embed.patch_size)
     ties = torch.rand(values.numel(), generator=request.generator).numpy()

@@ -1,20 +1,14 @@
 """Requests and answers of all explainers, and batches of one size."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 from itertools import islice
 from typing import NamedTuple
 
-import numpy as np
-import pandas as pd
 import torch
 
-from segxai.datasets.selection import background_rows
-from segxai.explain.target import Label, Region, Target
-from segxai.job.seeds import image_seed
+from segxai.explain.target import Target
 from segxai.networks.network import Network
-from segxai.workflow.plugins import load
 
 
 class Request(NamedTuple):
@@ -47,63 +41,6 @@ class Attribution:
 def completeness_error(attribution: torch.Tensor, gain: float) -> float:
     """Relative completeness error ``|Σ attribution − gain| / |gain|``; NaN where the gain is 0."""
     return abs(attribution.double().sum().item() - gain) / abs(gain) if gain else float("nan")
-
-
-def target_requests(
-    network: Network, images: np.ndarray, targets: pd.DataFrame, seed: int
-) -> Iterator[Request]:
-    """Yield one request per row of a list of targets, when it is needed.
-
-    Parameters
-    ----------
-    network
-    images : ndarray of shape (N, H, W, C)
-        Of the data set; may be memory-mapped.
-    targets : DataFrame
-        Rows of ``results/targets``: image_id, row, kind, channel. The region of a target is where
-        the network's logits are above 0 for the clean image.
-    seed
-        Seed of the study; random draws of an image depend on it and the image's name only.
-
-    Yields
-    ------
-    Request
-    """
-    for target in targets.itertuples():
-        inputs = network.inputs(images[target.row][None])
-        generator = torch.Generator().manual_seed(image_seed(seed, target.image_id))
-        channel = int(target.channel)
-        asked = Label(channel) if target.kind == "label" else region(network, inputs, channel)
-        yield Request(inputs[0], asked, generator)
-
-
-def bound_explainer(
-    definition: dict, network: Network, images: np.ndarray, samples: pd.DataFrame, seed: int
-) -> Callable[[Network, Iterable[Request]], Iterator[Attribution]]:
-    """Load an explainer with its settings, and its background images if it needs them.
-
-    Parameters
-    ----------
-    definition
-        ``explainers.<name>`` of the configuration.
-    network
-        Network whose inputs the background images become.
-    images, samples
-        Of the data set: ndarray of shape (N, H, W, C), and ``samples.csv``.
-    seed
-        Of the draw of background images.
-    """
-    method, settings = load("explainers", definition)
-    if "background" in settings:
-        rows = background_rows(samples, settings["background"], seed)
-        settings["background"] = torch.cat([network.inputs(images[row][None]) for row in rows])
-    return partial(method.explain, **settings)
-
-
-@torch.no_grad()
-def region(network: Network, inputs: torch.Tensor, channel: int) -> Region:
-    """Fixed region of a channel that a segmenter predicts in (1, C, S, S): logits above 0."""
-    return Region(channel, network.module(inputs)[0, channel] > 0)
 
 
 def batches(

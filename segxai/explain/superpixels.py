@@ -45,6 +45,7 @@ def coalition_scores(
     labels: torch.Tensor,
     coalitions: torch.Tensor,
     fill: str,
+    background: torch.Tensor,
     batch_size: int,
 ) -> torch.Tensor:
     """Evaluate a request's target while only some superpixels are kept.
@@ -56,7 +57,7 @@ def coalition_scores(
         As of :func:`superpixels`, n of them.
     coalitions : Tensor of shape (m, n), bool
         Superpixels that are kept.
-    fill, batch_size
+    fill, background, batch_size
         As of :func:`segxai.explain.removal.kept_scores`.
 
     Returns
@@ -65,7 +66,7 @@ def coalition_scores(
         On the CPU.
     """
     masks = (coalition[labels] for coalition in coalitions.to(labels.device))
-    return kept_scores(network, request, fill, masks, batch_size).cpu()
+    return kept_scores(network, request, fill, masks, batch_size, background).cpu()
 
 
 def spread(values: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 import torch
 from captum.attr import IntegratedGradients
 
+from segxai.explain import removal
 from segxai.explain.stream import Attribution, Request
 from segxai.networks.network import Network
 
@@ -21,6 +22,11 @@ ABOUT = {
             "type": "number", "minimum": 0, "default": 0.1,
             "description": "Standard deviation of the noise, in units of the normalised input",
         },
+        "fill": {
+            "enum": ["black", "blur", "mean"], "default": "black",
+            "description": "Where paths begin: black, the blurred image or the mean colour. Paths "
+                           "from validation images are those of gradient_shap",
+        },
         "batch_size": {"type": "integer", "minimum": 1, "default": 10,
                        "description": "Inputs per pass, at least the noisy copies; bounds memory"},
     },
@@ -33,6 +39,7 @@ def explain(
     steps: int,
     noise_samples: int,
     noise_std: float,
+    fill: str,
     batch_size: int,
 ) -> Iterator[Attribution]:
     """Attribute targets by Captum's Gauss–Legendre quadrature, `steps` nodes on each copy's path.
@@ -40,8 +47,9 @@ def explain(
     Noise, parameters and results are those of
     :func:`segxai.explainers.integrated_gradients.explain`; images are explained one by one.
     """
-    score, baseline = network.score(), network.black()
+    score = network.score()
     for x, target, generator in requests:
+        baseline = removal.fill(network, x[None], fill)
         noise = torch.randn(noise_samples, *x.shape, generator=generator)
         noisy = x + noise.to(x) * noise_std
         method = IntegratedGradients(lambda v, target=target: score(v, [target] * len(v)))

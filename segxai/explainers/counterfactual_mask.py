@@ -1,12 +1,12 @@
-"""Counterfactual mask: the small, smooth region whose blurring takes the target away."""
+"""Counterfactual mask: the small, smooth region whose removal takes the target away."""
 
 from collections.abc import Iterable, Iterator
 
 import torch
 
+from segxai.explain import removal
 from segxai.explain.activations import upsampled
 from segxai.explain.counterfactual import descend
-from segxai.explain.removal import blurred
 from segxai.explain.stream import Attribution, Request, batches
 from segxai.networks.network import Network
 from segxai.views.grey import pixels
@@ -28,8 +28,10 @@ ABOUT = {
         "variation_weight": {"type": "number", "minimum": 0, "default": 0.2,
                              "description": "Weight of the mask's mean difference between "
                                             "neighbouring cells"},
+        "fill": {"enum": ["blur", "black", "mean"], "default": "blur",
+                 "description": "What is hidden is blurred, black or the mean colour"},
         "blur": {"type": "number", "exclusiveMinimum": 0, "default": 20,
-                 "description": "Standard deviation of the blur that hides, in pixels at 224 px"},
+                 "description": "Standard deviation of the blur, in pixels at 224 px"},
         "moved": {"type": "boolean", "default": False,
                   "description": "Control: move the mask by half the image, down and right, around "
                                  "its borders"},
@@ -47,6 +49,7 @@ def explain(
     learning_rate: float,
     area_weight: float,
     variation_weight: float,
+    fill: str,
     blur: float,
     moved: bool,
     batch_size: int,
@@ -54,9 +57,10 @@ def explain(
     r"""Explain targets by where their images must be hidden for them to vanish.
 
     .. math:: \min_q \; \frac{p(z)}{p(x)} + \lambda_a \overline m + \lambda_v TV(\sigma(q)), \quad
-              m = up(\sigma(q)), \quad z = (1 - m) \circ x + m \circ blur(x)
+              m = up(\sigma(q)), \quad z = (1 - m) \circ x + m \circ b
 
-    with p the probability of the target, of a region the sigmoid of its mean logit. q has few
+    with p the probability of the target, of a region the sigmoid of its mean logit, and the fill b,
+    by default the blurred image (:func:`segxai.explain.removal.fill`). q has few
     cells, upsampled bilinearly: a mask of single pixels would find an adversarial pattern, see
     :mod:`segxai.explainers.pixel_counterfactual`.
 
@@ -87,7 +91,7 @@ def explain(
     """
     for batch, inputs, targets in batches(requests, batch_size):
         size = inputs.shape[-2:]
-        hidden = blurred(inputs, pixels(blur, size))
+        hidden = removal.fill(network, inputs, fill, sigma=pixels(blur, size))
 
         def mask(q, inputs=inputs):
             return upsampled(q.sigmoid()[:, 0], inputs)

@@ -1,4 +1,4 @@
-"""DeepLIFT against background images (DeepSHAP), where it is complete."""
+"""DeepLIFT against background images (DeepSHAP), or another fill, where it is complete."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from copy import deepcopy
@@ -8,6 +8,7 @@ from itertools import islice
 import torch
 from torch import nn
 
+from segxai.explain import removal
 from segxai.explain.backward_rules import LINEAR, TINY, changed, leaf_kinds
 from segxai.explain.stream import Attribution, Request, padded, padded_list, stacked
 from segxai.explain.target import Label, Region, Target
@@ -19,10 +20,13 @@ ABOUT = {
     "needs": ["gradients", "background"],
     "suits": ["convolutional"], "targets": ["label", "region"], "signed": True, "complete": True,
     "settings": {
-        "background": {
-            "type": "integer", "minimum": 1, "default": 10,
-            "description": "Validation images, drawn by seed, that an image is compared with",
+        "fill": {
+            "enum": ["validation", "black", "blur", "mean"], "default": "validation",
+            "description": "What an image is compared with: validation images (DeepSHAP), black, "
+                           "itself blurred, or the mean colour",
         },
+        "background": {"type": "integer", "minimum": 1, "default": 10,
+                       "description": "Validation images, drawn by seed, of `fill: validation`"},
         "batch_size": {"type": "integer", "minimum": 1, "default": 10,
                        "description": "Inputs per pass, at least an image and a background image; "
                                       "bounds memory"},
@@ -50,9 +54,13 @@ def check(network: Network, **_) -> None:
 
 
 def explain(
-    network: Network, requests: Iterable[Request], background: torch.Tensor, batch_size: int
+    network: Network,
+    requests: Iterable[Request],
+    fill: str,
+    background: torch.Tensor | None,
+    batch_size: int,
 ) -> Iterator[Attribution]:
-    r"""Attribute targets F to pixels by multipliers against each background image.
+    r"""Attribute targets F to pixels by multipliers against a fill, or each background image.
 
     .. math:: A_i = \frac1M \sum_m (x_i - b_{mi}) \, \mu_i(x, b_m)
 
@@ -73,8 +81,8 @@ def explain(
         Its layers are linear, ReLU or max pooling.
     requests
         Inputs with the target F that is explained; read as they are needed.
-    background : Tensor of shape (M, C, H, W)
-        Normalised images.
+    fill, background
+        As of :func:`segxai.explain.removal.fill`: the b_m, or only one.
     batch_size
         As of `ABOUT`; a pair takes two.
 
@@ -86,8 +94,12 @@ def explain(
     """
     module = changed(deepcopy(network.module), _ruled)
     score = replace(network, module=module, precision="float32").score()
-    pairs = ((request, other) for request in requests for other in background)
-    count, size = len(background), max(1, batch_size // 2)
+    pairs = (
+        (request, other)
+        for request in requests
+        for other in removal.fill(network, request.inputs[None], fill, background)
+    )
+    count, size = removal.n_fills(fill, background), max(1, batch_size // 2)
     total, gain, place = 0.0, 0.0, 0
     while batch := list(islice(pairs, size)):
         for values, change in zip(*_multiplied(score, batch, size), strict=True):
@@ -158,5 +170,5 @@ def _complete(network: Network) -> bool:
     output = network.outputs(black)[0, 0]
     target = Region(0, torch.ones_like(output, dtype=torch.bool)) if output.ndim else Label(0)
     request = Request(noise[0], target, torch.Generator())
-    (attribution,) = explain(network, [request], black, batch_size=2)
+    (attribution,) = explain(network, [request], "black", None, batch_size=2)
     return not attribution.completeness_error > MAX_ERROR

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
+from segxai.explain import removal
 from segxai.explain.stream import Attribution, Request, request_gradients
 from segxai.networks.network import Network
 
@@ -10,10 +11,11 @@ ABOUT = {
     "suits": ["convolutional", "transformer"], "targets": ["label", "region"], "signed": True,
     "complete": False,
     "settings": {
-        "reference": {
-            "enum": ["mean", "black"], "default": "mean",
+        "fill": {
+            "enum": ["mean", "black", "blur"], "default": "mean",
             "description": "Input that is attributed nothing: the mean colour, which is 0 of the "
-                           "normalised input, or black as of Integrated Gradients",
+                           "normalised input, black as of Integrated Gradients, or the blurred "
+                           "image",
         },
         "batch_size": {"type": "integer", "minimum": 1, "default": 50,
                        "description": "Inputs per pass; bounds memory"},
@@ -22,21 +24,21 @@ ABOUT = {
 
 
 def explain(
-    network: Network, requests: Iterable[Request], reference: str, batch_size: int
+    network: Network, requests: Iterable[Request], fill: str, batch_size: int
 ) -> Iterator[Attribution]:
-    r"""Attribute targets F to pixels by :math:`(x_i - r_i) \, \partial F / \partial x_i`.
+    r"""Attribute targets F to pixels by :math:`(x_i - b_i) \, \partial F / \partial x_i`.
 
-    With r = 0 this is the method of Shrikumar et al. (arXiv:1605.01713). Zero is the *mean colour*
+    With b = 0 this is the method of Shrikumar et al. (arXiv:1605.01713). Zero is the *mean colour*
     of normalised images, so that a pixel of that colour is attributed nothing and a black one much;
     the map changes with the mean and standard deviation that inputs are normalised by. With a black
-    r it is the first-order term of Integrated Gradients.
+    b it is the first-order term of Integrated Gradients.
 
     Parameters
     ----------
     network
     requests
         Inputs with the target F that is explained; read as they are needed.
-    reference, batch_size
+    fill, batch_size
         As of `ABOUT`.
 
     Yields
@@ -44,6 +46,6 @@ def explain(
     Attribution
         One per request, in their order, (C, H, W). They promise no sum.
     """
-    start = network.black()[0] if reference == "black" else 0.0
     for request, slopes, _ in request_gradients(network, requests, batch_size):
+        start = removal.fill(network, request.inputs[None], fill)[0]
         yield Attribution((request.inputs - start) * slopes, float("nan"), 1, 0)

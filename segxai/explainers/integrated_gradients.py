@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 import torch
 
+from segxai.explain import removal
 from segxai.explain.nodes import fit_knee, path_nodes, probe_positions
 from segxai.explain.stream import Attribution, Request, completeness_error, gradients, scores
 from segxai.networks.network import Network
@@ -24,6 +25,11 @@ ABOUT = {
         "noise_std": {
             "type": "number", "minimum": 0, "default": 0.1,
             "description": "Standard deviation of the noise, in units of the normalised input",
+        },
+        "fill": {
+            "enum": ["black", "blur", "mean"], "default": "black",
+            "description": "Where paths begin: black, the blurred image or the mean colour. Paths "
+                           "from validation images are those of gradient_shap",
         },
         "probe": {"type": "integer", "minimum": 1, "default": 8,
                   "description": "Forward passes along the path to fit the nodes"},
@@ -45,6 +51,7 @@ def explain(
     steps: int,
     noise_samples: int,
     noise_std: float,
+    fill: str,
     probe: int,
     tolerance: float | None,
     max_steps: int,
@@ -69,11 +76,12 @@ def explain(
     Parameters
     ----------
     network
-        Paths begin at its black image x′.
+        Frozen.
     requests
         Inputs with the explained target F; read when needed.
     steps, …
-        Settings of `ABOUT`: K are the noise samples, ε the noise; the grading of the nodes is
+        Settings of `ABOUT`: K are the noise samples, ε the noise; x′ is the fill of the image
+        without noise, see :func:`segxai.explain.removal.fill`; the grading of the nodes is
         fitted to the probe (:func:`segxai.explain.nodes.fit_knee`), and where the tolerance doubles
         the steps of an image, earlier passes still count.
 
@@ -82,11 +90,11 @@ def explain(
     Attribution
         One per request, in their order.
     """
-    baseline = network.black()
     waiting, queue, opened = iter(requests), deque(), deque()
     while True:
         fresh, points = [], len(queue)
         while points < batch_size and (request := next(waiting, None)) is not None:
+            baseline = removal.fill(network, request.inputs[None], fill)
             fresh.append(_Image(request, baseline, steps, noise_samples, noise_std, probe))
             points += noise_samples * steps
         _probe(network, fresh, batch_size)
@@ -173,7 +181,7 @@ def _add_gradients(network: Network, batch: list[tuple], batch_size: int) -> lis
     """Add the attributions of a batch of points; return images whose level they complete."""
     images, copies, positions, weights = zip(*batch, strict=True)
     ways = torch.stack([image.copies[copy] for image, copy in zip(images, copies, strict=True)])
-    baseline = images[0].baseline
+    baseline = torch.cat([image.baseline for image in images])
     ways -= baseline
     points = baseline + torch.tensor(positions).to(ways).view(-1, 1, 1, 1) * ways
     targets = [image.target for image in images]

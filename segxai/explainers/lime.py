@@ -5,12 +5,13 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 import torch
 
+from segxai.explain.removal import n_fills
 from segxai.explain.stream import Attribution, Request
 from segxai.explain.superpixels import coalition_scores, spread, superpixels
 from segxai.networks.network import Network
 
 ABOUT = {
-    "title": "LIME", "cites": "arXiv:1602.04938", "needs": ["forward"],
+    "title": "LIME", "cites": "arXiv:1602.04938", "needs": ["forward", "background"],
     "suits": ["convolutional", "transformer"], "targets": ["label", "region"], "signed": True,
     "complete": False,
     "settings": {
@@ -24,8 +25,13 @@ ABOUT = {
             "type": "number", "exclusiveMinimum": 0, "default": 0.25,
             "description": "Cosine distance from the whole image over which weights of parts fall",
         },
-        "fill": {"enum": ["blur", "black", "mean"], "default": "blur",
-                 "description": "What is removed is blurred, black or the mean colour"},
+        "fill": {
+            "enum": ["blur", "black", "mean", "validation"], "default": "blur",
+            "description": "What is removed is blurred, black, the mean colour, or that of "
+                           "validation images, over which values are averaged: that many passes",
+        },
+        "background": {"type": "integer", "minimum": 1, "default": 5,
+                       "description": "Validation images, drawn by seed, of `fill: validation`"},
         "batch_size": {"type": "integer", "minimum": 1, "default": 16,
                        "description": "Inputs per pass; bounds memory"},
     },
@@ -40,6 +46,7 @@ def explain(
     ridge: float,
     kernel_width: float,
     fill: str,
+    background: torch.Tensor,
     batch_size: int,
 ) -> Iterator[Attribution]:
     r"""Attribute targets by a weighted ridge regression on what is kept of the image.
@@ -74,12 +81,14 @@ def explain(
         n = int(labels.max()) + 1
         kept = torch.ones(passes, n, dtype=torch.bool)
         kept[1:] = torch.randint(2, (passes - 1, n), generator=request.generator).bool()
-        values = coalition_scores(network, request, labels, kept, fill, batch_size).numpy()
+        removed = fill, background, batch_size
+        values = coalition_scores(network, request, labels, kept, *removed).numpy()
         weights = kernel(kept.double().mean(dim=1).numpy(), kernel_width)
         # Less the whole image's, equal values are exactly zero.
         phi = weighted_ridge(kept.double().numpy(), values - values[0], weights, ridge)
         map_ = spread(torch.from_numpy(phi), labels)
-        yield Attribution(map_, float("nan"), gradients=0, forwards=passes)
+        forwards = passes * n_fills(fill, background)
+        yield Attribution(map_, float("nan"), gradients=0, forwards=forwards)
 
 
 def kernel(share: np.ndarray, width: float) -> np.ndarray:

@@ -4,13 +4,13 @@ from collections.abc import Iterable, Iterator
 
 import torch
 
-from segxai.explain.removal import check_tokens, kept_scores
+from segxai.explain.removal import check_tokens, kept_scores, n_fills
 from segxai.explain.stream import Attribution, Request
 from segxai.job.log import InputError
 from segxai.networks.network import Network
 
 ABOUT = {
-    "title": "Occlusion", "cites": "arXiv:1311.2901", "needs": ["forward"],
+    "title": "Occlusion", "cites": "arXiv:1311.2901", "needs": ["forward", "background"],
     "suits": ["convolutional", "transformer"], "targets": ["label", "region"], "signed": True,
     "complete": False,
     "settings": {
@@ -19,10 +19,13 @@ ABOUT = {
         "stride": {"type": "integer", "minimum": 1, "default": 16,
                    "description": "Distance of neighbouring squares, in px of the input"},
         "fill": {
-            "enum": ["blur", "black", "mean", "tokens"], "default": "blur",
-            "description": "What is removed is blurred, black or the mean colour; or tokens of a "
-                           "plain vision transformer are left out",
+            "enum": ["blur", "black", "mean", "validation", "tokens"], "default": "blur",
+            "description": "What is removed is blurred, black, the mean colour, or that of "
+                           "validation images, over which values are averaged: that many passes; "
+                           "or tokens of a plain vision transformer are left out",
         },
+        "background": {"type": "integer", "minimum": 1, "default": 5,
+                       "description": "Validation images, drawn by seed, of `fill: validation`"},
         "batch_size": {"type": "integer", "minimum": 1, "default": 16,
                        "description": "Inputs per pass; bounds memory"},
     },
@@ -51,6 +54,7 @@ def explain(
     window: int,
     stride: int,
     fill: str,
+    background: torch.Tensor,
     batch_size: int,
 ) -> Iterator[Attribution]:
     r"""Attribute targets by removing one window of the input after the other.
@@ -87,14 +91,16 @@ def explain(
     for request in requests:
         corners = _corners(request.inputs.shape[-2:], window, stride)
         masks = _masks(request.inputs[0], corners, window)
-        whole, *removed = kept_scores(network, request, fill, masks, batch_size).tolist()
+        values = kept_scores(network, request, fill, masks, batch_size, background)
+        whole, *removed = values.tolist()
         total, covered = torch.zeros(2, *request.inputs.shape[-2:], dtype=torch.float64)
         for (top, left), value in zip(corners, removed, strict=True):
             place = slice(top, top + window), slice(left, left + window)
             total[place] += whole - value
             covered[place] += 1
-        values = (total / covered).float().to(request.inputs.device)
-        yield Attribution(values[None], float("nan"), gradients=0, forwards=len(corners) + 1)
+        map_ = (total / covered).float().to(request.inputs.device)
+        forwards = (len(corners) + 1) * n_fills(fill, background)
+        yield Attribution(map_[None], float("nan"), gradients=0, forwards=forwards)
 
 
 def _corners(shape: tuple[int, int], window: int, stride: int) -> list[tuple[int, int]]:

@@ -4,12 +4,12 @@ from collections.abc import Iterable, Iterator
 
 import torch
 
-from segxai.explain.removal import kept_scores
+from segxai.explain.removal import kept_scores, n_fills
 from segxai.explain.stream import Attribution, Request
 from segxai.networks.network import Network
 
 ABOUT = {
-    "title": "RISE", "cites": "arXiv:1806.07421", "needs": ["forward"],
+    "title": "RISE", "cites": "arXiv:1806.07421", "needs": ["forward", "background"],
     "suits": ["convolutional", "transformer"], "targets": ["label", "region"], "signed": True,
     "complete": False,
     "settings": {
@@ -19,8 +19,13 @@ ABOUT = {
                         "default": 0.5, "description": "Probability that a cell is kept"},
         "passes": {"type": "integer", "minimum": 2, "default": 2000,
                    "description": "Masks, and so forward passes, per image"},
-        "fill": {"enum": ["blur", "black", "mean"], "default": "black",
-                 "description": "What is removed is blurred, black or the mean colour"},
+        "fill": {
+            "enum": ["blur", "black", "mean", "validation"], "default": "black",
+            "description": "What is removed is blurred, black, the mean colour, or that of "
+                           "validation images, over which values are averaged: that many passes",
+        },
+        "background": {"type": "integer", "minimum": 1, "default": 5,
+                       "description": "Validation images, drawn by seed, of `fill: validation`"},
         "batch_size": {"type": "integer", "minimum": 1, "default": 16,
                        "description": "Inputs per pass; bounds memory"},
     },
@@ -34,6 +39,7 @@ def explain(
     probability: float,
     passes: int,
     fill: str,
+    background: torch.Tensor,
     batch_size: int,
 ) -> Iterator[Attribution]:
     r"""Attribute targets by their covariance with random masks of the input.
@@ -67,13 +73,14 @@ def explain(
         drawn = [draw_cells(cells, probability, request.generator) for _ in range(passes)]
         # Masks are made twice, since all of them would not fit into memory.
         masks = (mask(side, *draw).to(request.inputs) for draw in drawn)
-        gains = kept_scores(network, request, fill, masks, batch_size).cpu()
+        gains = kept_scores(network, request, fill, masks, batch_size, background).cpu()
         gains -= gains.mean()
         values = torch.zeros(side, side, dtype=torch.float64)
         for gain, draw in zip(gains, drawn, strict=True):
             values += gain * mask(side, *draw)
         values = (values / (passes * probability)).float().to(request.inputs)
-        yield Attribution(values[None], float("nan"), gradients=0, forwards=passes)
+        forwards = passes * n_fills(fill, background)
+        yield Attribution(values[None], float("nan"), gradients=0, forwards=forwards)
 
 
 def draw_cells(

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 import torch
 from scipy.stats import spearmanr
 
+from segxai.explain import removal
 from segxai.explain.activations import activations, upsampled
 from segxai.explain.stream import Attribution, Request, batched_outputs, batches
 from segxai.explain.target import evaluate, log_odds
@@ -21,6 +22,8 @@ ABOUT = {
             "enum": ["paper", "authors", "pgc"], "default": "paper",
             "description": "Weights of the paper, of its authors' code or of pytorch-grad-cam",
         },
+        "fill": {"enum": ["mean", "black", "blur"], "default": "mean",
+                 "description": "What a feature map hides is the mean colour, black or blurred"},
         "stage": {
             "type": "integer", "minimum": 1, "default": 1,
             "description": "Which feature map of those that the network lists: 1 the last, 2 the "
@@ -49,6 +52,7 @@ def explain(
     network: Network,
     requests: Iterable[Request],
     variant: str,
+    fill: str,
     stage: int,
     block: int,
     tolerance: float | None,
@@ -57,14 +61,15 @@ def explain(
     r"""Explain targets by feature maps, each weighed by what the network makes of what it shows.
 
     .. math:: M = \max\left(0, \sum_k w_k A_k\right), \quad
-              s_k = F(x \circ H_k), \quad H_k = \frac{up(A_k) - \min}{\max - \min}
+              s_k = F(b + H_k \circ (x - b)), \quad H_k = \frac{up(A_k) - \min}{\max - \min}
 
-    ``paper``: w is the softmax over channels of s_k − F(0), which F(0) does not change.
-    ``authors``: w is the target's probability at x ∘ H_k, and the sum is upsampled before it is cut
-    at 0. ``pgc``: as the paper, with the channels that are constant (H = 0) among those of the
+    ``paper``: w is the softmax over channels of s_k − F(b), which F(b) does not change.
+    ``authors``: w is the target's probability instead of s_k, and the sum is upsampled before it is
+    cut at 0. ``pgc``: as the paper, with the channels that are constant (H = 0) among those of the
     softmax, each at the price of a pass; the others leave them out.
 
-    What H hides becomes 0 of the normalised input, the mean colour and not black.
+    What H hides becomes the fill b, by default 0 of the normalised input as in the paper: the mean
+    colour and not black.
 
     Differs from all three in that channels come in the order of their variance, in blocks, and that
     the sum ends when a block no longer changes the order of the pixels. After a ReLU most of it is
@@ -78,7 +83,7 @@ def explain(
         A convolutional one.
     requests
         Inputs with the target F that is explained; read as they are needed.
-    variant, stage, block, tolerance, batch_size
+    variant, fill, stage, block, tolerance, batch_size
         As of `ABOUT`; what A is, see :func:`segxai.networks.features.feature_layer`.
 
     Yields
@@ -101,7 +106,7 @@ def explain(
         layers = activations(network, inputs, layer)
         for request, maps in zip(batch, layers, strict=False):
             maps = maps[by_variance(maps, variant == "pgc")]
-            yield _weighed(network, request, maps, variant, block, tolerance, batch_size)
+            yield _weighed(network, request, maps, variant, fill, block, tolerance, batch_size)
 
 
 def by_variance(maps: torch.Tensor, constant: bool) -> torch.Tensor:
@@ -120,15 +125,17 @@ def _weighed(
     request: Request,
     maps: torch.Tensor,
     variant: str,
+    fill: str,
     block: int,
     tolerance: float | None,
     batch_size: int,
 ) -> Attribution:
     """Add ordered feature maps (K, h, w) of one image until the order of pixels stands still."""
     x = request.inputs
+    hidden = removal.fill(network, x[None], fill)
     values, scores = x.new_zeros(1, *x.shape[-2:]), x.new_zeros(0)
     for start in range(0, len(maps), block):
-        shown = x * visible(upsampled(maps[start : start + block], x))
+        shown = hidden + (x - hidden) * visible(upsampled(maps[start : start + block], x))
         outputs = batched_outputs(network, shown, batch_size)
         scores = torch.cat([scores, _scores(network, outputs, request, variant)])
         before, values = values, _map(maps, scores, variant, x)

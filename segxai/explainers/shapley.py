@@ -5,12 +5,14 @@ from functools import partial
 
 import torch
 
+from segxai.explain.removal import n_fills
 from segxai.explain.stream import Attribution, Request
 from segxai.explain.superpixels import coalition_scores, spread, superpixels
 from segxai.networks.network import Network
 
 ABOUT = {
-    "title": "Shapley values", "cites": "arXiv:1705.07874; arXiv:2104.12199", "needs": ["forward"],
+    "title": "Shapley values", "cites": "arXiv:1705.07874; arXiv:2104.12199",
+    "needs": ["forward", "background"],
     "suits": ["convolutional", "transformer"], "targets": ["label", "region"], "signed": True,
     "complete": True,
     "settings": {
@@ -21,8 +23,13 @@ ABOUT = {
             "description": "Forward passes per image at most, except that one order of superpixels "
                            "and its reverse are the least: two passes per superpixel",
         },
-        "fill": {"enum": ["blur", "black", "mean"], "default": "blur",
-                 "description": "What is removed is blurred, black or the mean colour"},
+        "fill": {
+            "enum": ["blur", "black", "mean", "validation"], "default": "blur",
+            "description": "What is removed is blurred, black, the mean colour, or that of "
+                           "validation images, over which values are averaged: that many passes",
+        },
+        "background": {"type": "integer", "minimum": 1, "default": 5,
+                       "description": "Validation images, drawn by seed, of `fill: validation`"},
         "batch_size": {"type": "integer", "minimum": 1, "default": 16,
                        "description": "Inputs per pass; bounds memory"},
     },
@@ -35,6 +42,7 @@ def explain(
     segments: int,
     passes: int,
     fill: str,
+    background: torch.Tensor,
     batch_size: int,
 ) -> Iterator[Attribution]:
     r"""Attribute targets to superpixels by their mean contribution in random orders.
@@ -57,17 +65,18 @@ def explain(
     ------
     Attribution
         One per request, in their order, with maps (1, H, W): the value of each superpixel, divided
-        evenly among its pixels. Their sum is F(x) − F(fill) whatever the number of permutations.
+        evenly among its pixels. Their sum is F(x) − F(fill), of validation images the mean of
+        F(fill), whatever the number of permutations.
     """
     for request in requests:
         labels = superpixels(network, request.inputs, segments)
         n = int(labels.max()) + 1
         pairs = max((passes - 2) // max(2 * (n - 1), 1), 1)
         orders = antithetic_orders(n, pairs, request.generator)
-        settings = {"fill": fill, "batch_size": batch_size}
+        settings = {"fill": fill, "background": background, "batch_size": batch_size}
         game = partial(coalition_scores, network, request, labels, **settings)
         phi, gain = shapley_values(orders, game)
-        forwards = 2 + len(orders) * (n - 1)
+        forwards = (2 + len(orders) * (n - 1)) * n_fills(fill, background)
         yield Attribution(spread(phi, labels), gain, gradients=0, forwards=forwards)
 
 

@@ -41,7 +41,7 @@ class Case:
     segmentation_confidence : float in 0…1
         The segmenter's own confidence in its mask; NaN where it has none.
     attribution : ndarray of shape (h, w), float32, optional
-        The signed attribution, summed over channels, at the network's resolution.
+        The signed attribution, summed over channels, at the size of its explainer's maps.
     curves : dict of (str, int, str) to ndarray of shape (2, steps + 1), optional
         By fill, steps and scale: logit or probability of the target along deletion and insertion of
         the pixels in the attribution's order.

@@ -41,6 +41,12 @@ def freeze(model: nn.Module, unfreeze_blocks: int | None) -> None:
                 f"networks.unfreeze_blocks: {unfreeze_blocks}, but the network has {len(blocks)} "
                 "blocks; set fewer, or null for the whole model."
             )
+        if not hasattr(model, "norm"):
+            raise InputError(
+                f"networks.unfreeze_blocks: {unfreeze_blocks}, but blocks of "
+                f"{type(model).__name__} are not those of a transformer; set 0 for the head alone, "
+                "or null for the whole model."
+            )
         for part in (*blocks[-unfreeze_blocks:], model.norm):
             part.requires_grad_(True)
     model.get_classifier().requires_grad_(True)

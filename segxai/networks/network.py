@@ -132,10 +132,13 @@ class Network:
         size = definition["input_size"]
         return cls(module, task, size, **known, device=device, exclusive=exclusive)
 
-    def inputs(self, images: np.ndarray) -> torch.Tensor:
-        """Normalised inputs (B, C, S, S), float32, of stored images (B, H, W, C)."""
+    def inputs(self, images: np.ndarray, side: int | None = None) -> torch.Tensor:
+        """Normalised inputs (B, C, S, S), float32, of stored images (B, H, W, C).
+
+        `side` is another than S, for images of which windows become inputs.
+        """
         pixels = torch.tensor(images, device=self.device)
-        return normalise(intensities(pixels, self.input_size), self.mean, self.std)
+        return normalise(intensities(pixels, side or self.input_size), self.mean, self.std)
 
     def black(self) -> torch.Tensor:
         """Normalised black image (1, C, S, S)."""

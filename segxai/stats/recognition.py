@@ -7,6 +7,8 @@ from segxai.stats.bootstrap import bootstrap_weighted
 from segxai.stats.selective import auroc
 
 RECOGNITION = ("accuracy", "f1", "auroc")
+# Columns that tell predictions of one network and class apart: the image, and of windows the place.
+UNIT = ["image_id", "y", "x"]
 
 
 def recognition(
@@ -29,10 +31,13 @@ def recognition(
 def recognise(predictions: pd.DataFrame, groups: pd.Series, statistics: dict) -> dict[str, dict]:
     """Cells of one classifier on some images; its seeds share the images and are drawn together.
 
+    Windows are drawn with the group of their image.
+
     Parameters
     ----------
     predictions
-        One row per seed, image and class: seed, image_id, class, probability, predicted, correct.
+        One row per seed, image and class: seed, image_id, class, probability, predicted, correct;
+        or one per window of an image, with its y and x.
     groups
         Group of each image_id.
     statistics
@@ -42,17 +47,18 @@ def recognise(predictions: pd.DataFrame, groups: pd.Series, statistics: dict) ->
     -------
     dict
         By name unit, value, ci_low, ci_high, n and n_undefined. `RECOGNITION` are macro averages
-        over classes: n counts images and n_undefined classes without a score. Then ``images``,
-        those with ``no_predicted_label`` and with ``no_finding``, without interval. All are
-        averaged over seeds.
+        over classes: n counts images, or windows, and n_undefined classes without a score. Then
+        ``images``, those with ``no_predicted_label`` and with ``no_finding``, without interval. All
+        are averaged over seeds.
     """
     columns = ["probability", "predicted", "correct"]
+    unit = [name for name in UNIT if name in predictions]
     runs = []
     for _, run in predictions.groupby("seed"):
-        wide = run.pivot(index="image_id", columns="class", values=columns)
+        wide = run.pivot(index=unit, columns="class", values=columns)
         probability, predicted, correct = (wide[name].to_numpy() for name in columns)
         runs.append((probability, predicted == 1, predicted == correct))
-    images = wide.index
+    images = wide.index.get_level_values("image_id")
 
     def measured(weights: np.ndarray) -> np.ndarray:
         scores = [_mean_of_defined(recognition(*run, weights)) for run in runs]

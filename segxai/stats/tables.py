@@ -1,6 +1,7 @@
 """Tidy tables of a study: means and areas of scores with intervals, and published numbers."""
 
 from collections.abc import Iterator
+from itertools import chain
 
 import pandas as pd
 
@@ -130,18 +131,24 @@ def summarise(rows: Rows, spec: dict, statistics: dict) -> pd.DataFrame:
 
 
 def summarise_predictions(
-    predictions: pd.DataFrame, groups: dict[str, pd.Series], spec: dict, statistics: dict
+    predictions: dict[str, pd.DataFrame], groups: dict[str, pd.Series], spec: dict, statistics: dict
 ) -> pd.DataFrame:
     """Recognition scores of each network: a row per data set and network.
 
     Parameters: see :func:`summarise` and :func:`segxai.stats.recognition.recognise`, with the
-    groups of each data set; ``predictions`` of `spec` names the values.
+    groups of each data set; ``predictions`` of `spec` names the values. There is a table of
+    predictions for each beginning of these names: "" of images, ``patch_`` of labelled windows.
     """
-    cells = []
-    for (dataset, network), table in predictions.groupby(["dataset", "network"], sort=False):
+    cells, keys = [], ["dataset", "network"]
+    parts = {kind: dict(list(of.groupby(keys, sort=False))) for kind, of in predictions.items()}
+    for dataset, network in dict.fromkeys(chain(*parts.values())):
         for split in spec["splits"]:
-            chosen = table if split == "all" else table[table.split == split]
-            known = recognise(chosen, groups[dataset], statistics) if len(chosen) else {}
+            known = {}
+            for kind, tables in parts.items():
+                table = tables.get((dataset, network), predictions[kind].iloc[:0])
+                chosen = table if split == "all" else table[table.split == split]
+                scores = recognise(chosen, groups[dataset], statistics) if len(chosen) else {}
+                known |= {kind + name: score for name, score in scores.items()}
             about = dict.fromkeys(KEYS, "")
             about |= {"dataset": dataset, "network": network, "split": split}
             cells += [

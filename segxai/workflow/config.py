@@ -118,6 +118,7 @@ def selection_problem(config: dict) -> str | None:
         _undefined,
         _segmenter_problems,
         _network_problems,
+        _explainer_problems,
         _study_problems,
         _declared_problems,
         file_problems,
@@ -224,6 +225,16 @@ def _network_problems(config: dict) -> Iterator[str]:
             )
 
 
+def _explainer_problems(config: dict) -> Iterator[str]:
+    """Sentences about windows of methods that look at no network."""
+    for name, entry in config["explainers"].items():
+        if entry["windows"] is not None and not about("explainers", entry["method"])["needs"]:
+            yield (
+                f"Config key explainers.{name}.windows is set, but method {entry['method']} does "
+                "not look at a network, to which windows could be shown: set it to null."
+            )
+
+
 def _study_problems(config: dict) -> Iterator[str]:
     """Sentences about networks, explainers and views that a study's targets or scores forbid."""
     for name, study in selected(config).items():
@@ -242,6 +253,11 @@ def _study_problems(config: dict) -> Iterator[str]:
                 yield (
                     f"{path}.explainers got '{explainer}', but method {method} cannot explain "
                     f"targets: {targets}."
+                )
+            if targets == "region" and config["explainers"][explainer]["windows"] is not None:
+                yield (
+                    f"{path}.explainers got '{explainer}', which explains windows, but a region "
+                    "(targets: region) is of the whole image: name one with windows: null."
                 )
         for family, scores in study["scores"].items():
             for measure in measures(scores):

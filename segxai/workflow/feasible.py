@@ -193,6 +193,12 @@ def _table_problems(config: dict, table: str, spec: dict, path: str) -> Iterator
     if not any(_sides(config, study, name, spec["splits"]) for name in spec["datasets"]):
         got = ", ".join(spec["splits"])
         yield f"{path}.splits got {got}, but none of these images is explained: name another."
+    of_patches = [name for name in spec["predictions"] if name.startswith(studies.PATCH)]
+    if of_patches and not any(config["datasets"][name]["patches"] for name in spec["datasets"]):
+        yield (
+            f"{path}.predictions got {of_patches[0]}, but none of its data sets has patches: "
+            "remove it, or set `patches` of a data set."
+        )
     yield from _value_problems(config, spec, study, path)
     yield from _rank_problems(config, spec, study, path)
     yield from _test_problems(config, spec, path)

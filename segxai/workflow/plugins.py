@@ -162,7 +162,7 @@ def _common(kind: str, facts: dict) -> dict:
     if kind == "networks":
         return parts.NETWORK | ({"scope": parts.SCOPE} if facts["task"] == "segment" else {})
     if kind == "explainers":
-        return {"precision": parts.PRECISION}
+        return {"precision": parts.PRECISION, "windows": parts.WINDOWS}
     read = facts["reads"]
     keys = parts.TOKEN_KEYS if "keys" in read else {}
     if kind == "views":

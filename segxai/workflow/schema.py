@@ -29,7 +29,10 @@ ROLES = ["variant", "coarse", "control", "baseline", "segmentation", "dose", "bo
 STATISTICS = [
     *("mean", "rank", "gain", "agreement", "concordance", "auroc", "aurc", "augrc", "error_rate"),
 ]
-RECOGNITION = ["accuracy", "f1", "auroc", "images", "no_predicted_label", "no_finding"]
+RECOGNITION = [
+    *("accuracy", "f1", "auroc", "images", "no_predicted_label", "no_finding"),
+    *("patch_accuracy", "patch_f1", "patch_auroc"),
+]
 KEYS = ["dataset", "network", "explainer", "segmenter"]
 FIGURES = [
     *("mask_examples", "map_examples", "map_grid", "distributions", "risk_coverage", "responses"),
@@ -178,6 +181,9 @@ TRAINING = mapping({
         "rotation": optional({"type": "number", "minimum": 0, "maximum": 180}, 0,
                              "Largest rotation in degrees"),
     }), {}, "Random changes of each training image"),
+    "images": optional(COUNT, None, "Seeded subset of this many training images, with their "
+                       "patches or masks; a smaller one lies within a larger one. Validation "
+                       "images stay; null for all"),
     "cached_views": optional(COUNT, None, "With a frozen body, augmented views computed once and "
                              "used in turn; null draws new ones each epoch"),
 }, **{
@@ -198,8 +204,8 @@ NETWORK = {
     "normalisation": optional(one_of("training", "pretraining"), "training", "Channel mean and "
                               "deviation of inputs: those of the training images, or of the "
                               "network's pretraining"),
-    "unfreeze_blocks": optional(WHOLE, None, "Last blocks that are trained with the head; null for "
-                                "the whole network"),
+    "unfreeze_blocks": optional(WHOLE, None, "Last blocks of a transformer that are trained with "
+                                "the head; 0 for the head alone, null for the whole network"),
     "training": optional(TRAINING, None, "Fine-tuning; null uses the network as published"),
     "by_dataset": optional(named(mapping(BY_DATASET, required=[]), ""), {},
                            "Training on single data sets where it differs"),
@@ -216,6 +222,13 @@ TOKEN_KEYS = {
     "input_size": optional(SIDE, None, "Side of the network's input in px, a multiple of its "
                            "patches; null for its own"),
 }
+WINDOWS = optional(mapping({
+    "grids": key(listed(COUNT | {"maximum": 8}, minItems=1, uniqueItems=True), "Scales g, with "
+                 "windows of 1/g of the image's side: 1 is the whole image, 2 is quadrants"),
+    "overlap": optional({"type": "number", "minimum": 0, "maximum": 0.9}, 0, "Share of a window's "
+                        "side that its neighbour covers at least"),
+}), None, "Explain windows of each image, resized to the network's input, and put their maps "
+    "together; null for the whole image at once")
 # Keys of a segmenter, and those that follow from the inputs of its method.
 SEGMENTER = {
     "view": key(TEXT, "One of `views`: the grey map that is cut"),
@@ -274,7 +287,8 @@ TABLE = mapping({
                   "printed table. `statistic: agreement` gives instead how alike each two values "
                   "order what the last key of `rows` distinguishes, `concordance` all at once"),
     "predictions": optional(listed(one_of(*RECOGNITION)), [],
-                            "Statistics of each network's predictions, such as accuracy"),
+                            "Statistics of each network's predictions of whole images, and of the "
+                            "labelled patches of data sets that have them"),
     "tests": optional(TESTS, None, "Tests of rows against each other"),
 })
 GUIDELINES = mapping({

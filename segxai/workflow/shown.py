@@ -22,6 +22,7 @@ OF_TABLES = {
 # Direction (more or less is better) of numbers without a metric file.
 DIRECTIONS = {
     **dict.fromkeys(("auroc", "accuracy", "f1", "gain"), "higher"),
+    **{studies.PATCH + name: "higher" for name in ("accuracy", "f1", "auroc")},
     **dict.fromkeys(("aurc", "augrc", "error_rate", "rank"), "lower"),
     "agreement": "none",
 }

@@ -19,6 +19,8 @@ COMPARED = ("rank", "gain", "agreement")
 TOGETHER = ("agreement", "concordance")
 # Settings of a metric that determine its evaluations of the network.
 ASKED = ("fill", "steps", "scale", "images")
+# Beginning of the names of statistics of predictions of labelled patches.
+PATCH = "patch_"
 
 
 def selected(config: dict) -> dict[str, dict]:
@@ -424,15 +426,18 @@ def table_cells(config: dict, table: str) -> list[dict]:
 
 
 def table_files(config: dict, table: str) -> dict[str, list[str]]:
-    """Input files of a table: ``scores``, ``predictions`` and ``samples``."""
+    """Input files of a table: ``scores``, ``predictions``, of ``patches`` too, and ``samples``."""
     spec = tables(config)[table]
     study = config["studies"][spec["study"]]
     scores = [cell["file"] for cell in table_cells(config, table)]
-    cells = product(spec["datasets"], study["networks"], config["seeds"])
-    predictions = [f"results/predictions/{d}/{n}/seed-{s}.csv" for d, n, s in cells]
+    cells = [*product(spec["datasets"], study["networks"], config["seeds"])]
+    of_patches = {name.startswith(PATCH) for name in spec["predictions"]}
+    images = cells if False in of_patches else []
+    patches = [c for c in cells if True in of_patches and config["datasets"][c[0]]["patches"]]
     return {
         "scores": scores,
-        "predictions": predictions if spec["predictions"] else [],
+        "predictions": [f"results/predictions/{d}/{n}/seed-{s}.csv" for d, n, s in images],
+        "patches": [f"results/patches/{d}/{n}/seed-{s}.csv" for d, n, s in patches],
         "samples": [f"results/data/{dataset}/samples.csv" for dataset in spec["datasets"]],
     }
 

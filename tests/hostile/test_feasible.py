@@ -87,6 +87,21 @@ IMPOSSIBLE = {
         "explainseg.explainers",
         "name such a network",
     ),
+    "windows of a control": (
+        {"explainers": {"random-pixels": {"windows": {"grids": [2]}}}},
+        "random-pixels.windows",
+        "null",
+    ),
+    "windows of regions": (
+        {"run": ["regions"], "explainers": {"gradcam": {"windows": {"grids": [1, 2]}}}},
+        "regions.explainers",
+        "windows: null",
+    ),
+    "no grid of windows": (
+        {"explainers": {"gradcam": {"windows": {"overlap": 0.5}}}},
+        "gradcam.windows.grids",
+        "a list",
+    ),
     "no network of maps": (maps(networks=[]), "segx", "no rows"),
     "no method": (NO_MASKS, "explainseg.examples", "name one"),
     "a dose as segmentation": (maps(segmentation="undamaged"), "segx.segmentation", "scores"),
@@ -183,6 +198,11 @@ IMPOSSIBLE = {
         table("segx_networks", predictions=["acc"]),
         "predictions",
         "accuracy",
+    ),
+    "predictions of no patches": (
+        table("segx_networks", predictions=["accuracy", "patch_accuracy"]),
+        "segx_networks.predictions",
+        "patches",
     ),
     "examples ranked by nothing": (
         masks(examples={"rank": {"metric": "dice", "reference": "marker"}}),
@@ -325,6 +345,7 @@ POSSIBLE = {
     "the segmenter explained": {"run": ["regions"]},
     "few images": masks(images=3),
     "explainers": explainers(),
+    "windows": {"explainers": {"integrated-gradients": {"windows": {"grids": [1, 2]}}}},
     "Grad-CAM of MICRA-Net": masks(networks=["micranet"], explainers=["gradcam"]),
 }
 # What cuts features and shows masks by them is left out with its network.

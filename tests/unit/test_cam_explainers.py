@@ -6,6 +6,7 @@ from scipy.stats import spearmanr
 from torch import nn
 
 from segxai.explain.activations import activations, upsampled, with_gradients
+from segxai.explain.removal import blurred
 from segxai.explain.stream import Request
 from segxai.explain.tail import Tail
 from segxai.explain.target import Label, Region, log_odds
@@ -49,7 +50,8 @@ def explain(method, network: Network, x: torch.Tensor, target=None, **settings) 
 
 def score(network, x, target=None, **settings) -> list:
     """Score-CAM of inputs, with what it cost."""
-    known = {"variant": "paper", "stage": 1, "block": 2, "tolerance": None, "batch_size": 3}
+    known = {"variant": "paper", "fill": "mean", "stage": 1, "block": 2, "tolerance": None}
+    known["batch_size"] = 3
     requests = [Request(image, target or Label(0), generator()) for image in x]
     return [*score_cam.explain(network, requests, **known | settings)]
 
@@ -223,9 +225,14 @@ def small() -> Network:
     return frozen(module, 32)
 
 
-def test_score_cam_equals_its_formula():
-    """Each channel's mask on the image, all in one softmax, in the order of the network."""
+@pytest.mark.parametrize("fill", ["mean", "black", "blur"])
+def test_score_cam_equals_its_formula(fill):
+    """Each channel's mask on the image, all in one softmax, in the order of the network.
+
+    The rest of the image is the mean colour, which is 0, or black, or blurred.
+    """
     network, x, target = small(), images(1, 6), Label(1)
+    hidden = {"mean": 0 * x, "black": 0 * x - 2, "blur": blurred(x, 32 * 10 / 224)}[fill]
     maps = activations(network, x, feature_layer(network, 1, "test"))[0]
     masks = upsampled(maps, x)
     low, high = masks.amin(dim=(2, 3), keepdim=True), masks.amax(dim=(2, 3), keepdim=True)
@@ -233,10 +240,10 @@ def test_score_cam_equals_its_formula():
     assert not alive.all()
     masks = ((masks - low) / (high - low))[alive]
     with torch.no_grad():
-        logits = network.outputs(x * masks)[:, 1]
+        logits = network.outputs(hidden * (1 - masks) + x * masks)[:, 1]
     weights = logits.softmax(dim=0)
     expected = torch.einsum("k,khw->hw", weights, maps[alive]).relu()
-    (found,) = score(network, x, target, block=9, batch_size=7)
+    (found,) = score(network, x, target, fill=fill, block=9, batch_size=7)
     torch.testing.assert_close(found.values, upsampled(expected[None], x)[0], rtol=1e-3, atol=1e-5)
     assert found.forwards == 1 + int(alive.sum())
 

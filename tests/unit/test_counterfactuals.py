@@ -17,7 +17,7 @@ from tests.unit.toy_networks import frozen, generator, images, timm_network
 
 MASK = {
     **{"cells": 8, "steps": 60, "learning_rate": 0.2, "area_weight": 1.0},
-    **{"variation_weight": 0.2, "blur": 60, "batch_size": 2},
+    **{"variation_weight": 0.2, "fill": "blur", "blur": 60, "batch_size": 2},
 }
 
 
@@ -58,6 +58,14 @@ def test_the_mask_covers_what_the_network_looks_at_and_moved_hides_nothing():
         assert left[0] < 0.5
         assert left[1] > 0.95 * before[image]
         assert torch.equal(control.values.flatten().sort()[0], values.flatten().sort()[0])
+
+
+@pytest.mark.parametrize(("fill", "takes"), [("mean", True), ("black", False)])
+def test_the_mask_hides_by_the_fill(fill, takes):
+    """The mean takes away the contrast that the network likes; black would add to it."""
+    network, x = frozen(texture, black=-9.0), images(2, 1)
+    for found in explain(counterfactual_mask, network, x, moved=False, **MASK | {"fill": fill}):
+        assert (found.values.max() > 0.5) == takes
 
 
 def test_where_nothing_lowers_the_probability_there_is_no_mask():

@@ -252,6 +252,7 @@ CLASSIFIER = {
     **FRESH,
 }
 EXPLAINER = {"method": "grad_cam", "layer": "features", "precision": "float32", "batch_size": 4}
+EXPLAINER["windows"] = None
 
 
 @pytest.fixture
@@ -276,7 +277,7 @@ def run_again(folder, monkeypatch, explainer=None):
     """Explain all targets, explain those of four images again, and read what is kept."""
     if explainer:
         for script in (explain, disturb_explainer):
-            monkeypatch.setattr(script, "bound_explainer", lambda *_: explainer)
+            monkeypatch.setattr(script, "bound_explainer", lambda *_: (explainer, 32))
     files = ["samples", "targets", "images", "statistics", "weights", "card"]
     ends = [".csv", ".csv", ".npy", ".json", ".safetensors", ".json"]
     given = {name: folder / f"{name}{end}" for name, end in zip(files, ends, strict=True)}
@@ -361,7 +362,11 @@ def test_the_gradient_of_a_linear_network_does_not_move(study, monkeypatch):
 
 
 def test_shards_do_not_matter(study, monkeypatch):
-    """What is kept of Grad-CAM is the same in two shards and in one beside an empty one."""
+    """What is kept of Grad-CAM is the same in two shards and in one beside an empty one.
+
+    Also of windows, whose maps are put together from several.
+    """
+    monkeypatch.setitem(EXPLAINER, "windows", {"grids": [1, 2], "overlap": 0.5})
     rows, two = run_again(study, monkeypatch)
     table = read_rows(study / "targets.csv")
     table.assign(shard=0).to_csv(study / "targets.csv", index=False)

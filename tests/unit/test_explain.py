@@ -9,6 +9,7 @@ import torch
 from captum.attr import IntegratedGradients, NoiseTunnel
 from torch import nn
 
+from segxai.explain import removal
 from segxai.explain.nodes import KNEES, path_nodes
 from segxai.explain.stream import Attribution, Request, completeness_error
 from segxai.explain.target import Label
@@ -17,7 +18,7 @@ from segxai.networks.keys import key_features
 from segxai.views.components import first_component
 from tests.unit.toy_networks import frozen, generator, images
 
-NOISE = {"noise_samples": 5, "noise_std": 0.1}
+NOISE = {"noise_samples": 5, "noise_std": 0.1, "fill": "black"}
 SETTINGS = {"steps": 6, **NOISE, "probe": 8, "tolerance": None, "max_steps": 64, "batch_size": 40}
 CAPTUM = {"steps": 50, **NOISE, "batch_size": 50}
 BOTH = pytest.mark.parametrize("method", [integrated_gradients, captum_integrated_gradients])
@@ -73,6 +74,29 @@ def test_linear_score_is_attributed_in_closed_form(method):
     gain = (weights * (x + noise.mean(dim=0) + 1)).sum().item()
     assert attribution.gain == pytest.approx(gain, rel=1e-5)
     assert attribution.gradients == 5
+
+
+@BOTH
+@pytest.mark.parametrize("fill", ["black", "mean", "blur"])
+def test_paths_begin_at_the_fill(vit, method, fill):
+    """For F = w·x an image gets w (x − fill) to the digit, and a ViT's maps sum to F(x) − F(fill).
+
+    Images of one batch have each their own fill.
+    """
+    weights, x = image(1, size=8), [image(seed, size=8) for seed in (2, 3)]
+    network = frozen(lambda v: (v * weights).sum(dim=(1, 2, 3)), 8, black=-1.0)
+    settings = (SETTINGS if method is integrated_gradients else CAPTUM) | {"noise_std": 0.0}
+    requests = [Request(own, Label(0), generator()) for own in x]
+    maps = method.explain(network, requests, **settings | {"fill": fill})
+    for own, found in zip(x, maps, strict=True):
+        start = removal.fill(network, own[None], fill)[0]
+        torch.testing.assert_close(found.values, weights * (own - start), rtol=1e-4, atol=1e-5)
+    own, network = image(7), frozen(vit, black=-1.5)
+    found = attribute(network, own, method=method, fill=fill, noise_std=0.0, steps=60)
+    start = removal.fill(network, own[None], fill)
+    gain = (vit(own[None])[0, 0] - vit(start)[0, 0]).item()
+    assert found.gain == pytest.approx(gain, rel=1e-3)
+    assert found.completeness_error < 0.01
 
 
 def test_path_integral_in_closed_form():

@@ -27,6 +27,7 @@ UNET = {
         **{"learning_rate": 0.01, "momentum": 0.0, "weight_decay": 0.0, "decay_every": 1},
         **{"decay_after": 30, "decay_factor": 0.95, "epochs": 25, "patience": None},
         **{"batch_size": 4, "augmentation": {"flip": 0.0, "jitter": 0.0, "rotation": 0}},
+        "images": None,
     },
 }
 # Few passes; whatever else a method can be set to stays at its default.
@@ -39,7 +40,7 @@ def explainer(method: str) -> dict:
     known = about("explainers", method)["settings"]
     settings = {name: setting["default"] for name, setting in known.items()}
     small = {name: value for name, value in SMALL.items() if name in settings}
-    return {"method": method, "precision": "float32"} | settings | small
+    return {"method": method, "precision": "float32", "windows": None} | settings | small
 
 
 @pytest.fixture(scope="module")
@@ -125,6 +126,19 @@ def test_no_segmenter_learns_from_an_unknown_outline(tmp_path):
     assert len(given) == len(images) == 2
     assert images.max() == 0
     assert labels.sum(dim=(1, 2, 3)).tolist() == [9, 0]
+
+
+def test_a_segmenter_learns_from_a_few_masks(study, tmp_path):
+    """The card counts them and the validation images, all of which stay."""
+    training = UNET["training"] | {"images": 2, "epochs": 1}
+    train_network.main(
+        **{name: study / file for name, file in INPUTS.items()},
+        **{"truth": study / "masks.npy", "outlines": study / "masks.csv"},
+        **{"classes": ["none", "lesion"], "channels": RGB, "seed": 1, "threads": 1},
+        **{name: tmp_path / file for name, file in MODEL.items()},
+        **{"network": UNET | {"training": training}, "cell": CELL, "history": tmp_path / "h.csv"},
+    )
+    assert read_facts(tmp_path / "card.json")["patches"] == {"train": 2, "validation": 6}
 
 
 def test_a_segmenters_predictions_are_its_regions(study):

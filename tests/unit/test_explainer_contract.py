@@ -1,6 +1,7 @@
 """Contract of explainers, checked on each file of segxai/explainers."""
 
 import inspect
+from itertools import combinations
 
 import pytest
 import torch
@@ -79,6 +80,27 @@ def test_explain_takes_what_its_about_names(method):
     assert [*inspect.signature(module.explain).parameters] == ["network", "requests", *settings]
     assert all(setting["description"] for setting in settings.values())
     assert ("background" in module.ABOUT["needs"]) == ("background" in settings)
+
+
+@EVERY
+def test_a_fill_is_one_that_all_explainers_share(method):
+    """What an image is compared with or hidden by, by the names that `removal.fill` knows.
+
+    Each gives other finite maps than the default.
+    """
+    known = about("explainers", method)["settings"].get("fill")
+    if known is None:
+        pytest.skip("compares an image with nothing")
+    kind = about("explainers", method)["targets"][0]
+    network, maps = networks(method, kind), {}
+    for fill in known["enum"]:
+        if fill != "tokens":
+            requests = [request(place, kind) for place in range(4)]
+            attributions = explain(method, network, requests, fill=fill)
+            maps[fill] = torch.stack([attribution.values for attribution in attributions])
+    assert {*maps} <= {"black", "blur", "mean", "validation"}
+    assert all(values.isfinite().all() for values in maps.values())
+    assert not any(torch.equal(*pair) for pair in combinations(maps.values(), 2))
 
 
 @EVERY_KIND

@@ -201,6 +201,16 @@ def test_insertion_is_the_removal_of_the_least_relevant_read_backwards():
     np.testing.assert_allclose(ahead[1], back[0][::-1], atol=1e-4)
 
 
+def test_a_finer_map_ranks_pixels_by_what_it_has_on_them():
+    """Curves of a map of windows are those of its sums over the pixels of the input."""
+    network, request = linear(images(1, 1)[0]), Request(images(1, 2)[0], Label(0), generator())
+    fine = np.random.default_rng(1).normal(size=(64, 64))
+    sums = fine.reshape(32, 2, 32, 2).sum(axis=(1, 3))
+    asked = {"kind": "black", "steps": 8, "scale": "logit"}
+    curves = [removal_curves(network, request, map_, **asked) for map_ in (fine, sums)]
+    np.testing.assert_array_equal(*curves)
+
+
 def test_the_best_order_of_a_linear_network_has_the_largest_gap():
     """Contributions rank better than noise, and noise better than their reverse."""
     weight, x = images(1, 1)[0], images(1, 2)[0]

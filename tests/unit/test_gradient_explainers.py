@@ -6,6 +6,8 @@ import torch
 from captum.attr import DeepLiftShap, GuidedBackprop
 from torch import nn
 
+from segxai.explain.removal import blurred
+from segxai.explain.removal import fill as fill_of
 from segxai.explain.stream import Request
 from segxai.explain.target import Label
 from segxai.explainers import (
@@ -49,7 +51,8 @@ def test_gradients_of_a_linear_network_are_its_weights():
     expected = [
         (gradient, {}, w.abs().expand(2, -1, -1, -1)),
         (input_x_gradient, {}, x * w),
-        (input_x_gradient, {"reference": "black"}, (x + 2) * w),
+        (input_x_gradient, {"fill": "black"}, (x + 2) * w),
+        (input_x_gradient, {"fill": "blur"}, (x - blurred(x, 80 / 224)) * w),
         (smooth_gradient, {}, (w**2).expand(2, -1, -1, -1)),
         (smooth_gradient, {"combine": "magnitude"}, w.abs().expand(2, -1, -1, -1)),
     ]
@@ -167,6 +170,18 @@ def test_deep_lift_is_complete(architecture, pool):
         assert attribution.gain == pytest.approx(gain, rel=1e-3, abs=1e-6)
         assert attribution.completeness_error < 2e-3
         assert (attribution.gradients, attribution.forwards) == (6, 0)
+
+
+@pytest.mark.parametrize("fill", ["black", "blur", "mean"])
+def test_deep_lift_against_a_fill_is_complete(fill):
+    """DeepLIFT with one reference: Σ = F(x) − F(fill), at two passes an image."""
+    network, x = frozen(timm_network("resnet10t", 4)), images(3, 8)
+    for own, found in zip(x, attribute(deep_lift_shap, network, x, 1, fill=fill), strict=True):
+        start = fill_of(network, own[None], fill)
+        gain = (network.outputs(own[None]) - network.outputs(start))[0, 1].item()
+        assert found.gain == pytest.approx(gain, rel=1e-3, abs=1e-6)
+        assert found.completeness_error < 2e-3
+        assert (found.gradients, found.forwards) == (2, 0)
 
 
 def test_deep_lift_equals_captums_without_max_pooling():

@@ -21,6 +21,7 @@ TRAINING = {
     **{"momentum": 0.0, "weight_decay": 0.0, "decay_every": 1, "decay_after": 1},
     **{"decay_factor": 0.5, "epochs": 1, "patience": None, "batch_size": 4},
     "augmentation": {"flip": 0.5, "jitter": 0.1, "rotation": 15},
+    "images": None,
 }
 UNET = FRESH | {"method": "unet", "width": 2, "scope": "union", "training": TRAINING}
 MORPHOLOGY = {

@@ -157,6 +157,12 @@ def test_more_blocks_than_there_are_is_refused():
         freeze(tiny(), 3)
 
 
+def test_blocks_of_a_convolutional_network_are_refused():
+    """Its norms lie within them: the head alone or the whole network can be trained."""
+    with pytest.raises(InputError, match=r"unfreeze_blocks: 2.*set 0 .* or null"):
+        freeze(timm_network("tf_efficientnet_lite0"), 2)
+
+
 def coloured_patches(n: int, seed: int) -> LabelledImages:
     """LabelledImages that are reddish (class 1) or greenish (class 0), with noise."""
     rng = np.random.default_rng(seed)
@@ -183,6 +189,19 @@ def test_training_learns_a_colour_and_keeps_the_best_epoch(blocks, views):
     assert len(history) == 12
     assert scores["loss"] == pytest.approx(history.validation_loss.min(), rel=1e-4)
     assert scores["accuracy"] >= 0.95
+
+
+@pytest.mark.parametrize("views", [None, 2])
+def test_a_probe_of_a_convolutional_network_leaves_its_body_alone(views):
+    """Only the head moves, to the bit: statistics of batch norms stay those of the pretraining."""
+    model = timm_network("tf_efficientnet_lite0")
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    settings = TRAINING | {"epochs": 3, "cached_views": views}
+    subsets = coloured_patches(32, 0), coloured_patches(16, 1)
+    history = train_classifier(model, *subsets, lambda x: x, 0, settings, seed=1)
+    assert history.train_loss.iloc[-1] < history.train_loss.iloc[0]
+    for name, value in model.state_dict().items():
+        assert torch.equal(value, before[name]) != name.startswith("classifier")
 
 
 def test_cached_features_keep_nothing_else_alive():

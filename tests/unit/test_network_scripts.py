@@ -11,6 +11,9 @@ import pytest
 import torch
 
 from segxai.explain.maps import read_maps
+from segxai.explain.stream import Request
+from segxai.explain.target import Label
+from segxai.explainers import grad_cam
 from segxai.job.files import read_rows
 from segxai.job.log import InputError
 from segxai.networks.network import Network, build_network
@@ -18,6 +21,7 @@ from segxai.networks.saving import save_weights
 from segxai.stats.classification import best_thresholds
 
 CLASSES = ["a", "b"]
+MODEL = ["weights.safetensors", "card.json"]
 CELL = {"dataset": "squares", "network": "toy"}
 CHANNELS = ["red", "green", "blue"]
 SELECTIONS = [{"split": "test", "images": None, "seed": 1}]
@@ -37,7 +41,8 @@ GRAD_CAM = {"method": "grad_cam", "layer": "features", "batch_size": 8, "precisi
 GRADIENTS = {
     "method": "integrated_gradients",
     **{"steps": 3, "probe": 4, "tolerance": None, "max_steps": 3, "batch_size": 6},
-    **{"noise_samples": 2, "noise_std": 0.1, "precision": "bfloat16"},
+    **{"noise_samples": 2, "noise_std": 0.1, "fill": "black", "precision": "bfloat16"},
+    "windows": None,
 }
 
 
@@ -101,12 +106,12 @@ def choose(script, folder, predicted) -> pd.DataFrame:
     return read_rows(folder / "targets.csv")
 
 
-def explain(script, folder, precision_check=None):
+def explain(script, folder, precision_check=None, windows=None):
     """Explain the chosen targets with Grad-CAM and read the maps."""
     script("explain")(
         **loaded(folder),
         targets=folder / "targets.csv",
-        explainer=GRAD_CAM,
+        explainer=GRAD_CAM | {"windows": windows},
         selections=[{"split": None, "images": None, "seed": 1}],
         seed=1,
         shard=0,
@@ -148,6 +153,50 @@ def test_every_predicted_label_is_a_target(script, data):
     maps = explain(script, data)
     assert maps.table.target_id.tolist() == targets.target_id.tolist()
     assert not np.array_equal(maps[0].magnitude, maps[1].magnitude)
+
+
+def test_patches_are_predicted_one_by_one(script, data):
+    """A row per window and class, as of a whole image: of its own pixels and its own label."""
+    rows = [("i0", 0, 0, "a", "train"), ("i0", 10, 10, "b", "train")]
+    rows.append(("i1", 10, 0, "a", "validation"))
+    windows = pd.DataFrame(rows, columns=["image_id", "y", "x", "label", "split"])
+    windows.assign(height=10, width=10).to_csv(data / "patches.csv", index=False)
+    network = NETWORK | {"training": {"loss": "cross_entropy"}}
+    script("predict")(
+        **loaded(data) | {"network": network},
+        **{"classes": CLASSES, "cell": CELL, "seed": 1, "patches": data / "patches.csv"},
+        predictions=data / "predictions.csv",
+    )
+    table = read_rows(data / "predictions.csv")
+    assert list(table[["image_id", "y", "x", "split", "class"]].itertuples(index=False)) == [
+        (*row[:3], row[4], name) for row in rows for name in CLASSES
+    ]
+    images = np.load(data / "images.npy")
+    known = Network.load(*(data / f for f in MODEL), None, NETWORK, 3, torch.device("cpu"))
+    for row, (name, y, x, label, _) in enumerate(rows):
+        own = table.iloc[2 * row : 2 * row + 2]
+        pixels = images[int(name[1:]), y : y + 10, x : x + 10]
+        logits = known.outputs(known.inputs(pixels[None]))
+        np.testing.assert_allclose(own.probability, logits.softmax(dim=1)[0], atol=1e-6)
+        right = CLASSES[own.probability.to_numpy().argmax()] == label
+        assert own.correct.tolist() == [int(right)] * 2
+
+
+def test_windows_make_finer_maps(script, data):
+    """Maps of quadrants have twice the side of the input, and each quadrant its own Grad-CAM."""
+    images = np.load(data / "images.npy").repeat(5, axis=1).repeat(5, axis=2)[:, :64, :64]
+    np.save(data / "images.npy", images)
+    targets = choose(script, data, [("i2", "a"), ("i3", "b")])
+    maps = explain(script, data, windows={"grids": [2], "overlap": 0})
+    assert maps.packed.shape == (2, 2, 64, 64)
+    network = Network.load(*(data / f for f in MODEL), None, NETWORK, 3, torch.device("cpu"))
+    for place, target in enumerate(targets.itertuples()):
+        quadrant = network.inputs(images[target.row][None, 32:, :32])
+        request = Request(quadrant[0], Label(target.channel), torch.Generator())
+        (alone,) = grad_cam.explain(network, [request], "features", 8)
+        np.testing.assert_allclose(
+            maps[place].signed[32:, :32], alone.values[0], atol=1e-3 * maps.table.scale[place]
+        )
 
 
 def test_maps_without_contrast_are_counted(script, data, caplog):
@@ -192,7 +241,9 @@ def test_softmax_of_several_labels_is_refused(script, data):
     pd.DataFrame(windows).assign(label=samples.label, split=samples.split).to_csv(
         data / "patches.csv", index=False
     )
-    arguments = loaded(data) | {"network": NETWORK | {"training": {"loss": "cross_entropy"}}}
+    arguments = loaded(data) | {
+        "network": NETWORK | {"training": {"loss": "cross_entropy", "images": None}}
+    }
     outputs = {"history": data / "h.csv", "card": data / "c.json"}
     with pytest.raises(InputError, match="set `loss: bce`"):
         script("train_network")(

@@ -18,6 +18,7 @@ from tests.unit.toy_networks import CPU, Scored, frozen, generator, images, timm
 
 WEIGHTS = images(1, 40)[0]
 IMAGE = images(1, 41)[0]
+OTHERS = images(3, 42)
 
 
 def additive(x: torch.Tensor) -> torch.Tensor:
@@ -50,13 +51,16 @@ def per_superpixel(attribution: Attribution, labels: torch.Tensor) -> torch.Tens
     )
 
 
-@pytest.mark.parametrize("fill", ["black", "mean"])
+@pytest.mark.parametrize("fill", ["black", "mean", "validation"])
 def test_occlusion_of_single_pixels_is_exact_where_pixels_add_up(fill):
     """For F(x) = w·x and windows of one pixel it is Σ over channels of w (x − b)."""
-    attribution = explain(occlusion, frozen(additive), window=1, stride=1, fill=fill)
-    expected = (WEIGHTS * (IMAGE - {"black": -2.0, "mean": 0.0}[fill])).sum(dim=0)
+    settings = {"window": 1, "stride": 1, "fill": fill, "background": OTHERS}
+    attribution = explain(occlusion, frozen(additive), **settings)
+    b = {"black": -2.0, "mean": 0.0, "validation": OTHERS.mean(dim=0)}[fill]
+    expected = (WEIGHTS * (IMAGE - b)).sum(dim=0)
     torch.testing.assert_close(attribution.values[0], expected, rtol=1e-3, atol=1e-4)
-    assert (attribution.gradients, attribution.forwards) == (0, 32 * 32 + 1)
+    passes = (32 * 32 + 1) * (len(OTHERS) if fill == "validation" else 1)
+    assert (attribution.gradients, attribution.forwards) == (0, passes)
 
 
 def test_occlusion_is_the_mean_over_the_windows_that_cover_a_pixel():
@@ -194,6 +198,19 @@ def test_orders_are_followed_by_their_reverse():
     assert (orders.sort(dim=1).values == torch.arange(7).expand(6, 7)).all()
     assert torch.equal(orders[1::2], orders[::2].flip(1))
     assert len({*map(tuple, orders.tolist())}) == 6
+
+
+@pytest.mark.parametrize("method", [lime, shapley, rise])
+def test_validation_images_are_averaged_over(method):
+    """The map is the mean of those with each image as the only fill, with the same random draws."""
+    settings = {"segments": 6, "passes": 30, "fill": "validation"}
+    settings = {name: value for name, value in settings.items() if name in method.ABOUT["settings"]}
+    network = frozen(lambda x: additive(x).tanh() + x.square().mean(dim=(1, 2, 3)))
+    together = explain(method, network, background=OTHERS, **settings)
+    alone = [explain(method, network, background=own[None], **settings) for own in OTHERS]
+    expected = torch.stack([attribution.values for attribution in alone]).mean(dim=0)
+    torch.testing.assert_close(together.values, expected, rtol=1e-3, atol=1e-6)
+    assert together.forwards == sum(attribution.forwards for attribution in alone)
 
 
 @pytest.mark.parametrize("passes", [2, 40, 100])

@@ -121,6 +121,7 @@ def test_resolving_fills_defaults(checkout):
         "title": "lime",
         "method": "lime",
         "precision": "float32",
+        "windows": None,
         "samples": 50,
     }
     assert given["explainers"]["lime"] == {"kernel": 0.5}

@@ -37,6 +37,25 @@ def test_fills_are_black_the_mean_and_a_blur():
     expected = gaussian_filter(x.numpy(), 64 * BLUR, axes=(2, 3), truncate=8)
     found = fill(network, x, "blur").numpy()
     np.testing.assert_allclose(found[..., 24:40, 24:40], expected[..., 24:40, 24:40], atol=1e-5)
+    wider = fill(network, x, "blur", sigma=5.0).numpy()
+    assert wider.std() < found.std()
+    with pytest.raises(ValueError, match="white"):
+        fill(network, x, "white")
+
+
+def test_values_of_validation_images_are_means_over_them():
+    """Each mask with each image, however passes are filled; all kept is the image itself."""
+    network, background = frozen(lambda v: v.square().mean(dim=(1, 2, 3))), images(3, 8)
+    x, masks = images(1, 9)[0], images(5, 10)[:, 0] > 0
+    masks[0] = True
+    request = Request(x, Label(0), generator())
+    for size in (2, 16):
+        found = kept_scores(network, request, "validation", masks, size, background)
+        expected = [
+            torch.where(mask, x, background).square().mean(dim=(1, 2, 3)).mean() for mask in masks
+        ]
+        torch.testing.assert_close(found.float(), torch.stack(expected))
+    assert found[0] == pytest.approx(x.square().mean().item(), rel=1e-5)
 
 
 def test_a_blur_keeps_what_is_constant():

@@ -277,6 +277,17 @@ def test_files_of_a_table(config):
         f"results/predictions/findings/vit/seed-{n}.csv" for n in (1, 2)
     ]
     assert files["samples"] == ["results/data/findings/samples.csv"]
+    assert files["patches"] == []
+
+
+def test_predictions_of_patches_are_of_data_sets_that_have_them(config):
+    """They are made where a table asks for them, and those of images where it asks for these."""
+    config["studies"]["maps"]["datasets"] = ["lesions", "findings"]
+    config["studies"]["maps"]["tables"]["networks"]["predictions"] = ["patch_accuracy"]
+    config["datasets"]["lesions"]["patches"] = {"grid": 2, "negative_below": 0.001}
+    files = studies.table_files(config, "networks")
+    assert files["patches"] == [f"results/patches/lesions/vit/seed-{seed}.csv" for seed in (1, 2)]
+    assert files["predictions"] == []
 
 
 def test_another_caption_changes_the_page_alone(config):

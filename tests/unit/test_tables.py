@@ -562,7 +562,7 @@ def test_networks():
     predicted_values = ["accuracy", "f1", "auroc", "images", "no_predicted_label", "no_finding"]
     declared = spec(predictions=predicted_values, table="networks", rows=["network"])
     summary = tables.summarise_predictions(
-        table.assign(dataset="toy", network="net"), groups, declared, STATISTICS
+        {"": table.assign(dataset="toy", network="net")}, groups, declared, STATISTICS
     )
     assert set(summary.explainer) == set(summary.segmenter) == {""}
     net = summary.set_index("metric")
@@ -584,6 +584,29 @@ def test_networks():
     assert net.value["no_finding"] == (~matrix(tests[0], "truth").any(axis=1)).sum() > 0
     assert set(net.unit[3:]) == {"count"}
     assert net.ci_low[3:].isna().all()
+
+
+def test_patches_are_scored_beside_images():
+    """Each window counts once, with the group of its image; data sets without have no number."""
+    table = predictions(20, 1).drop(columns="truth").assign(seed=1, network="net")
+    windows = table.assign(image_id=table.image_id.str[:1], y=table.image_id.str[1:].astype(int))
+    windows = windows.assign(x=0, dataset="toy")
+    images = pd.concat([table.assign(dataset=name) for name in ("toy", "other")])
+    groups = pd.Series({f"{k:02d}": f"{k:02d}"[:1] for k in range(20)} | {"0": "0", "1": "1"})
+    names = ["accuracy", "patch_accuracy", "patch_auroc"]
+    summary = tables.summarise_predictions(
+        {"": images, "patch_": windows},
+        {"toy": groups, "other": groups},
+        spec(predictions=names, table="networks", rows=["network"]),
+        STATISTICS,
+    )
+    assert summary[summary.dataset == "toy"].metric.tolist() == names
+    assert summary[summary.dataset == "other"].metric.tolist() == ["accuracy"]
+    whole, patches = summary.iloc[0], summary.iloc[1]
+    columns = ["value", "ci_low", "ci_high", "n"]
+    # The same predictions in the same two groups.
+    assert whole[columns].tolist() == patches[columns].tolist()
+    assert patches.n == 20
 
 
 def test_printed_for_papers():
@@ -677,6 +700,7 @@ def test_script_writes_every_form(checkout, tmp_path, n):
         main(
             scores=[tmp_path / "shap.csv"],
             predictions=[],
+            patches=[],
             samples=[tmp_path / "samples.csv"],
             published=[tmp_path / "published.csv"],
             table=declared["table"],

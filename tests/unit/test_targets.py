@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scripts import check_outlines, choose_images, choose_targets
-from segxai.datasets.selection import background_rows, chosen_rows, shard_column
+from segxai.datasets.selection import background_rows, chosen_rows, shard_column, with_few
 from segxai.explain.target import Label, Region, evaluate
 from segxai.job.files import read_rows
 from segxai.job.log import InputError
@@ -77,6 +77,45 @@ def test_background_is_a_seeded_part_of_validation(count, seed):
     assert set(rows) <= set(background_rows(table, count + 1, seed))
     others = {tuple(background_rows(table, 4, other)) for other in range(10)}
     assert len(others) > 5
+
+
+def few(table, images, seed=1, **usable) -> set:
+    """Names of the images that are left for training."""
+    chosen = with_few(table, images, seed, **usable)
+    assert chosen.image_id.equals(table.image_id)
+    others = table.split != "train"
+    assert chosen.split[others].equals(table.split[others])
+    return {*chosen.image_id[chosen.split == "train"]}
+
+
+@given(st.permutations(range(30)), st.integers(1, 24), st.integers(1, 24), st.integers(0, 99))
+def test_few_training_images_are_nested_and_seeded(order, fewer, more, seed):
+    """A smaller draw lies within a larger one, in any order of the rows; other subsets stay."""
+    names = [f"i{place}" for place in order]
+    table = pd.DataFrame({"image_id": names, "split": "train"})
+    table.loc[table.image_id.isin([f"i{k}" for k in range(6)]), "split"] = "validation"
+    fewer, more = sorted((fewer, more))
+    small, large = few(table, fewer, seed), few(table, more, seed)
+    assert small <= large and (len(small), len(large)) == (fewer, more)
+    assert few(table[::-1].reset_index(drop=True), fewer, seed) == small
+    assert few(table, None, seed) == few(table, 24, seed)
+
+
+def test_few_training_images_differ_by_seed_and_come_with_all_their_windows():
+    """Each image counts once, however many windows it has."""
+    table = pd.DataFrame({"image_id": np.repeat([f"i{k}" for k in range(40)], 3), "split": "train"})
+    draws = [few(table, 10, seed) for seed in (1, 2)]
+    assert [*map(len, draws)] == [10, 10] and draws[0] != draws[1]
+    assert (with_few(table, 10, 1).split == "train").sum() == 30
+
+
+def test_more_images_than_can_be_learnt_from_are_refused():
+    """Those of unknown outline do not count: one sentence names the key and the number."""
+    table = pd.DataFrame({"image_id": list("abcd"), "split": ["train"] * 3 + ["validation"]})
+    usable = pd.Series([True, False, True, True])
+    assert few(table, 2, usable=usable) == {"a", "c"}
+    with pytest.raises(InputError, match=r"training\.images: 3, but only 2 .* set 2 or fewer"):
+        few(table, 3, usable=usable)
 
 
 def test_targets_of_known_outputs():
