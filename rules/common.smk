@@ -17,6 +17,10 @@ from segxai.workflow.plugins import KINDS, about, network_task, resolve
 STARTED = time.time()
 # Jobs read and write names and texts in UTF-8, whatever the locale.
 os.environ.update(PYTHONUTF8="1")
+# glibc gives large arrays back to the system and fetches them anew for each batch, unless told to
+# keep them: 20 to 50 % of the processor time of gradients (docs/performance.md).
+for threshold in ("MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_"):
+    os.environ.setdefault(threshold, str(8 * 2**30))
 # Snakemake writes the interpreter into the commands of jobs without quotes.
 if Path(sys.executable).is_file():
     sys.executable = shlex.quote(sys.executable)
