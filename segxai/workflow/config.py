@@ -27,6 +27,8 @@ TYPES = {
     "array": "a list", "boolean": "true or false", "integer": "a whole number", "null": "null",
     "number": "a number", "object": "a mapping", "string": "text",
 }
+# Most names that a sentence lists.
+MANY = 20
 BOUNDS = {
     "minimum": "at least {}", "maximum": "at most {}",
     "exclusiveMinimum": "greater than {}", "exclusiveMaximum": "less than {}",
@@ -396,8 +398,12 @@ def _shown(value) -> str:
 
 
 def _known(word: str, known) -> str:
-    """Existing names, with the nearest to a misspelt one."""
-    return (", ".join(known) or "nothing") + _nearest(word, known)
+    """Existing names, of many the most like a misspelt one, with the nearest to it."""
+    names, others = list(known), ""
+    if len(names) > MANY:
+        likest = difflib.get_close_matches(word, names, n=MANY, cutoff=0)
+        names, others = likest, f" and {len(names) - MANY} others"
+    return (", ".join(names) or "nothing") + others + _nearest(word, known)
 
 
 def _nearest(word: str, known) -> str:
