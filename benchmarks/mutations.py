@@ -4,9 +4,9 @@
 
 Each fault changes one expression of one function: an arithmetic operator, a comparison, a number,
 the order of two arguments, `min` and `max`, or a `not`. The tests that import the module, and those
-that run over its folder of methods, are run on a copy of the checkout until the first failure. An
-undetected fault has survived; some of these do not change the function's result. The drawings of
-the phantoms are left out.
+that run over its folder of methods, then those of the modules that import it, are run on a copy of
+the checkout until the first failure. An undetected fault has survived; some of these do not change
+the function's result. The drawings of the phantoms are left out.
 """
 
 import ast
@@ -89,6 +89,16 @@ def faults(path: Path) -> list[tuple[int, int, int, str, str]]:
     return sorted(set(listed))
 
 
+def readers_of(module: str) -> list[str]:
+    """Return the modules that import a module."""
+    files = sorted((ROOT / "segxai").rglob("*.py"))
+    return [
+        ".".join(path.relative_to(ROOT).with_suffix("").parts)
+        for path in files
+        if f"{module} import" in path.read_text()
+    ]
+
+
 def tests_of(module: str) -> list[str]:
     """Return the files of unit tests that import a module or run over its folder."""
     kind = module.split(".")[1]
@@ -134,7 +144,9 @@ def main(n_faults: int = 60, seed: int = 1, report: str = "mutations.csv") -> No
             lines[line - 1] = (row[:start] + new.encode() + row[end:]).decode()
             (copy / name).write_text("".join(lines))
             files = tests_of(module)
-            killed = bool(files) and notices(copy, files)
+            further = {file for reader in readers_of(module) for file in tests_of(reader)}
+            rounds = files, sorted(further - {*files})
+            killed = any(notices(copy, some) for some in rounds if some)
             (copy / name).write_text(sound)
             rows.append([str(name), line, old, new, killed])
             print(
