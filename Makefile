@@ -18,7 +18,7 @@ endif
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help env slurm demo test survival lint format docs lock reproduce clean
+.PHONY: help env slurm demo test units e2e survival lint format docs lock reproduce clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -52,8 +52,14 @@ demo: env ## run the whole study on built-in phantoms, on the CPU, in minutes
 		--configfile config/overlays/demo.yaml --directory demo
 	@echo "The report is $(CURDIR)/demo/results/report.html"
 
+# The demo leaves parts of two cores free: the other tests run beside it.
 test: lint ## run the linters, then the unit, hostile, workflow and demo tests
-	$(BIN)/python -m pytest -n 2 tests/unit tests/hostile tests/workflow
+	$(MAKE) --jobs 2 units e2e
+
+units: env
+	$(BIN)/python -m pytest -n 1 tests/unit tests/hostile tests/workflow
+
+e2e: env
 	$(BIN)/python -m pytest tests/e2e
 
 survival: env ## kill the reduced demo 20 times and continue it; takes 15 to 60 minutes

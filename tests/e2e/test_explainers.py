@@ -13,6 +13,7 @@ OVERLAY = "config/overlays/explainers-demo.yaml"
 FEW = """\
 studies:
   explainers:
+    images: 8
     explainers: [gradcam, occlusion, random-pixels]
     guidelines: {explainers_guidelines: {controls: [random-pixels], budgets: [2, 500]}}
 """
