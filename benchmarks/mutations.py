@@ -11,6 +11,7 @@ the function's result. The drawings of the phantoms are left out.
 
 import ast
 import random
+import re
 import shutil
 import subprocess
 import sys
@@ -106,7 +107,7 @@ def tests_of(module: str) -> list[str]:
     named = [
         path.name
         for path in sorted((ROOT / "tests/unit").glob("test_*.py"))
-        if module in path.read_text() or f"import {name}" in path.read_text()
+        if module in path.read_text() or re.search(rf"\b{name}\b", path.read_text())
     ]
     return [f"tests/unit/{file}" for file in sorted({*named, *CONTRACTS.get(kind, [])})]
 

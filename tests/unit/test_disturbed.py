@@ -311,6 +311,16 @@ def values(disturbed: Disturbance) -> dict[str, float]:
     return measured
 
 
+def test_the_wholly_random_network_has_the_name_of_the_metric():
+    """It is the last stage; the others are numbered from the output on."""
+    stages = np.array([0.5, 0.4, 0.3, 0.2, 0.1])
+    disturbed = Disturbance(np.zeros(5), 1.0, 0.9, stages, 0.6)
+    names = ["randomisation_1", "randomisation_2", "randomisation_3", "randomisation_4"]
+    known = dict(zip([*names, "randomisation"], stages, strict=True)) | {"randomisation_null": 0.6}
+    measured = values(disturbed)
+    assert {name: measured[name] for name in known} == pytest.approx(known)
+
+
 def test_an_image_passed_off_as_a_map_is_seen_through(study, monkeypatch):
     """It is the same for each class and for random weights; noise moves it by its own size."""
     rows, found = run_again(study, monkeypatch, pixels)
