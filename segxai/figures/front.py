@@ -19,8 +19,8 @@ DIRECTIONS = [(1, 0), (-1, 0), (1, 1), (1, -1), (-1, 1), (-1, -1), (0, 1), (0, -
 # Lines pass behind names.
 BOX = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 0.3}
 NAME = {"fontsize": 5.5, "ha": "left", "va": "bottom", "bbox": BOX}
-# Of a point, in points.
-RADIUS = 2
+# Of a point, in points; and between explainers of equal passes, in powers of ten.
+RADIUS, STEP = 2, 0.025
 
 
 def front(table: pd.DataFrame, controls: set[str], label: str, direction: str) -> Figure:
@@ -46,6 +46,7 @@ def front(table: pd.DataFrame, controls: set[str], label: str, direction: str) -
     use_style()
     blocks = table.block.unique()
     table = table.assign(control=table.explainer.isin(controls)).dropna(subset=["value", "passes"])
+    table = table.assign(x=_apart(table))
     across = min(ACROSS, max(len(blocks), 1))
     down = max(-(-len(blocks) // across), 1)
     size = (PAGE, min(90 * MILLIMETRE, PAGE_HEIGHT / down) * down)
@@ -87,6 +88,14 @@ def undominated(passes: np.ndarray, scores: np.ndarray) -> np.ndarray:
     return ~((fewer & no_worse) | (better & no_more)).any(axis=0)
 
 
+def _apart(table: pd.DataFrame) -> pd.Series:
+    """Places of the points on the axis: side by side, the lowest first, where passes are equal."""
+    alike = table.groupby(["block", "passes"]).value
+    steps = alike.rank(method="first") - (alike.transform("size") + 1) / 2
+    passes = table.passes
+    return (passes * 10 ** (STEP * steps)).where(passes >= 1, passes + 2 * STEP * steps)
+
+
 def _scores(ax: Axes, table: pd.DataFrame, direction: str) -> None:
     """Draw the points of one panel of :func:`front`, its front and its best control."""
     if table.empty:
@@ -96,7 +105,7 @@ def _scores(ax: Axes, table: pd.DataFrame, direction: str) -> None:
     own, controls = table[~table.control], table[table.control]
     best = own[undominated(own.passes.to_numpy(), sign * own.value.to_numpy())]
     best = best.sort_values("passes")
-    ends = [*best.passes, 10 * max(table.passes.max(), 1)], [*best.value, *best.value[-1:]]
+    ends = [*best.x, 10 * max(table.passes.max(), 1)], [*best.value, *best.value[-1:]]
     ax.plot(*ends, drawstyle="steps-post", color=look(0).colour, linewidth=0.9, zorder=1)
     if len(controls):
         level = sign * (sign * controls.value).max()
@@ -105,7 +114,7 @@ def _scores(ax: Axes, table: pd.DataFrame, direction: str) -> None:
     for part, colour in ((controls, FAINT), (others, look(1).colour), (best, look(0).colour)):
         spread = np.abs(part[["ci_low", "ci_high"]].sub(part.value, axis=0)).to_numpy().T
         style = {"fmt": "o", "markersize": 3.2, "elinewidth": 0.6, "color": colour}
-        ax.errorbar(part.passes, part.value, yerr=spread, **style)
+        ax.errorbar(part.x, part.value, yerr=spread, **style)
     ax.grid(color="#E5E5E5")
     if direction == "lower":
         ax.invert_yaxis()
@@ -114,7 +123,7 @@ def _scores(ax: Axes, table: pd.DataFrame, direction: str) -> None:
 def _names(ax: Axes, table: pd.DataFrame) -> None:
     """Name each point at the first place around it that no other point or name takes."""
     scale = ax.figure.dpi / 72
-    points = ax.transData.transform(table[["passes", "value"]].to_numpy()) / scale
+    points = ax.transData.transform(table[["x", "value"]].to_numpy()) / scale
     low, high = ax.get_window_extent().get_points() / scale
     taken = [Bbox([point - RADIUS, point + RADIUS]) for point in points]
     for place in np.argsort(table.control, kind="stable"):
@@ -137,7 +146,7 @@ def _names(ax: Axes, table: pd.DataFrame) -> None:
         leader = {"arrowstyle": "-", "linewidth": 0.3, "color": FAINT, "shrinkA": 0, "shrinkB": 2}
         ax.annotate(
             line.row,
-            (line.passes, line.value),
+            (line.x, line.value),
             offsets[chosen],
             textcoords="offset points",
             arrowprops=leader if chosen >= len(DIRECTIONS) else None,
